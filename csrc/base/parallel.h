@@ -1,0 +1,59 @@
+// parallel_for over an index range. Ranges below the grain stay on the caller: waking a second thread costs
+// some microseconds. The body must not throw.
+#pragma once
+
+#include <cstdint>
+
+namespace pt {
+
+int num_threads();            // what the next parallel_for may use (1 in a forked child and inside a body)
+void set_num_threads(int n);  // n >= 1
+int max_hardware_threads();
+
+namespace detail {
+using RangeBody = void (*)(void* context, int64_t begin, int64_t end);
+void parallel_for_erased(int64_t begin, int64_t end, int64_t chunks, RangeBody body, void* context);
+using TaskBody = void (*)(void* context, int thread, int threads);
+void run_team_erased(int threads, TaskBody body, void* context);
+}  // namespace detail
+
+// body(begin, end) over disjoint parts of [begin, end), each of at least `grain` indices; at most one part
+// per thread. The partition depends on num_threads(): bodies whose result depends on where the parts are cut
+// must say so.
+template <class Body>
+inline void parallel_for(int64_t begin, int64_t end, int64_t grain, const Body& body) {
+    const int64_t n = end - begin;
+    if (n <= 0) return;
+    int64_t chunks = grain > 0 ? n / grain : n;
+    if (chunks > 1) {
+        const int threads = num_threads();
+        if (chunks > threads) chunks = threads;
+    }
+    if (chunks <= 1) {
+        body(begin, end);
+        return;
+    }
+    detail::parallel_for_erased(
+        begin, end, chunks,
+        [](void* context, int64_t b, int64_t e) { (*static_cast<const Body*>(context))(b, e); },
+        const_cast<void*>(static_cast<const void*>(&body)));
+}
+
+// body(thread, threads) once on each of `threads` threads at the same time (1: on the caller). For kernels
+// that share packed panels and place their own barriers; see Barrier.
+template <class Body>
+inline void run_team(int threads, const Body& body) {
+    if (threads <= 1) {
+        body(0, 1);
+        return;
+    }
+    detail::run_team_erased(
+        threads,
+        [](void* context, int thread, int count) { (*static_cast<const Body*>(context))(thread, count); },
+        const_cast<void*>(static_cast<const void*>(&body)));
+}
+
+// Waits until all threads of the running team have come here. A no-op outside a team.
+void team_barrier();
+
+}  // namespace pt

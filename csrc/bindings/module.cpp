@@ -1,0 +1,18 @@
+// The extension module pytensor._C: its table of contents.
+#include "bindings/bindings.h"
+
+PYBIND11_MODULE(_C, m) {
+    pt::import_numpy();
+    pt::bind_base(m);
+    pt::bind_matmul(m);
+    pt::bind_conv(m);
+    pt::bind_pool(m);
+    pt::bind_rnn(m);
+    pt::bind_pointwise(m);
+    pt::bind_reduce(m);
+    pt::bind_norm(m);
+    pt::bind_loss(m);
+    pt::bind_optim(m);
+    pt::bind_random(m);
+    pt::bind_index(m);
+}

@@ -1,0 +1,7 @@
+#include "bindings/bindings.h"
+
+namespace pt {
+
+void bind_pool(py::module_&) {}
+
+}  // namespace pt

@@ -1,0 +1,7 @@
+#include "bindings/bindings.h"
+
+namespace pt {
+
+void bind_rnn(py::module_&) {}
+
+}  // namespace pt

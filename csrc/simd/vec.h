@@ -1,0 +1,184 @@
+// One vector type over the compiler's vector extensions. Included only by isa_*.cpp files (through the
+// families' generic.h), which define PT_ISA, the namespace of everything here, and PT_VEC_BYTES, the register
+// width. Nothing here may be shared between levels: the linker would keep one copy, perhaps the widest.
+//
+// Vec<float> is 4, 8 or 16 lanes. + - * / and comparisons are the language's own; a comparison gives a mask
+// (an integer vector of 0 and -1) for select(). a * b + c becomes one FMA where the level has it.
+#pragma once
+
+#if !defined(PT_ISA) || !defined(PT_VEC_BYTES)
+#error "simd/vec.h belongs in isa_<level>.cpp files: CMake defines PT_ISA and PT_VEC_BYTES for those only"
+#endif
+
+#include <cstdint>
+#if defined(__x86_64__)
+#include <immintrin.h>
+#elif defined(__aarch64__)
+#include <arm_neon.h>
+#endif
+
+namespace pt::PT_ISA {
+
+template <int Bytes>
+struct int_of;
+template <>
+struct int_of<1> {
+    using type = int8_t;
+};
+template <>
+struct int_of<2> {
+    using type = int16_t;
+};
+template <>
+struct int_of<4> {
+    using type = int32_t;
+};
+template <>
+struct int_of<8> {
+    using type = int64_t;
+};
+
+template <class T>
+struct VecTraits {
+    typedef T type __attribute__((vector_size(PT_VEC_BYTES)));
+    typedef T unaligned __attribute__((vector_size(PT_VEC_BYTES), aligned(alignof(T)), may_alias));
+};
+template <class T>
+using Vec = typename VecTraits<T>::type;
+template <class T>
+using Mask = Vec<typename int_of<sizeof(T)>::type>;
+
+template <class T>
+constexpr int lanes = PT_VEC_BYTES / sizeof(T);
+
+#define PT_INLINE static inline __attribute__((always_inline))
+
+template <class T>
+PT_INLINE Vec<T> load(const T* p) {
+    return *reinterpret_cast<const typename VecTraits<T>::unaligned*>(p);
+}
+
+template <class T>
+PT_INLINE void store(T* p, Vec<T> v) {
+    *reinterpret_cast<typename VecTraits<T>::unaligned*>(p) = v;
+}
+
+template <class T>
+PT_INLINE Vec<T> broadcast(T x) {
+    return x - Vec<T>{};  // the compiler makes this one broadcast; x - 0 keeps the sign of zero and NaN
+}
+
+template <class T>
+PT_INLINE Vec<T> iota() {
+    Vec<T> v{};
+    for (int i = 0; i < lanes<T>; ++i) v[i] = static_cast<T>(i);
+    return v;
+}
+
+// The first n lanes of p (0 <= n <= lanes), the others `fill`. Reads nothing beyond p[n-1].
+template <class T>
+PT_INLINE Vec<T> load_n(const T* p, int n, T fill = T(0)) {
+#if defined(__AVX512VL__)
+    if constexpr (sizeof(T) == 4) {
+        const __m512i v =
+            _mm512_mask_loadu_epi32((__m512i)broadcast<T>(fill), (__mmask16)((1u << n) - 1u), p);
+        return (Vec<T>)v;
+    } else if constexpr (sizeof(T) == 8) {
+        const __m512i v = _mm512_mask_loadu_epi64((__m512i)broadcast<T>(fill), (__mmask8)((1u << n) - 1u), p);
+        return (Vec<T>)v;
+    }
+#endif
+    T buffer[lanes<T>];
+    for (int i = 0; i < lanes<T>; ++i) buffer[i] = fill;
+    for (int i = 0; i < n; ++i) buffer[i] = p[i];
+    return load(buffer);
+}
+
+// Stores the first n lanes (0 <= n <= lanes), nothing beyond p[n-1].
+template <class T>
+PT_INLINE void store_n(T* p, Vec<T> v, int n) {
+#if defined(__AVX512VL__)
+    if constexpr (sizeof(T) == 4) {
+        _mm512_mask_storeu_epi32(p, (__mmask16)((1u << n) - 1u), (__m512i)v);
+        return;
+    } else if constexpr (sizeof(T) == 8) {
+        _mm512_mask_storeu_epi64(p, (__mmask8)((1u << n) - 1u), (__m512i)v);
+        return;
+    }
+#endif
+    T buffer[lanes<T>];
+    store(buffer, v);
+    for (int i = 0; i < n; ++i) p[i] = buffer[i];
+}
+
+// mask ? a : b, lane by lane.
+template <class T>
+PT_INLINE Vec<T> select(Mask<T> mask, Vec<T> a, Vec<T> b) {
+    return mask ? a : b;
+}
+
+// a < b ? a : b, as the hardware has it: with a NaN on either side the result is b.
+template <class T>
+PT_INLINE Vec<T> min_hw(Vec<T> a, Vec<T> b) {
+    return a < b ? a : b;
+}
+template <class T>
+PT_INLINE Vec<T> max_hw(Vec<T> a, Vec<T> b) {
+    return a > b ? a : b;
+}
+
+template <class To, class From>
+PT_INLINE To bits(From v) {
+    static_assert(sizeof(To) == sizeof(From));
+    return (To)v;
+}
+
+PT_INLINE Vec<float> abs(Vec<float> x) {
+    return bits<Vec<float>>(bits<Vec<int32_t>>(x) & broadcast<int32_t>(0x7fffffff));
+}
+PT_INLINE Vec<double> abs(Vec<double> x) {
+    return bits<Vec<double>>(bits<Vec<int64_t>>(x) & broadcast<int64_t>(0x7fffffffffffffffLL));
+}
+
+PT_INLINE Vec<float> sqrt(Vec<float> x) {
+#if defined(__AVX512F__)
+    return _mm512_sqrt_ps(x);
+#elif defined(__AVX2__)
+    return _mm256_sqrt_ps(x);
+#elif defined(__SSE2__)
+    return _mm_sqrt_ps(x);
+#else
+    for (int i = 0; i < lanes<float>; ++i) x[i] = __builtin_sqrtf(x[i]);
+    return x;
+#endif
+}
+PT_INLINE Vec<double> sqrt(Vec<double> x) {
+#if defined(__AVX512F__)
+    return _mm512_sqrt_pd(x);
+#elif defined(__AVX2__)
+    return _mm256_sqrt_pd(x);
+#elif defined(__SSE2__)
+    return _mm_sqrt_pd(x);
+#else
+    for (int i = 0; i < lanes<double>; ++i) x[i] = __builtin_sqrt(x[i]);
+    return x;
+#endif
+}
+
+// Sum of the lanes, by halves.
+template <class T>
+PT_INLINE T sum_lanes(Vec<T> v) {
+    T buffer[lanes<T>];
+    store(buffer, v);
+    for (int width = lanes<T> / 2; width > 0; width /= 2)
+        for (int i = 0; i < width; ++i) buffer[i] += buffer[i + width];
+    return buffer[0];
+}
+template <class T>
+PT_INLINE T max_lanes(Vec<T> v) {
+    T best = v[0];
+    for (int i = 1; i < lanes<T>; ++i) best = v[i] > best ? v[i] : best;
+    return best;
+}
+
+}  // namespace pt::PT_ISA
