@@ -142,7 +142,7 @@ PT_INLINE Vec<double> abs(Vec<double> x) {
 
 PT_INLINE Vec<float> sqrt(Vec<float> x) {
 #if defined(__AVX512F__)
-    return _mm512_sqrt_ps(x);
+    return _mm512_maskz_sqrt_ps(0xffff, x);  // unmasked, GCC 12 warns about its own header
 #elif defined(__AVX2__)
     return _mm256_sqrt_ps(x);
 #elif defined(__SSE2__)
@@ -154,7 +154,7 @@ PT_INLINE Vec<float> sqrt(Vec<float> x) {
 }
 PT_INLINE Vec<double> sqrt(Vec<double> x) {
 #if defined(__AVX512F__)
-    return _mm512_sqrt_pd(x);
+    return _mm512_maskz_sqrt_pd(0xff, x);
 #elif defined(__AVX2__)
     return _mm256_sqrt_pd(x);
 #elif defined(__SSE2__)

@@ -1,0 +1,363 @@
+// Vector exp, log and their relatives for float and double over the whole domain: NaN, infinities, denormal
+// inputs and results included. Error bounds (in units of the last place of the exact result, measured by
+// tests/simd/test_math_ulp.py at every level and stated there too):
+//
+//     exp exp2 expm1 log log2 log10 log1p erf sin cos, tanh(float)    2 ulp
+//     sigmoid tanh(double) sinh cosh                                  2.5 ulp
+//     tan                                                             4 ulp
+//     erfc                                                            4.5 ulp
+//
+// Polynomials are minimax fits made for these intervals (Remez in 60 digits). Included by isa_*.cpp files
+// only, like vec.h. The a * b + c here become FMAs where the level has them; every product that must be exact
+// for a reduction to hold is exact in a plain multiplication too.
+#pragma once
+
+#include "simd/vec.h"
+
+namespace pt::PT_ISA {
+
+template <class T>
+struct Format;
+template <>
+struct Format<float> {
+    using Int = int32_t;
+    using Unsigned = uint32_t;
+    static constexpr int mantissa_bits = 23;
+    static constexpr Int bias = 127;
+    static constexpr float round_magic = 12582912.0f;  // 1.5 * 2^23: adding it rounds to an integer
+    static constexpr Int sign_bit = INT32_MIN;
+    static constexpr Int half_bits = 0x3f3504f3;  // sqrt(1/2)
+    static constexpr float min_normal = 0x1p-126f;
+    static constexpr float two_to_digits = 0x1p24f;
+    static constexpr int digits = 24;
+    static constexpr float ln2_hi = 0.693359375f;  // ten bits: its product with an exponent is exact
+    static constexpr float ln2_lo = -2.12194440e-4f;
+    static constexpr float log2e = 1.44269504088896341f;
+    static constexpr float exp_max = 89.0f;     // above: inf
+    static constexpr float exp_min = -104.0f;   // below: 0
+    static constexpr float expm1_min = -18.0f;  // below: -1
+};
+template <>
+struct Format<double> {
+    using Int = int64_t;
+    using Unsigned = uint64_t;
+    static constexpr int mantissa_bits = 52;
+    static constexpr Int bias = 1023;
+    static constexpr double round_magic = 6755399441055744.0;
+    static constexpr Int sign_bit = INT64_MIN;
+    static constexpr Int half_bits = 0x3fe6a09e667f3bcdLL;
+    static constexpr double min_normal = 0x1p-1022;
+    static constexpr double two_to_digits = 0x1p53;
+    static constexpr int digits = 53;
+    static constexpr double ln2_hi = 6.93147180369123816490e-01;  // 33 bits
+    static constexpr double ln2_lo = 1.90821492927058770002e-10;
+    static constexpr double log2e = 1.44269504088896340736;
+    static constexpr double exp_max = 710.0;
+    static constexpr double exp_min = -746.0;
+    static constexpr double expm1_min = -38.0;
+};
+template <class T>
+using IntVec = Vec<typename Format<T>::Int>;
+
+template <class T>
+PT_INLINE Vec<T> constant(double x) {
+    return broadcast<T>(static_cast<T>(x));
+}
+template <class T>
+PT_INLINE Vec<T> infinity() {
+    return broadcast<T>(static_cast<T>(__builtin_inf()));
+}
+template <class T>
+PT_INLINE Vec<T> quiet_nan() {
+    return broadcast<T>(static_cast<T>(__builtin_nan("")));
+}
+template <class T>
+PT_INLINE IntVec<T> integer(typename Format<T>::Int i) {
+    return broadcast<typename Format<T>::Int>(i);
+}
+
+// c[0] + c[1] x + c[2] x^2 + ...
+template <class T, int N>
+PT_INLINE Vec<T> polynomial(Vec<T> x, const T (&c)[N]) {
+    Vec<T> y = broadcast<T>(c[N - 1]);
+#pragma GCC unroll 32
+    for (int i = N - 2; i >= 0; --i) y = y * x + broadcast<T>(c[i]);
+    return y;
+}
+
+template <class T>
+PT_INLINE Vec<T> copysign_of(Vec<T> magnitude, Vec<T> sign) {
+    const IntVec<T> bit = integer<T>(Format<T>::sign_bit);
+    return bits<Vec<T>>((bits<IntVec<T>>(magnitude) & ~bit) | (bits<IntVec<T>>(sign) & bit));
+}
+
+// x rounded to the nearest integer (ties to even) for |x| < 2^(mantissa bits - 1), as number and as integer.
+template <class T>
+struct Rounded {
+    Vec<T> value;
+    IntVec<T> integer;
+};
+template <class T>
+PT_INLINE Rounded<T> round_to_integer(Vec<T> x) {
+    const Vec<T> magic = broadcast<T>(Format<T>::round_magic);
+    const Vec<T> shifted = x + magic;
+    return {shifted - magic, bits<IntVec<T>>(shifted) - bits<IntVec<T>>(magic)};
+}
+template <class T>
+PT_INLINE Vec<T> small_integer_to_float(IntVec<T> i) {
+    const Vec<T> magic = broadcast<T>(Format<T>::round_magic);
+    return bits<Vec<T>>(i + bits<IntVec<T>>(magic)) - magic;
+}
+
+// 2^n for n within the exponents of normal numbers.
+template <class T>
+PT_INLINE Vec<T> power_of_two(IntVec<T> n) {
+    return bits<Vec<T>>((n + integer<T>(Format<T>::bias)) << Format<T>::mantissa_bits);
+}
+
+// y * 2^n for any n that exp can need: overflows to inf, rounds once into the denormals.
+template <class T>
+PT_INLINE Vec<T> scale(Vec<T> y, Rounded<T> n) {
+#if defined(__AVX512F__)  // maskz: GCC 12 warns about the unmasked intrinsics' own undefined operand
+    if constexpr (sizeof(T) == 4)
+        return (Vec<T>)_mm512_maskz_scalef_ps(0xffff, (__m512)y, (__m512)n.value);
+    else
+        return (Vec<T>)_mm512_maskz_scalef_pd(0xff, (__m512d)y, (__m512d)n.value);
+#else
+    const IntVec<T> first = round_to_integer<T>(n.value * constant<T>(0.5)).integer;
+    return y * power_of_two<T>(first) * power_of_two<T>(n.integer - first);
+#endif
+}
+
+// (exp(r) - 1 - r) / r^2 on |r| <= ln(2)/2. Errors relative to exp: float 2^-34, double 2^-58.
+PT_INLINE Vec<float> exp_tail(Vec<float> r) {
+    constexpr float c[] = {5.00000007832101633909e-01f, 1.66666668617017899034e-01f,
+                           4.16662685155225198663e-02f, 8.33326412697487327319e-03f,
+                           1.39461763756221104708e-03f, 1.99185102703046125168e-04f};
+    return polynomial<float>(r, c);
+}
+PT_INLINE Vec<double> exp_tail(Vec<double> r) {
+    constexpr double c[] = {
+        5.00000000000000000000e-01, 1.66666666666666851704e-01, 4.16666666666667268037e-02,
+        8.33333333331661742227e-03, 1.38888888888583300965e-03, 1.98412698973628621058e-04,
+        2.48015873739291567012e-05, 2.75572339286134386491e-06, 2.75572332151394606717e-07,
+        2.51123487401670174925e-08, 2.09269847294248371468e-09};
+    return polynomial<double>(r, c);
+}
+
+// x = n ln 2 + r with |r| <= ln(2)/2; `low` is added to r (an error term of x).
+template <class T>
+struct ExpReduced {
+    Rounded<T> n;
+    Vec<T> r;
+};
+template <class T>
+PT_INLINE ExpReduced<T> exp_reduce(Vec<T> x) {
+    const Rounded<T> n = round_to_integer<T>(x * broadcast<T>(Format<T>::log2e));
+    Vec<T> r = x - n.value * broadcast<T>(Format<T>::ln2_hi);
+    r = r - n.value * broadcast<T>(Format<T>::ln2_lo);
+    return {n, r};
+}
+template <class T>
+PT_INLINE Vec<T> clamp_keeping_nan(Vec<T> x, T low, T high) {
+    const Vec<T> lo = broadcast<T>(low), hi = broadcast<T>(high);
+    x = select<T>(x > hi, hi, x);
+    return select<T>(x < lo, lo, x);
+}
+
+// exp(x + low) where |low| is a rounding error of x.
+template <class T>
+PT_INLINE Vec<T> exp_with_low(Vec<T> x, Vec<T> low) {
+    x = clamp_keeping_nan<T>(x, Format<T>::exp_min, Format<T>::exp_max);
+    const auto [n, r0] = exp_reduce<T>(x);
+    const Vec<T> r = r0 + low;
+    return scale<T>((r * r * exp_tail(r) + r) + constant<T>(1), n);
+}
+template <class T>
+PT_INLINE Vec<T> exp_generic(Vec<T> x) {
+    x = clamp_keeping_nan<T>(x, Format<T>::exp_min, Format<T>::exp_max);
+    const auto [n, r] = exp_reduce<T>(x);
+    return scale<T>((r * r * exp_tail(r) + r) + constant<T>(1), n);
+}
+template <class T>
+PT_INLINE Vec<T> exp2_generic(Vec<T> x) {
+    x = clamp_keeping_nan<T>(x, static_cast<T>(1.5 * Format<T>::exp_min),
+                             static_cast<T>(1.5 * Format<T>::exp_max));
+    const Rounded<T> n = round_to_integer<T>(x);
+    const Vec<T> f = x - n.value;
+    // f ln 2 in two parts: the product's rounding error would show.
+    constexpr T head = static_cast<T>(sizeof(T) == 4 ? 0.693359375 : 6.93147180369123816490e-01);
+    constexpr T tail = static_cast<T>(sizeof(T) == 4 ? -2.12194440e-4 : 1.90821492927058770002e-10);
+    const Vec<T> r = f * broadcast<T>(head) + f * broadcast<T>(tail);
+    return scale<T>((r * r * exp_tail(r) + r) + constant<T>(1), n);
+}
+
+// expm1 for x in [expm1_min, exp_max]: 2^n (p + (1 - 2^-n)) with p = exp(r) - 1.
+template <class T>
+PT_INLINE Vec<T> expm1_core(Vec<T> x) {
+    const auto [n, r] = exp_reduce<T>(x);
+    const Vec<T> p = r * r * exp_tail(r) + r;
+    const IntVec<T> most = integer<T>(Format<T>::bias - 1);
+    const IntVec<T> m = n.integer > most ? most : n.integer;
+    return scale<T>(p + (constant<T>(1) - power_of_two<T>(-m)), n);
+}
+template <class T>
+PT_INLINE Vec<T> expm1_generic(Vec<T> x) {
+    const Vec<T> y = expm1_core<T>(clamp_keeping_nan<T>(x, Format<T>::expm1_min, Format<T>::exp_max));
+    return select<T>(x == constant<T>(0), x, y);  // keeps the sign of zero
+}
+
+// The logarithm's reduction: x = 2^e (1 + f) with 1 + f in [sqrt(1/2), sqrt(2)), x > 0 and finite.
+template <class T>
+struct LogReduced {
+    Vec<T> e, f;
+};
+template <class T>
+PT_INLINE LogReduced<T> log_reduce(Vec<T> x) {
+    using F = Format<T>;
+    const auto denormal = x < broadcast<T>(F::min_normal);
+    x = select<T>(denormal, x * broadcast<T>(F::two_to_digits), x);
+    using Unsigned = Vec<typename F::Unsigned>;
+    const IntVec<T> one = integer<T>(F::bias << F::mantissa_bits);
+    const IntVec<T> shifted = bits<IntVec<T>>(x) + (one - integer<T>(F::half_bits));
+    const IntVec<T> exponent = (IntVec<T>)((Unsigned)shifted >> F::mantissa_bits) - integer<T>(F::bias);
+    const IntVec<T> mantissa_mask = integer<T>((typename F::Int(1) << F::mantissa_bits) - 1);
+    const Vec<T> m = bits<Vec<T>>((shifted & mantissa_mask) + integer<T>(F::half_bits));
+    const Vec<T> correction = select<T>(denormal, constant<T>(-F::digits), constant<T>(0));
+    return {small_integer_to_float<T>(exponent) + correction, m - constant<T>(1)};
+}
+
+// log(1 + f) - f + f^2 / 2 on [sqrt(1/2) - 1, sqrt(2) - 1].
+PT_INLINE Vec<float> log_tail(Vec<float> f) {
+    constexpr float c[] = {3.3333331174e-1f,  -2.4999993993e-1f, 2.0000714765e-1f,
+                           -1.6668057665e-1f, 1.4249322787e-1f,  -1.2420140846e-1f,
+                           1.1676998740e-1f,  -1.1514610310e-1f, 7.0376836292e-2f};
+    return f * (f * f) * polynomial<float>(f, c);
+}
+PT_INLINE Vec<double> log_tail(Vec<double> f) {
+    constexpr double c[] = {6.66666666666666629659e-01, 4.00000000000062860828e-01,
+                            2.85714285690737979095e-01, 2.22222226486482848928e-01,
+                            1.81817755154254884209e-01, 1.53870973900475355167e-01,
+                            1.32499672009809971174e-01, 1.32527128566550300715e-01};
+    const Vec<double> s = f / (f + constant<double>(2));
+    const Vec<double> z = s * s;
+    return s * (constant<double>(0.5) * f * f + z * polynomial<double>(z, c));
+}
+
+// log of a positive finite x, plus a small `low`.
+template <class T>
+PT_INLINE Vec<T> log_core(Vec<T> x, Vec<T> low) {
+    const auto [e, f] = log_reduce<T>(x);
+    const Vec<T> tail = log_tail(f) + (e * broadcast<T>(Format<T>::ln2_lo) + low);
+    const Vec<T> square = constant<T>(0.5) * f * f;
+    return e * broadcast<T>(Format<T>::ln2_hi) + (f - (square - tail));
+}
+// What a logarithm of any base gives outside (0, inf).
+template <class T>
+PT_INLINE Vec<T> log_domain(Vec<T> x, Vec<T> y) {
+    const Vec<T> zero = constant<T>(0);
+    y = select<T>(x < infinity<T>(), y, x);  // inf and NaN
+    y = select<T>(x < zero, quiet_nan<T>(), y);
+    return select<T>(x == zero, -infinity<T>(), y);
+}
+template <class T>
+PT_INLINE Vec<T> log_generic(Vec<T> x) {
+    return log_domain<T>(x, log_core<T>(x, constant<T>(0)));
+}
+// log2 and log10: the reduction's exponent is added last, so powers of the base's powers of two are exact.
+template <class T>
+PT_INLINE Vec<T> log2_generic(Vec<T> x) {
+    const auto [e, f] = log_reduce<T>(x);
+    const Vec<T> tail = log_tail(f) - constant<T>(0.5) * f * f;
+    // (f + tail) log2(e), with log2(e) = 1 + 0.4427
+    const Vec<T> rest = constant<T>(0.44269504088896340736) * f + constant<T>(1.44269504088896340736) * tail;
+    return log_domain<T>(x, (f + rest) + e);
+}
+template <class T>
+PT_INLINE Vec<T> log10_generic(Vec<T> x) {
+    const auto [e, f] = log_reduce<T>(x);
+    const Vec<T> tail = log_tail(f) - constant<T>(0.5) * f * f;
+    // log10(2) in two parts; the head's product with an exponent is exact.
+    const Vec<T> head = constant<T>(sizeof(T) == 4 ? 3.0078125e-1 : 3.01029995663611771306e-01);
+    const Vec<T> low = constant<T>(sizeof(T) == 4 ? 2.48745663981195213739e-4 : 3.69423907715893078616e-13);
+    // log10(e) = 0.4375 - 0.0032055: the head's product with f loses little
+    const Vec<T> minor = constant<T>(-3.205518096748172349e-3) * f + e * low;
+    const Vec<T> rest = constant<T>(0.434294481903251827651) * tail + minor;
+    return log_domain<T>(x, e * head + (constant<T>(0.4375) * f + rest));
+}
+template <class T>
+PT_INLINE Vec<T> log1p_generic(Vec<T> x) {
+    const Vec<T> one = constant<T>(1);
+    const Vec<T> u = one + x;
+    const Vec<T> lost = select<T>(x < one, x - (u - one), one - (u - x));  // exact: 1 + x = u + lost
+    const Vec<T> y = log_domain<T>(u, log_core<T>(u, lost / u));
+    return select<T>(u == one, x, y);
+}
+
+// (tanh(x) / x - 1) / x^2 over x^2 for |x| <= 0.55.
+PT_INLINE Vec<float> tanh_center(Vec<float> z) {
+    constexpr float c[] = {-3.33333327407900337214e-01f, 1.33332945752019565999e-01f,
+                           -5.39597823618204255891e-02f, 2.17836933189519861565e-02f,
+                           -8.41654467919921225882e-03f, 2.39869331989223067911e-03f};
+    return polynomial<float>(z, c);
+}
+PT_INLINE Vec<float> tanh(Vec<float> x) {
+    const Vec<float> t = abs(x), z = x * x;
+    const Vec<float> near = x * (z * tanh_center(z)) + x;
+    const Vec<float> one = constant<float>(1), two = constant<float>(2);
+    const Vec<float> far = one - two / (exp_generic<float>(t + t) + one);
+    return select<float>(t > constant<float>(0.55), copysign_of<float>(far, x), near);
+}
+PT_INLINE Vec<double> tanh(Vec<double> x) {
+    const Vec<double> limit = constant<double>(22);
+    Vec<double> t = abs(x);
+    t = select<double>(t > limit, limit, t);
+    const Vec<double> em = expm1_core<double>(t + t);
+    return copysign_of<double>(em / (em + constant<double>(2)), x);
+}
+// exp(-|x|) never overflows, so the small side keeps its relative accuracy down to the denormals.
+template <class T>
+PT_INLINE Vec<T> sigmoid_generic(Vec<T> x) {
+    const Vec<T> one = constant<T>(1);
+    const Vec<T> z = exp_generic<T>(-abs(x));
+    return select<T>(x < constant<T>(0), z, one) / (one + z);
+}
+template <class T>
+PT_INLINE Vec<T> sinh_generic(Vec<T> x) {
+    // expm1 up to the overflow of exp(|x|); beyond it exp(|x| / 2)^2 / 2.
+    const Vec<T> t = abs(x);
+    const Vec<T> em = expm1_core<T>(clamp_keeping_nan<T>(t, T(0), static_cast<T>(Format<T>::exp_max - 2)));
+    const Vec<T> small = constant<T>(0.5) * (em + em / (em + constant<T>(1)));
+    const Vec<T> root = exp_generic<T>(constant<T>(0.5) * t);
+    const Vec<T> large = (constant<T>(0.5) * root) * root;
+    const Vec<T> y = select<T>(t > broadcast<T>(static_cast<T>(Format<T>::exp_max - 3)), large, small);
+    return copysign_of<T>(y, x);
+}
+template <class T>
+PT_INLINE Vec<T> cosh_generic(Vec<T> x) {
+    const Vec<T> t = abs(x);
+    const Vec<T> e = exp_generic<T>(t);
+    const Vec<T> half = constant<T>(0.5);
+    const Vec<T> root = exp_generic<T>(half * t);
+    const Vec<T> large = (half * root) * root;
+    return select<T>(t > broadcast<T>(static_cast<T>(Format<T>::exp_max - 3)), large, half * e + half / e);
+}
+
+#define PT_DEFINE_BOTH(function)                                                         \
+    PT_INLINE Vec<float> function(Vec<float> x) { return function##_generic<float>(x); } \
+    PT_INLINE Vec<double> function(Vec<double> x) { return function##_generic<double>(x); }
+PT_DEFINE_BOTH(exp)
+PT_DEFINE_BOTH(exp2)
+PT_DEFINE_BOTH(expm1)
+PT_DEFINE_BOTH(log)
+PT_DEFINE_BOTH(log2)
+PT_DEFINE_BOTH(log10)
+PT_DEFINE_BOTH(log1p)
+PT_DEFINE_BOTH(sigmoid)
+PT_DEFINE_BOTH(sinh)
+PT_DEFINE_BOTH(cosh)
+
+}  // namespace pt::PT_ISA
+
+#include "simd/erf.h"
+#include "simd/trig.h"
