@@ -1,0 +1,131 @@
+"""Results as text, JSON and a Markdown page."""
+
+from __future__ import annotations
+
+import json
+import math
+import statistics
+from pathlib import Path
+from typing import Any
+
+from benchmarks.runner import Measurement
+
+
+def quantity(value: float, unit: str) -> str:
+    """Seconds or bytes with three digits and a fitting prefix."""
+    if unit == "s":
+        for scale, name in ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns")):
+            if value >= scale:
+                return f"{value / scale:.3g} {name}"
+        return f"{value / 1e-9:.3g} ns"
+    for scale, name in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
+        if value >= scale:
+            return f"{value / scale:.3g} {name}"
+    return f"{value:.0f} B"
+
+
+def rate(m: Measurement) -> str:
+    if not m.rate:
+        return ""
+    return f"{m.rate:.1f} {'GFLOP/s' if m.flops else 'GB/s'}"
+
+
+def line(m: Measurement) -> str:
+    """One row as text."""
+    head = f"{m.group:<10} {m.row:<44} {m.threads}t "
+    if m.error:
+        return f"{head} FAILED: {m.error}"
+    ours, theirs = (quantity(statistics.median(v), m.unit) for v in (m.ours, m.theirs))
+    return (
+        f"{head} {m.peer} {theirs:>9}   pytensor {ours:>9}   ratio {m.ratio:6.2f} ±{m.noise:4.0%}   {rate(m)}".rstrip()
+    )
+
+
+def geometric_mean(values: list[float]) -> float:
+    return math.exp(statistics.fmean(math.log(v) for v in values))
+
+
+def by_group(measurements: list[Measurement]) -> dict[tuple[str, str, int], list[Measurement]]:
+    groups: dict[tuple[str, str, int], list[Measurement]] = {}
+    for m in measurements:
+        groups.setdefault((m.group, m.peer, m.threads), []).append(m)
+    return groups
+
+
+def summary(measurements: list[Measurement]) -> list[str]:
+    lines = []
+    for (group, peer, threads), rows in by_group(measurements).items():
+        ratios = [m.ratio for m in rows if not m.error]
+        failed = sum(bool(m.error) for m in rows)
+        text = f"{group:<10} {peer}, {threads} thread{'s'[: threads > 1]}: "
+        if ratios and len({m.unit for m in rows}) == 1:
+            text += f"geometric mean {geometric_mean(ratios):.2f}, worst {min(ratios):.2f}, {len(ratios)} rows"
+        lines.append(text + (f", {failed} failed" if failed else ""))
+    return lines
+
+
+def to_json(machine: dict[str, Any], measurements: list[Measurement]) -> str:
+    return json.dumps({"machine": machine, "rows": [m.to_json() for m in measurements]}, indent=1) + "\n"
+
+
+def read_json(path: str | Path) -> tuple[dict[str, Any], list[Measurement]]:
+    content = json.loads(Path(path).read_text())
+    names = set(Measurement.__dataclass_fields__)
+    return content["machine"], [Measurement(**{k: v for k, v in row.items() if k in names}) for row in content["rows"]]
+
+
+def markdown(machine: dict[str, Any], measurements: list[Measurement], plot: str = "") -> str:
+    """The page docs/benchmarks.md."""
+    versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
+    page = [
+        "# pytensor and PyTorch, measured",
+        "",
+        "Written by the benchmarks themselves; do not edit. A ratio is the peer's time divided by pytensor's: above 1,",
+        "pytensor is faster. Both libraries run the same code on the same cores with the same number of threads and",
+        "take turns; their results are compared before anything is timed. Times are medians of the rounds; ± is half the",
+        "distance between the quartiles of the rounds' own ratios. Times depend on the machine and on what else runs",
+        "there, ratios much less.",
+        "",
+        f"- Command: `{machine['command']}`",
+        f"- Date: {machine['date']}",
+        f"- Machine: {machine['cpu']}, {machine['cores']} cores, {machine['system']}; NumPy reaches"
+        f" {machine['numpy_sgemm_gflops']:.0f} GFLOP/s in a float32 matrix product on all cores and copies"
+        f" {machine['numpy_copy_gbytes']:.0f} GB/s",
+        f"- Versions: {versions}, NumPy {machine['numpy']}, Python {machine['python']}",
+        "",
+    ]
+    if plot:
+        page += [f"![Ratios by group]({plot})", ""]
+    page += overview(measurements)
+    for (group, peer, threads), rows in by_group(measurements).items():
+        page += ["", f"## {group}: {threads} thread{'s'[: threads > 1]}, against {peer}", ""]
+        page += table(rows, peer)
+    return "\n".join(page) + "\n"
+
+
+def overview(measurements: list[Measurement]) -> list[str]:
+    """One line per group, peer and number of threads."""
+    page = [
+        "| group | peer | threads | rows | geometric mean | worst | best |",
+        "|---|---|--:|--:|--:|--:|--:|",
+    ]
+    for (group, peer, threads), rows in by_group(measurements).items():
+        ratios = [m.ratio for m in rows if not m.error]
+        if ratios and len({m.unit for m in rows}) == 1:
+            mean = geometric_mean(ratios)
+            page.append(
+                f"| {group} | {peer} | {threads} | {len(ratios)} | **{mean:.2f}** |"
+                f" {min(ratios):.2f} | {max(ratios):.2f} |"
+            )
+    return page
+
+
+def table(rows: list[Measurement], peer: str) -> list[str]:
+    page = [f"| workload | {peer} | pytensor | ratio | ± | rate |", "|---|--:|--:|--:|--:|--:|"]
+    for m in rows:
+        if m.error:
+            page.append(f"| {m.row} | | | failed: {m.error} | | |")
+            continue
+        ours, theirs = (quantity(statistics.median(v), m.unit) for v in (m.ours, m.theirs))
+        page.append(f"| {m.row} | {theirs} | {ours} | **{m.ratio:.2f}** | {m.noise:.0%} | {rate(m)} |")
+    return page

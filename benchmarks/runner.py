@@ -1,0 +1,165 @@
+"""Runs rows in alternating worker processes."""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+
+from benchmarks import Row
+from benchmarks.location import ROOT, environment
+
+OURS = "pytensor"
+
+
+class WorkerError(RuntimeError):
+    """A workload failed in a library."""
+
+
+class Process:
+    """A worker process of one library, confined to some cores and threads."""
+
+    def __init__(self, library: str, threads: int, cores: list[int]) -> None:
+        self.library = library
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "benchmarks.worker", library, str(threads)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=environment(threads),
+            cwd=ROOT,
+            preexec_fn=lambda: os.sched_setaffinity(0, cores),
+        )
+
+    def ask(self, do: str, **arguments: Any) -> dict[str, Any]:
+        self.process.stdin.write(json.dumps({"do": do, **arguments}) + "\n")
+        self.process.stdin.flush()
+        line = self.process.stdout.readline()
+        if not line:
+            raise WorkerError(f"the worker of {self.library} ended with status {self.process.wait()}")
+        answer = json.loads(line)
+        if "error" in answer:
+            raise WorkerError(f"{self.library}: {answer['error']}")
+        return answer
+
+    def close(self) -> None:
+        self.process.stdin.close()
+        self.process.wait()
+        self.process.stdout.close()
+
+
+@dataclass
+class Measurement:
+    """A row measured in pytensor and a peer: seconds (or bytes) of each round."""
+
+    group: str
+    row: str
+    peer: str
+    threads: int
+    unit: str = "s"
+    ours: list[float] = field(default_factory=list)
+    theirs: list[float] = field(default_factory=list)
+    flops: float = 0
+    bytes: float = 0
+    error: str = ""
+
+    @property
+    def ratio(self) -> float:
+        """Time of the peer over time of pytensor: above 1, pytensor is faster."""
+        return statistics.median(self.theirs) / statistics.median(self.ours)
+
+    @property
+    def noise(self) -> float:
+        """Relative spread of the rounds' own ratios (half the distance between their quartiles)."""
+        ratios = sorted(t / o for t, o in zip(self.theirs, self.ours, strict=True))
+        if len(ratios) < 3:
+            return 0.0
+        low, _, high = statistics.quantiles(ratios, n=4)
+        return (high - low) / 2 / statistics.median(ratios)
+
+    @property
+    def rate(self) -> float:
+        """pytensor's GFLOP/s or GB/s; 0 when the row states neither."""
+        return (self.flops or self.bytes) / statistics.median(self.ours) / 1e9
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self) | ({} if self.error else {"ratio": self.ratio, "noise": self.noise})
+
+
+def difference(first: str, second: str) -> float:
+    """Largest difference between two result files, relative to the largest magnitude of each array."""
+    worst = 0.0
+    with np.load(first) as a, np.load(second) as b:
+        if a.files != b.files:
+            raise WorkerError(f"{len(a.files)} results against {len(b.files)}")
+        for name in a.files:
+            x, y = a[name], b[name]
+            if x.shape != y.shape:
+                raise WorkerError(f"a result of shape {x.shape} against one of {y.shape}")
+            x, y = x.astype(np.float64), y.astype(np.float64)
+            if x.size:
+                worst = max(worst, float(np.abs(x - y).max() / max(np.abs(y).max(), 1e-30)))
+    return worst
+
+
+class Runner:
+    """Workers of pytensor and one peer, and the taking of turns."""
+
+    def __init__(self, peer: str, threads: int, rounds: int, seconds: float) -> None:
+        self.peer, self.threads, self.rounds, self.seconds = peer, threads, rounds, seconds
+        available = sorted(os.sched_getaffinity(0))
+        if threads > len(available):
+            raise WorkerError(f"{threads} threads on {len(available)} cores would measure waiting")
+        self.cores = available[:threads]
+        self.processes: list[Process] = []
+
+    def __enter__(self) -> Runner:
+        self.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def start(self) -> None:
+        self.processes = [Process(name, self.threads, self.cores) for name in (OURS, self.peer)]
+
+    def close(self) -> None:
+        for process in self.processes:
+            process.close()
+        self.processes = []
+
+    def versions(self) -> dict[str, str]:
+        return {process.library: process.ask("version")["version"] for process in self.processes}
+
+    def measure(self, group: str, row: Row) -> Measurement:
+        result = Measurement(group, row.name, self.peer, self.threads, flops=row.flops, bytes=row.bytes)
+        try:
+            for process in self.processes:
+                process.ask("setup", group=group, row=row.name)
+            self.compare(row)
+            numbers = [process.ask("calibrate", seconds=self.seconds)["number"] for process in self.processes]
+            for _ in range(self.rounds):
+                for process, number, times in zip(self.processes, numbers, (result.ours, result.theirs), strict=True):
+                    times.append(process.ask("time", number=number)["seconds"])
+        except WorkerError as error:
+            result.error = str(error)
+            if any(process.process.poll() is not None for process in self.processes):
+                self.close()
+                self.start()
+        return result
+
+    def compare(self, row: Row) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            files = [os.path.join(folder, f"{i}.npz") for i in range(len(self.processes))]
+            for process, file in zip(self.processes, files, strict=True):
+                process.ask("result", file=file)
+            worst = difference(*files)
+        if not worst <= row.tolerance:
+            raise WorkerError(f"results differ by {worst:.3g} of their magnitude (allowed {row.tolerance:g})")
