@@ -1,0 +1,11 @@
+#include "kernels/reduce/generic.h"
+
+namespace pt::reduce::PT_ISA {
+
+const Kernels kernels = {{
+#define PT_KERNEL(kind, functor, family) PT_TABLE_ROW(functor, family)
+#include "kernels/reduce/kernels.inc"
+#undef PT_KERNEL
+}};
+
+}  // namespace pt::reduce::PT_ISA

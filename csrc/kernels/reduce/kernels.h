@@ -1,0 +1,57 @@
+// What the levels of the reduce family share: partial results, and the table of kernels. Plain data only: an
+// inline function here would be one symbol for all levels.
+#pragma once
+
+#include <cstdint>
+
+#include "base/cpu_level.h"
+#include "base/dtype.h"
+
+namespace pt::reduce {
+
+// What is known after some of the elements. Floating-point inputs use `f`, integers `i`.
+//   sum, sum of squares   f[0] + f[1], the second being what the additions to the first lost; i[0]
+//   prod, max, min        f[0]; i[0]
+//   argmax, argmin        the same, with the place of the first best element in `index`
+//   any, all              i[0]
+//   moments               f[0] mean, f[1] sum of squared deviations from it, of `count` elements
+struct Partial {
+    union {
+        double f[2];
+        int64_t i[2];
+    };
+    int64_t index;
+    int64_t count;
+};
+
+constexpr int kColumns = 512;  // columns reduced side by side
+
+// Partials of up to kColumns neighbouring columns. Kernels add `rows` to count; count == 0 means: nothing
+// yet.
+struct ColumnState {
+    union {
+        double f[2][kColumns];
+        int64_t i[2][kColumns];
+    };
+    int64_t index[kColumns];  // row of the best element, counted from the first row of the state
+    int64_t count;
+};
+
+// row: `result` becomes the partial of the n >= 1 contiguous elements at x; index counts from x.
+// columns: folds `rows` rows, `stride` bytes apart and `cols` contiguous elements long, into `state`.
+struct Kernel {
+    void (*row)(const char* x, int64_t n, Partial* result);
+    void (*columns)(const char* x, int64_t rows, int64_t stride, int64_t cols, ColumnState* state);
+};
+
+enum Kind : int8_t { kSum, kProd, kMax, kMin, kArgmax, kArgmin, kAny, kAll, kMoments, kSumSquares };
+constexpr int kKinds = 10;
+constexpr int kTypes = 5;  // float32, float64, uint8 (and bool), int32, int64
+
+struct Kernels {
+    Kernel at[kKinds][kTypes];
+};
+
+PT_DECLARE_LEVELS(Kernels)
+
+}  // namespace pt::reduce

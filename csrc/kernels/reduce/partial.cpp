@@ -1,0 +1,138 @@
+#include "kernels/reduce/partial.h"
+
+#include <cmath>
+#include <cstring>
+#include <limits>
+
+#include "base/check.h"
+
+namespace pt::reduce {
+namespace {
+
+void add(Partial& a, const Partial& b) {
+    const double total = a.f[0] + b.f[0];
+    const double back = total - a.f[0];
+    a.f[1] += b.f[1] + ((a.f[0] - (total - back)) + (b.f[0] - back));
+    a.f[0] = total;
+}
+
+void merge_moments(Partial& a, const Partial& b) {
+    const double na = static_cast<double>(a.count);
+    const double nb = static_cast<double>(b.count);
+    const double delta = b.f[0] - a.f[0];
+    a.f[0] += delta * (nb / (na + nb));
+    a.f[1] += b.f[1] + delta * delta * (na * nb / (na + nb));
+    a.count += b.count;
+}
+
+template <class T>
+bool better(Kind kind, T x, T than) {
+    if (x != x) return than == than;
+    return kind == kMax || kind == kArgmax ? x > than : x < than;
+}
+
+template <class T>
+void put(char* out, T value) {
+    std::memcpy(out, &value, sizeof(T));
+}
+
+double real_result(const Plan& plan, const Partial& p) {
+    const double n = static_cast<double>(plan.elements);
+    const bool sums = plan.kind == kSum || plan.kind == kSumSquares;
+    // What was lost is NaN once the sum has overflowed or met an infinity.
+    const double value = sums && std::isfinite(p.f[0]) ? p.f[0] + p.f[1] : p.f[0];
+    switch (plan.finish) {
+        case kMean:
+            return value / n;
+        case kVariance:
+        case kDeviation: {
+            const double rest = n - plan.correction;
+            const double variance = p.f[1] / (rest > 0 ? rest : 0.0);
+            return plan.finish == kVariance ? variance : std::sqrt(variance);
+        }
+        case kRoot:
+            return std::sqrt(value);
+        default:
+            return value;
+    }
+}
+
+}  // namespace
+
+void set_identity(const Plan& plan, Partial& p) {
+    PT_CHECK(plan.kind != kMax && plan.kind != kMin && plan.kind != kArgmax && plan.kind != kArgmin,
+             "reduction of no elements has no identity");
+    const int one = plan.kind == kProd || plan.kind == kAll;
+    if (plan.floating) {
+        p.f[0] = one;
+        p.f[1] = 0;
+    } else {
+        p.i[0] = one;
+    }
+    p.index = 0;
+    p.count = 0;
+}
+
+void merge(const Plan& plan, Partial& into, const Partial& from) {
+    switch (plan.kind) {
+        case kSum:
+        case kSumSquares:
+            if (plan.floating)
+                add(into, from);
+            else
+                into.i[0] =
+                    static_cast<int64_t>(static_cast<uint64_t>(into.i[0]) + static_cast<uint64_t>(from.i[0]));
+            break;
+        case kProd:
+            if (plan.floating)
+                into.f[0] *= from.f[0];
+            else
+                into.i[0] =
+                    static_cast<int64_t>(static_cast<uint64_t>(into.i[0]) * static_cast<uint64_t>(from.i[0]));
+            break;
+        case kMax:
+        case kMin:
+        case kArgmax:
+        case kArgmin:
+            if (plan.floating ? better(plan.kind, from.f[0], into.f[0])
+                              : better(plan.kind, from.i[0], into.i[0])) {
+                into.i[0] = from.i[0];
+                into.index = from.index;
+            }
+            break;
+        case kAny:
+        case kAll: {
+            const bool a = plan.floating ? into.f[0] != 0 : into.i[0] != 0;
+            const bool b = plan.floating ? from.f[0] != 0 : from.i[0] != 0;
+            const bool both = plan.kind == kAny ? a || b : a && b;
+            if (plan.floating)
+                into.f[0] = both;
+            else
+                into.i[0] = both;
+            break;
+        }
+        case kMoments:
+            merge_moments(into, from);
+            break;
+    }
+}
+
+void write(const Plan& plan, const Partial& p, char* out, char* index) {
+    if (index != nullptr) put(index, p.index);
+    if (plan.finish == kIndex) return put(out, p.index);
+    switch (plan.output) {
+        case DType::float32:
+            return put(out, static_cast<float>(real_result(plan, p)));
+        case DType::float64:
+            return put(out, real_result(plan, p));
+        case DType::boolean:
+        case DType::uint8:
+            return put(out, static_cast<uint8_t>(plan.floating ? static_cast<int64_t>(p.f[0]) : p.i[0]));
+        case DType::int32:
+            return put(out, static_cast<int32_t>(p.i[0]));
+        default:
+            return put(out, p.i[0]);
+    }
+}
+
+}  // namespace pt::reduce

@@ -1,0 +1,34 @@
+// Merging of partial results and turning them into output elements. Level-independent.
+#pragma once
+
+#include "kernels/reduce/kernels.h"
+
+namespace pt::reduce {
+
+enum Finish : int8_t { kValue, kMean, kVariance, kDeviation, kRoot, kIndex };
+
+// Everything that stays the same during one reduction.
+struct Plan {
+    Kernel kernel;
+    Kind kind;
+    Finish finish;
+    bool floating;     // partials hold doubles
+    DType output;      // of the values
+    int64_t elements;  // per result
+    double correction;
+};
+
+void set_identity(const Plan& plan, Partial& p);                         // of no elements
+void merge(const Plan& plan, Partial& into, const Partial& from);        // `from` comes after `into`
+void write(const Plan& plan, const Partial& p, char* out, char* index);  // index may be null
+
+inline Partial column(const ColumnState& state, int64_t j) {
+    Partial p;
+    p.i[0] = state.i[0][j];
+    p.i[1] = state.i[1][j];
+    p.index = state.index[j];
+    p.count = state.count;
+    return p;
+}
+
+}  // namespace pt::reduce

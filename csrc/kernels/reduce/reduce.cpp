@@ -1,0 +1,383 @@
+#include "kernels/reduce/reduce.h"
+
+#include <cstring>
+
+#include "base/check.h"
+#include "base/parallel.h"
+#include "base/pool.h"
+#include "kernels/reduce/layout.h"
+#include "kernels/reduce/partial.h"
+
+namespace pt::reduce {
+namespace {
+
+struct OpInfo {
+    const char* name;
+    Kind kind;
+    Finish finish;
+    bool floats_only;
+};
+constexpr OpInfo kOps[] = {
+    {"sum", kSum, kValue, false},        {"mean", kSum, kMean, true},
+    {"prod", kProd, kValue, false},      {"max", kMax, kValue, false},
+    {"min", kMin, kValue, false},        {"argmax", kArgmax, kIndex, false},
+    {"argmin", kArgmin, kIndex, false},  {"any", kAny, kValue, false},
+    {"all", kAll, kValue, false},        {"var", kMoments, kVariance, true},
+    {"std", kMoments, kDeviation, true}, {"sum_squares", kSumSquares, kValue, false},
+    {"norm2", kSumSquares, kRoot, true},
+};
+constexpr int kOpCount = sizeof(kOps) / sizeof(kOps[0]);
+
+// Row of the kernel table's second axis; -1 when there are no kernels for the type.
+int type_slot(DType dtype) {
+    switch (dtype) {
+        case DType::float32:
+            return 0;
+        case DType::float64:
+            return 1;
+        case DType::boolean:
+        case DType::uint8:
+            return 2;
+        case DType::int32:
+            return 3;
+        case DType::int64:
+            return 4;
+        default:
+            return -1;
+    }
+}
+
+// The unit of work that results are cut into, whatever the number of threads.
+constexpr int64_t kBlock = 65536;
+constexpr int64_t kGrain = 65536;       // elements below which a second thread does not pay
+constexpr int64_t kRowChunk = 1 << 20;  // rows that a column kernel gets at once (its places are int32)
+constexpr int kGather = 1024;           // elements gathered at a time when nothing is contiguous
+
+void fold_row(const Plan& plan, const char* x, int64_t n, Partial& result) {
+    if (n == 0) return set_identity(plan, result);
+    plan.kernel.row(x, n, &result);
+}
+
+// A long contiguous row: blocks of fixed size, merged in order.
+void fold_blocks(const Plan& plan, const char* x, int64_t n, int64_t item, Partial& result) {
+    if (n <= kBlock) return fold_row(plan, x, n, result);
+    const int64_t blocks = (n + kBlock - 1) / kBlock;
+    pool::Scratch scratch(static_cast<size_t>(blocks) * sizeof(Partial));
+    Partial* partials = scratch.as<Partial>();
+    parallel_for(0, blocks, 1, [&](int64_t begin, int64_t end) {
+        for (int64_t b = begin; b < end; ++b) {
+            const int64_t start = b * kBlock;
+            plan.kernel.row(x + start * item, n - start < kBlock ? n - start : kBlock, &partials[b]);
+            partials[b].index += start;
+        }
+    });
+    result = partials[0];
+    for (int64_t b = 1; b < blocks; ++b) merge(plan, result, partials[b]);
+}
+
+// ---- the three ways through a general layout ----
+// Each folds a span of the reduced elements of one result (or of neighbouring results) into a partial.
+
+// Reduced elements are runs of `run` contiguous ones.
+struct Rows {
+    const Plan& plan;
+    const Layout& layout;
+    int64_t item;
+    Axes outer;  // reduced axes but the run
+    int64_t run;
+
+    int64_t units() const { return outer.numel(); }
+    int64_t unit_elements() const { return run; }
+
+    void fold(const char* x, int64_t begin, int64_t end, Partial& result) const {
+        for (int64_t u = begin; u < end; ++u) {
+            Partial p;
+            const char* row = x + outer.offset(outer.in, u);
+            if (run > kBlock)
+                fold_blocks(plan, row, run, item, p);
+            else
+                plan.kernel.row(row, run, &p);
+            if (u == begin)
+                result = p;
+            else
+                merge(plan, result, p);
+        }
+    }
+};
+
+// Nothing is contiguous, or places must be counted through several axes: elements are gathered.
+template <class T>
+void gather(T* to, const char* from, const Axes& axes, int64_t begin, int64_t count) {
+    const int last = axes.count - 1;
+    const int64_t n = last >= 0 ? axes.size[last] : 1;
+    const int64_t step = last >= 0 ? axes.in[last] : 0;
+    for (int64_t done = 0; done < count;) {
+        const int64_t at = (begin + done) % n;
+        const int64_t part = count - done < n - at ? count - done : n - at;
+        const char* x = from + axes.offset(axes.in, begin + done);
+        for (int64_t k = 0; k < part; ++k) to[done + k] = *reinterpret_cast<const T*>(x + k * step);
+        done += part;
+    }
+}
+
+struct Gathered {
+    const Plan& plan;
+    const Layout& layout;
+    int64_t item;
+
+    int64_t units() const { return (layout.reduced.numel() + kGather - 1) / kGather; }
+    int64_t unit_elements() const {
+        const int64_t n = layout.reduced.numel();
+        return n < kGather ? n : kGather;
+    }
+
+    void fold(const char* x, int64_t begin, int64_t end, Partial& result) const {
+        alignas(64) char buffer[kGather * 8];
+        const int64_t total = layout.reduced.numel();
+        for (int64_t u = begin; u < end; ++u) {
+            const int64_t start = u * kGather;
+            const int64_t n = total - start < kGather ? total - start : kGather;
+            if (item == 4)
+                gather(reinterpret_cast<uint32_t*>(buffer), x, layout.reduced, start, n);
+            else if (item == 8)
+                gather(reinterpret_cast<uint64_t*>(buffer), x, layout.reduced, start, n);
+            else
+                gather(reinterpret_cast<uint8_t*>(buffer), x, layout.reduced, start, n);
+            Partial p;
+            plan.kernel.row(buffer, n, &p);
+            p.index += start;
+            if (u == begin)
+                result = p;
+            else
+                merge(plan, result, p);
+        }
+    }
+};
+
+// One partial per result. Few results of many elements are cut into spans of units, merged in order; where
+// they are cut depends on the shape alone.
+template <class Way>
+void reduce_each(const Plan& plan, const Layout& layout, const Way& way) {
+    const Axes& kept = layout.kept;
+    const int64_t results = kept.numel();
+    const int64_t units = way.units();
+    const auto place = [&](char* base, const int64_t* strides, int64_t i) {
+        return base != nullptr ? base + kept.offset(strides, i) : nullptr;
+    };
+    const int64_t span_units = kBlock / way.unit_elements() + 1;
+    const int64_t spans = (units + span_units - 1) / span_units;
+    if (results >= 16 || spans == 1) {
+        const int64_t grain = kGrain / (plan.elements + 8) + 1;
+        parallel_for(0, results, grain, [&](int64_t begin, int64_t end) {
+            for (int64_t i = begin; i < end; ++i) {
+                Partial p;
+                way.fold(layout.in + kept.offset(kept.in, i), 0, units, p);
+                write(plan, p, place(layout.out, kept.out, i), place(layout.index, kept.index, i));
+            }
+        });
+        return;
+    }
+    pool::Scratch scratch(static_cast<size_t>(results * spans) * sizeof(Partial));
+    Partial* partials = scratch.as<Partial>();
+    parallel_for(0, results * spans, 1, [&](int64_t begin, int64_t end) {
+        for (int64_t i = begin; i < end; ++i) {
+            const int64_t first = i % spans * span_units;
+            const int64_t last = first + span_units < units ? first + span_units : units;
+            way.fold(layout.in + kept.offset(kept.in, i / spans), first, last, partials[i]);
+        }
+    });
+    for (int64_t i = 0; i < results; ++i) {
+        Partial& p = partials[i * spans];
+        for (int64_t s = 1; s < spans; ++s) merge(plan, p, partials[i * spans + s]);
+        write(plan, p, place(layout.out, kept.out, i), place(layout.index, kept.index, i));
+    }
+}
+
+// The innermost kept axis is contiguous: blocks of up to kColumns neighbouring results at a time. `rows` is
+// the innermost reduced axis, `outer_reduced` and `outer_kept` are the others.
+struct Columns {
+    const Plan& plan;
+    const Layout& layout;
+    int64_t item;
+    Axes outer_kept;
+    Axes outer_reduced;
+    int64_t cols, rows, row_stride, col_out, col_index;
+
+    void fold(const char* x, int64_t width, int64_t first_row, int64_t last_row, ColumnState& state) const {
+        state.count = 0;
+        for (int64_t u = 0; u < outer_reduced.numel(); ++u) {
+            const char* base = x + outer_reduced.offset(outer_reduced.in, u);
+            for (int64_t r = first_row; r < last_row; r += kRowChunk) {
+                const int64_t n = last_row - r < kRowChunk ? last_row - r : kRowChunk;
+                plan.kernel.columns(base + r * row_stride, n, row_stride, width, &state);
+            }
+        }
+    }
+
+    void put(const Partial& p, int64_t outer, int64_t col) const {
+        char* out = layout.out + outer_kept.offset(outer_kept.out, outer) + col * col_out;
+        char* index = layout.index == nullptr
+                          ? nullptr
+                          : layout.index + outer_kept.offset(outer_kept.index, outer) + col * col_index;
+        write(plan, p, out, index);
+    }
+
+    void run() const {
+        const int64_t blocks = (cols + kColumns - 1) / kColumns;
+        const int64_t outer = outer_kept.numel();
+        const int64_t width = cols < kColumns ? cols : kColumns;
+        const int64_t others = outer_reduced.numel() * width;
+        const int64_t span = kBlock / others < 64 ? 64 : kBlock / others;
+        const int64_t spans = blocks * outer >= 16 ? 1 : (rows + span - 1) / span;
+        if (spans == 1)
+            whole(blocks, outer);
+        else
+            in_spans(blocks, outer, spans, span);
+    }
+
+  private:
+    const char* start(int64_t outer, int64_t block) const {
+        return layout.in + outer_kept.offset(outer_kept.in, outer) + block * kColumns * item;
+    }
+    int64_t width_of(int64_t block) const {
+        const int64_t rest = cols - block * kColumns;
+        return rest < kColumns ? rest : kColumns;
+    }
+
+    void whole(int64_t blocks, int64_t outer) const {
+        const int64_t width = cols < kColumns ? cols : kColumns;
+        parallel_for(0, outer * blocks, kGrain / (plan.elements * width) + 1,
+                     [&](int64_t begin, int64_t end) {
+                         ColumnState state;
+                         for (int64_t t = begin; t < end; ++t) {
+                             const int64_t o = t / blocks;
+                             const int64_t b = t % blocks;
+                             fold(start(o, b), width_of(b), 0, rows, state);
+                             for (int64_t j = 0; j < width_of(b); ++j)
+                                 put(column(state, j), o, b * kColumns + j);
+                         }
+                     });
+    }
+
+    void in_spans(int64_t blocks, int64_t outer, int64_t spans, int64_t span) const {
+        pool::Scratch scratch(static_cast<size_t>(outer * blocks * spans) * sizeof(ColumnState));
+        ColumnState* states = scratch.as<ColumnState>();
+        parallel_for(0, outer * blocks * spans, 1, [&](int64_t begin, int64_t end) {
+            for (int64_t t = begin; t < end; ++t) {
+                const int64_t first = t % spans * span;
+                const int64_t last = first + span < rows ? first + span : rows;
+                const int64_t b = t / spans % blocks;
+                fold(start(t / spans / blocks, b), width_of(b), first, last, states[t]);
+            }
+        });
+        for (int64_t t = 0; t < outer * blocks; ++t) {
+            const int64_t b = t % blocks;
+            for (int64_t j = 0; j < width_of(b); ++j) {
+                Partial p = column(states[t * spans], j);
+                for (int64_t s = 1; s < spans; ++s) {
+                    Partial next = column(states[t * spans + s], j);
+                    next.index += s * span;
+                    merge(plan, p, next);
+                }
+                put(p, t / blocks, b * kColumns + j);
+            }
+        }
+    }
+};
+
+Axes without_last(const Axes& axes) {
+    Axes rest = axes;
+    --rest.count;
+    return rest;
+}
+
+void run_general(const Plan& plan, const Layout& layout, int64_t item) {
+    const Axes& kept = layout.kept;
+    const Axes& reduced = layout.reduced;
+    const bool places = plan.kind == kArgmax || plan.kind == kArgmin;
+    const bool one_axis = !places || reduced.count <= 1;
+    if (one_axis && reduced.count > 0 && reduced.in[reduced.count - 1] == item) {
+        reduce_each(plan, layout,
+                    Rows{plan, layout, item, without_last(reduced), reduced.size[reduced.count - 1]});
+    } else if (one_axis && reduced.count > 0 && kept.count > 0 && kept.in[kept.count - 1] == item) {
+        const int k = kept.count - 1;
+        const int r = reduced.count - 1;
+        Columns{plan,         layout,          item,          without_last(kept), without_last(reduced),
+                kept.size[k], reduced.size[r], reduced.in[r], kept.out[k],        kept.index[k]}
+            .run();
+    } else {
+        reduce_each(plan, layout, Gathered{plan, layout, item});
+    }
+}
+
+void fill_identity(const Plan& plan, const Layout& layout) {
+    Partial p;
+    set_identity(plan, p);
+    const int64_t results = layout.kept.numel();
+    for (int64_t i = 0; i < results; ++i)
+        write(plan, p, layout.out + layout.kept.offset(layout.kept.out, i), nullptr);
+}
+
+}  // namespace
+
+int find(const char* name) {
+    for (int op = 0; op < kOpCount; ++op)
+        if (std::strcmp(kOps[op].name, name) == 0) return op;
+    return -1;
+}
+const char* name(int op) { return kOps[op].name; }
+int num_ops() { return kOpCount; }
+
+bool supports(int op, DType input) {
+    const int slot = type_slot(input);
+    return slot >= 0 && (slot < 2 || !kOps[op].floats_only);
+}
+
+DType result_dtype(int op, DType input) {
+    switch (kOps[op].kind) {
+        case kArgmax:
+        case kArgmin:
+            return DType::int64;
+        case kAny:
+        case kAll:
+            return DType::boolean;
+        case kMax:
+        case kMin:
+            return input;
+        default:
+            return type_slot(input) < 2 ? input : DType::int64;
+    }
+}
+
+bool has_indices(int op) { return kOps[op].kind == kMax || kOps[op].kind == kMin; }
+
+void run(int op, const ArrayView& in, uint64_t axes, const ArrayView& out, const ArrayView* indices,
+         double param) {
+    const OpInfo& info = kOps[op];
+    Kind kind = info.kind;
+    if (indices != nullptr) kind = kind == kMax ? kArgmax : kArgmin;
+    const int slot = type_slot(in.dtype);
+    Plan plan{PT_SELECT(Kernels).at[kind][slot], kind, info.finish, slot < 2,
+              result_dtype(op, in.dtype),        1,    param};
+    bool all = true;
+    for (int i = 0; i < in.ndim; ++i) {
+        if ((axes >> i & 1) != 0)
+            plan.elements *= in.shape[i];
+        else if (in.shape[i] != 1)
+            all = false;
+    }
+    const int64_t item = item_size(in.dtype);
+    if (all && plan.elements > 0 && in.is_contiguous()) {
+        Partial p;
+        fold_blocks(plan, in.data, plan.elements, item, p);
+        return write(plan, p, out.data, indices != nullptr ? indices->data : nullptr);
+    }
+    const bool places = kind == kArgmax || kind == kArgmin;
+    Layout layout;
+    sort_out(in, axes, out, indices, places, layout);
+    if (layout.kept.numel() == 0) return;
+    if (plan.elements == 0) return fill_identity(plan, layout);
+    run_general(plan, layout, item);
+}
+
+}  // namespace pt::reduce
