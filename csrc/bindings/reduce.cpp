@@ -22,8 +22,7 @@ py::object reduce_run(const std::string& name, const py::object& array, uint64_t
     const ArrayView in = view(array, "input");
     PT_CHECK(reduce::supports(op, in.dtype), name + ": no kernel for this dtype");
     PT_CHECK(!with_indices || reduce::has_indices(op), name + " has no indices");
-    OwnedView shape;
-    shape.ndim = in.ndim;
+    OwnedView shape(in);
     std::vector<int64_t> sizes;
     for (int i = 0; i < in.ndim; ++i) {
         const bool reduced = (axes >> i & 1) != 0;
@@ -40,8 +39,6 @@ py::object reduce_run(const std::string& name, const py::object& array, uint64_t
             full.steps[i] = step;
             step *= full.sizes[i];
         }
-        full.shape = full.sizes;
-        full.strides = full.steps;
     };
     OwnedView out, indices;
     const py::object values = make_array(sizes, reduce::result_dtype(op, in.dtype));
