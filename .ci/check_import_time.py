@@ -1,4 +1,4 @@
-"""`import pytensor` (NumPy included) takes at most 0.12 s on a quiet machine; the limit here leaves room for a busy one."""
+"""`import pytensor` (NumPy included) takes at most 0.12 s on a quiet machine; the limit leaves room for a busy one."""
 
 import subprocess
 import sys

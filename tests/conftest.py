@@ -2,6 +2,9 @@
 
 import os
 
+if "PYTEST_XDIST_WORKER" in os.environ:  # workers share the cores: waiting threads must not spin
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 from hypothesis import HealthCheck, Phase, settings
 
 slow_draws = (HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much)
