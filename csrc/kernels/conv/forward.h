@@ -1,0 +1,263 @@
+// forward and grad_input as products over a stage. The input gradient is one product per residue of the input
+// position modulo the stride: the positions of one residue see the same taps, and with these it is a
+// convolution of stride 1 over grad_output.
+#pragma once
+
+#include "kernels/conv/product.h"
+
+namespace pt::conv::PT_ISA {
+
+// Taps of one axis that positions `start + t * pitch` (0 <= t < count) of the result see, and the source
+// coordinate at t = 0 of each; it advances by `step` with t.
+struct AxisTaps {
+    int64_t start, pitch, count, step;
+    int64_t total;
+    int64_t* tap;
+    int64_t* coordinate;
+};
+
+PT_INLINE AxisTaps forward_taps(const Problem& p, int a, int64_t* storage) {
+    AxisTaps taps{0, 1, p.out[a], p.stride[a], p.kernel[a], storage, storage + p.kernel[a]};
+    for (int64_t j = 0; j < p.kernel[a]; ++j) {
+        taps.tap[j] = j;
+        taps.coordinate[j] = j * p.dilation[a] - p.padding[a];
+    }
+    return taps;
+}
+
+PT_INLINE AxisTaps gradient_taps(const Problem& p, int a, int64_t residue, int64_t* storage) {
+    const int64_t count = p.in[a] > residue ? (p.in[a] - residue + p.stride[a] - 1) / p.stride[a] : 0;
+    AxisTaps taps{residue, p.stride[a], count, 1, 0, storage, storage + p.kernel[a]};
+    for (int64_t j = 0; j < p.kernel[a]; ++j) {
+        const int64_t reach = residue + p.padding[a] - j * p.dilation[a];
+        if (reach % p.stride[a] != 0) continue;
+        taps.tap[taps.total] = j;
+        taps.coordinate[taps.total++] = reach / p.stride[a];
+    }
+    return taps;
+}
+
+PT_INLINE void extend(Reach& reach, int a, const AxisTaps& taps) {
+    reach.step[a] = taps.step;
+    if (taps.count == 0) return;
+    for (int64_t j = 0; j < taps.total; ++j) {
+        const int64_t lo = taps.coordinate[j], hi = lo + (taps.count - 1) * taps.step;
+        if (lo < reach.lo[a]) reach.lo[a] = lo;
+        if (hi > reach.hi[a]) reach.hi[a] = hi;
+    }
+}
+constexpr int64_t kUnset = int64_t{1} << 60;
+PT_INLINE void start(Reach& reach) {
+    for (int a = 0; a < 3; ++a) reach.lo[a] = kUnset, reach.hi[a] = -kUnset, reach.step[a] = 1;
+}
+PT_INLINE void finish(Reach& reach) {  // an axis that nothing reaches stages one element
+    for (int a = 0; a < 3; ++a)
+        if (reach.lo[a] == kUnset) reach.lo[a] = reach.hi[a] = 0;
+}
+
+// What one product needs besides the source: tables and packed weights, in scratch memory.
+template <class T>
+struct Tables {
+    int64_t depth;
+    int64_t* offsets;  // in the stage
+    int64_t* weights;  // of the same k in the weight array, for row 0
+};
+
+// k runs over (channel, taps): the source's channels, which are `channel_axis` of the weight.
+template <class T>
+static void fill_tables(const Stage<T>& stage, const AxisTaps* taps, int64_t channels, const Operand& weight,
+                        int channel_axis, Tables<T>& tables) {
+    int64_t k = 0;
+    for (int64_t c = 0; c < channels; ++c)
+        for (int64_t i = 0; i < taps[0].total; ++i)
+            for (int64_t j = 0; j < taps[1].total; ++j)
+                for (int64_t l = 0; l < taps[2].total; ++l, ++k) {
+                    tables.offsets[k] = stage.offset(c, taps[0].coordinate[i] - stage.reach.lo[0],
+                                                     taps[1].coordinate[j] - stage.reach.lo[1],
+                                                     taps[2].coordinate[l] - stage.reach.lo[2]);
+                    tables.weights[k] =
+                        c * weight.strides[channel_axis] + taps[0].tap[i] * weight.strides[2] +
+                        taps[1].tap[j] * weight.strides[3] + taps[2].tap[l] * weight.strides[4];
+                }
+    tables.depth = k;
+}
+
+// [group][tile][k][kMr], rows beyond the last zero.
+template <class T>
+static void pack_weights(const T* weight, const Tables<T>& tables, int64_t groups, int64_t group_stride,
+                         int64_t rows, int64_t row_stride, T* packed) {
+    const int64_t tiles = (rows + kMr - 1) / kMr;
+    parallel_for(0, groups * tiles, 1 + 16384 / (tables.depth * kMr + 1), [&](int64_t begin, int64_t end) {
+        for (int64_t i = begin; i < end; ++i) {
+            const int64_t m = i % tiles * kMr;
+            const T* from = weight + i / tiles * group_stride + m * row_stride;
+            T* to = packed + i * tables.depth * kMr;
+            const int used = rows - m < kMr ? static_cast<int>(rows - m) : kMr;
+            if (used == kMr) {
+                for (int64_t k = 0; k < tables.depth; ++k)
+                    for (int r = 0; r < kMr; ++r) to[k * kMr + r] = from[tables.weights[k] + r * row_stride];
+            } else {
+                for (int64_t k = 0; k < tables.depth; ++k)
+                    for (int r = 0; r < kMr; ++r)
+                        to[k * kMr + r] = r < used ? from[tables.weights[k] + r * row_stride] : T(0);
+            }
+        }
+    });
+}
+
+template <class T>
+static void pack_bias(const Operand& bias, int64_t groups, int64_t rows, T* packed) {
+    const int64_t padded = (rows + kMr - 1) / kMr * kMr;
+    for (int64_t g = 0; g < groups; ++g)
+        for (int64_t m = 0; m < padded; ++m)
+            packed[g * padded + m] = bias.data != nullptr && m < rows
+                                         ? static_cast<const T*>(bias.data)[(g * rows + m) * bias.strides[0]]
+                                         : T(0);
+}
+
+// Sizes of the result's side of a product and of the source's.
+struct Sides {
+    int64_t rows, channels;          // of each group
+    const int64_t *result, *source;  // spatial sizes
+    int row_axis, channel_axis;      // of the weight
+};
+
+// One group of images through one residue (or, forward, the only one).
+template <class T>
+static void run_product(const Problem& p, const Sides& side, const Stage<T>& stage, const AxisTaps* taps,
+                        const Tables<T>& tables, const T* packed, const T* bias, const T* source,
+                        int64_t images, T* out) {
+    Product<T> q;
+    q.groups = p.groups;
+    q.images = images;
+    q.rows = side.rows;
+    q.depth = tables.depth;
+    q.weights = packed;
+    q.bias = bias;
+    q.offsets = tables.offsets;
+    q.source = source;
+    q.source_image = stage.image;
+    q.source_group = side.channels * stage.channel;
+    q.source_step[0] = taps[0].step * stage.plane;
+    q.source_step[1] = taps[1].step * stage.row;
+    const int64_t row = side.result[2], plane = row * side.result[1];
+    q.out_channel = plane * side.result[0];
+    q.out_group = side.rows * q.out_channel;
+    q.out_image = p.groups * q.out_group;
+    q.out_step[0] = taps[0].pitch * plane;
+    q.out_step[1] = taps[1].pitch * row;
+    q.out_step[2] = taps[2].pitch;
+    q.out = out + taps[0].start * plane + taps[1].start * row + taps[2].start;
+    for (int a = 0; a < 3; ++a) q.grid[a] = taps[a].count;
+    if (q.columns() == 0 || q.rows == 0) return;
+    if (side.rows <= kMr && stage.copied)
+        direct_product(q);
+    else
+        packed_product(q);
+}
+
+// Few rows skip packing, which then costs as much as the arithmetic; they read whole vectors past the end of
+// a row and so want a stage.
+PT_INLINE bool wants_stage(const Sides& side) { return side.rows <= kMr; }
+
+template <class T>
+static void forward(const Problem& p, const Operand& input, const Operand& weight, const Operand& bias,
+                    void* output) {
+    const Sides side{p.out_channels / p.groups, p.in_channels / p.groups, p.out, p.in, 0, 1};
+    pool::Scratch axes(sizeof(int64_t) * 2 * (p.kernel[0] + p.kernel[1] + p.kernel[2]));
+    int64_t* storage = axes.as<int64_t>();
+    AxisTaps taps[3];
+    Reach reach;
+    start(reach);
+    for (int a = 0; a < 3; ++a) {
+        taps[a] = forward_taps(p, a, storage);
+        storage += 2 * p.kernel[a];
+        extend(reach, a, taps[a]);
+    }
+    finish(reach);
+    const Stage<T> stage = make_stage<T>(input, p.in_channels, p.in, reach, wants_stage(side));
+    const int64_t depth = side.channels * p.kernel[0] * p.kernel[1] * p.kernel[2];
+    const int64_t padded = (side.rows + kMr - 1) / kMr * kMr * p.groups;
+    pool::Scratch table(sizeof(int64_t) * 2 * depth), packed(sizeof(T) * padded * depth),
+        biases(sizeof(T) * padded);
+    Tables<T> tables{depth, table.as<int64_t>(), table.as<int64_t>() + depth};
+    fill_tables(stage, taps, side.channels, weight, side.channel_axis, tables);
+    pack_weights(static_cast<const T*>(weight.data), tables, p.groups, side.rows * weight.strides[0],
+                 side.rows, weight.strides[0], packed.as<T>());
+    pack_bias(bias, p.groups, side.rows, biases.as<T>());
+    const int64_t together = images_per_group(stage, p.batch);
+    pool::Scratch staged(sizeof(T) * stage.elements(together));
+    const int64_t image = p.out_channels * p.out[0] * p.out[1] * p.out[2];
+    for (int64_t n = 0; n < p.batch; n += together) {
+        const int64_t images = p.batch - n < together ? p.batch - n : together;
+        const T* source = stage_images(stage, n, images, p.in_channels, staged.as<T>());
+        run_product(p, side, stage, taps, tables, packed.as<T>(), biases.as<T>(), source, images,
+                    static_cast<T*>(output) + n * image);
+    }
+}
+
+template <class T>
+static void grad_input(const Problem& p, const Operand& grad_output, const Operand& weight,
+                       const Operand& bias, void* result) {
+    const Sides side{p.in_channels / p.groups, p.out_channels / p.groups, p.in, p.out, 1, 0};
+    int64_t count[3], total = 0;  // residues of each axis that have a position
+    for (int a = 0; a < 3; ++a) {
+        count[a] = p.in[a] < p.stride[a] ? p.in[a] : p.stride[a];
+        total += 2 * p.kernel[a] * count[a];
+    }
+    const int64_t residues = count[0] * count[1] * count[2];
+    pool::Scratch axes(sizeof(int64_t) * total);
+    pool::Scratch all_taps(sizeof(AxisTaps) * (count[0] + count[1] + count[2]));
+    int64_t* storage = axes.as<int64_t>();
+    AxisTaps* of_axis[3];
+    AxisTaps* next = all_taps.as<AxisTaps>();
+    Reach reach;
+    start(reach);
+    for (int a = 0; a < 3; ++a) {
+        of_axis[a] = next;
+        for (int64_t r = 0; r < count[a]; ++r, storage += 2 * p.kernel[a]) {
+            next[r] = gradient_taps(p, a, r, storage);
+            extend(reach, a, next[r]);
+        }
+        next += count[a];
+    }
+    finish(reach);
+    const Stage<T> stage = make_stage<T>(grad_output, p.out_channels, p.out, reach, wants_stage(side));
+    // Every tap belongs to one residue, so the tables and packed weights of all residues together are as
+    // large as those of one forward product.
+    const int64_t depth = side.channels * p.kernel[0] * p.kernel[1] * p.kernel[2];
+    const int64_t padded = (side.rows + kMr - 1) / kMr * kMr * p.groups;
+    pool::Scratch table(sizeof(int64_t) * 2 * depth), packed(sizeof(T) * padded * depth),
+        biases(sizeof(T) * padded), list(sizeof(Tables<T>) * residues);
+    pack_bias(bias, p.groups, side.rows, biases.as<T>());
+    Tables<T>* tables = list.as<Tables<T>>();
+    int64_t done = 0;
+    for (int64_t i = 0; i < residues; ++i) {
+        const AxisTaps taps[3] = {of_axis[0][i / (count[1] * count[2])], of_axis[1][i / count[2] % count[1]],
+                                  of_axis[2][i % count[2]]};
+        tables[i] = {0, table.as<int64_t>() + 2 * done, nullptr};
+        tables[i].weights = tables[i].offsets + side.channels * taps[0].total * taps[1].total * taps[2].total;
+        fill_tables(stage, taps, side.channels, weight, side.channel_axis, tables[i]);
+        pack_weights(static_cast<const T*>(weight.data), tables[i], p.groups,
+                     side.channels * weight.strides[0], side.rows, weight.strides[1],
+                     packed.as<T>() + done * padded);
+        done += tables[i].depth;
+    }
+    const int64_t together = images_per_group(stage, p.batch);
+    pool::Scratch staged(sizeof(T) * stage.elements(together));
+    const int64_t image = p.in_channels * p.in[0] * p.in[1] * p.in[2];
+    for (int64_t n = 0; n < p.batch; n += together) {
+        const int64_t images = p.batch - n < together ? p.batch - n : together;
+        const T* source = stage_images(stage, n, images, p.out_channels, staged.as<T>());
+        const T* weights = packed.as<T>();
+        for (int64_t i = 0; i < residues; ++i) {
+            const AxisTaps taps[3] = {of_axis[0][i / (count[1] * count[2])],
+                                      of_axis[1][i / count[2] % count[1]], of_axis[2][i % count[2]]};
+            run_product(p, side, stage, taps, tables[i], weights, biases.as<T>(), source, images,
+                        static_cast<T*>(result) + n * image);
+            weights += tables[i].depth * padded;
+        }
+    }
+}
+
+}  // namespace pt::conv::PT_ISA

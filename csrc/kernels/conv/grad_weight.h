@@ -1,0 +1,333 @@
+// The weight gradient,
+//
+//     grad_weight[m][k] = sum over columns of grad_output[m][column] * source[offsets[k] + positions[column]]
+//
+// from the same stage and tables as forward. grad_output is transposed once, into panels [column][m]; a tile
+// of kMr rows k by kNv vectors of m stays in registers while the columns go by, and the patch elements are
+// broadcast right from the source. With few output channels per group (depthwise) vectors run along the
+// columns instead and every (m, k) of a tile has a vector of partial sums.
+#pragma once
+
+#include "kernels/conv/forward.h"
+#include "kernels/conv/transpose.h"
+
+namespace pt::conv::PT_ISA {
+
+template <class T>
+struct WeightGradient {
+    int64_t groups, images, rows, depth;  // rows: output channels of a group
+    int64_t grid[3];
+    const int64_t* offsets;  // [depth]
+    const T* source;
+    int64_t source_group, source_image, source_step[2];
+    const T* grad;  // C-contiguous: [images][groups * rows][positions]
+
+    int64_t positions() const { return grid[0] * grid[1] * grid[2]; }
+    int64_t columns() const { return images * positions(); }
+    int64_t panels() const { return (rows + kNr<T> - 1) / kNr<T>; }
+    int64_t k_tiles() const { return (depth + kMr - 1) / kMr; }
+    int64_t padded_rows() const { return (rows + lanes<T> - 1) / lanes<T> * lanes<T>; }
+    int width(int64_t panel) const {  // in elements
+        const int64_t left = padded_rows() - panel * kNr<T>;
+        return left < kNr<T> ? static_cast<int>(left) : kNr<T>;
+    }
+};
+
+// grad_output as [group][panel][column][width].
+template <class T>
+static void transpose_grad(const WeightGradient<T>& p, T* to) {
+    constexpr int L = lanes<T>;
+    const int64_t panels = p.panels(), positions = p.positions(), columns = p.columns();
+    const int64_t chunks = (positions + 255) / 256;
+    parallel_for(0, p.groups * panels * p.images * chunks, 1, [&](int64_t begin, int64_t end) {
+        for (int64_t unit = begin; unit < end; ++unit) {
+            const int64_t chunk = unit % chunks, n = unit / chunks % p.images;
+            const int64_t panel = unit / (chunks * p.images) % panels,
+                          group = unit / (chunks * p.images * panels);
+            const int64_t first = panel * kNr<T>, width = p.width(panel);
+            const int64_t last = chunk * 256 + 256 < positions ? chunk * 256 + 256 : positions;
+            const T* from = p.grad + ((n * p.groups + group) * p.rows + first) * positions;
+            T* at = to + (group * p.padded_rows() + first) * columns + n * positions * width;
+            for (int64_t j = chunk * 256; j < last; j += L)
+                for (int64_t m = 0; m < width; m += L) {
+                    const int64_t left = p.rows - first - m;
+                    transpose_block(
+                        from + m * positions + j, positions, left < L ? static_cast<int>(left) : L,
+                        last - j < L ? static_cast<int>(last - j) : L, at + j * width + m, width, true);
+                }
+        }
+    });
+}
+
+template <class T, int Vectors>
+static void outer_tile(int64_t count, const T* const* rows, const int64_t* positions, const T* b, bool first,
+                       T* c) {
+    constexpr int L = lanes<T>;
+    Vec<T> sums[kMr][Vectors] = {};
+    const T *r0 = rows[0], *r1 = rows[1], *r2 = rows[2], *r3 = rows[3], *r4 = rows[4], *r5 = rows[5];
+    for (int64_t i = 0; i < count; ++i, b += Vectors * L) {
+        const int64_t at = positions[i];
+        const T x[kMr] = {r0[at], r1[at], r2[at], r3[at], r4[at], r5[at]};
+        Vec<T> bv[Vectors];
+#pragma GCC unroll 4
+        for (int v = 0; v < Vectors; ++v) bv[v] = load(b + v * L);
+#pragma GCC unroll 6
+        for (int r = 0; r < kMr; ++r) {
+            const Vec<T> xv = broadcast(x[r]);
+#pragma GCC unroll 4
+            for (int v = 0; v < Vectors; ++v) sums[r][v] += xv * bv[v];
+        }
+    }
+#pragma GCC unroll 6
+    for (int r = 0; r < kMr; ++r) {
+#pragma GCC unroll 4
+        for (int v = 0; v < Vectors; ++v) {
+            T* at = c + (r * Vectors + v) * L;
+            store(at, first ? sums[r][v] : sums[r][v] + load(at));
+        }
+    }
+}
+
+template <class T>
+using OuterTile = void (*)(int64_t, const T* const*, const int64_t*, const T*, bool, T*);
+template <class T>
+static constexpr OuterTile<T> outer_tile_of_vectors[5] = {
+    nullptr,         &outer_tile<T, 1>, &outer_tile<T, 2>, &outer_tile < T, kNv == 4 ? 3 : 2 >,
+    &outer_tile < T, kNv == 4 ? 4 : 2 > };
+
+// to[m] (+)= sums of a panel's rows.
+template <class T>
+static void sum_panel(int64_t count, const T* b, int width, bool first, T* to) {
+    constexpr int L = lanes<T>;
+    for (int m = 0; m < width; m += L) {
+        Vec<T> even{}, odd{};
+        int64_t i = 0;
+        for (; i + 2 <= count; i += 2) even += load(b + i * width + m), odd += load(b + (i + 1) * width + m);
+        if (i < count) even += load(b + i * width + m);
+        const Vec<T> sum = even + odd;
+        store(to + m, first ? sum : sum + load(to + m));
+    }
+}
+
+// Adds a group of images to `sums` [group][panel][k][width] and `bias_sums` [group][padded_rows].
+template <class T>
+static void outer_product(const WeightGradient<T>& p, const T* panels_of_grad, const int64_t* positions,
+                          bool first, T* sums, T* bias_sums) {
+    const int64_t k_tiles = p.k_tiles(), panels = p.panels(), columns = p.columns();
+    const int64_t blocks = (columns + kDepth - 1) / kDepth;
+    const int64_t flops = 2 * columns * kMr * kNr<T>;
+    parallel_for(0, p.groups * panels * k_tiles, 1 + 200000 / flops, [&](int64_t begin, int64_t end) {
+        for (int64_t block = 0; block < blocks; ++block) {
+            const int64_t from = columns * block / blocks, to = columns * (block + 1) / blocks;
+            const bool store_first = first && block == 0;
+            for (int64_t unit = begin; unit < end; ++unit) {
+                const int64_t tile = unit % k_tiles, panel = unit / k_tiles % panels;
+                const int64_t group = unit / (k_tiles * panels), width = p.width(panel);
+                const int64_t row = group * p.padded_rows() + panel * kNr<T>;
+                const T* b = panels_of_grad + row * columns + from * width;
+                const T* rows[kMr];
+                for (int r = 0; r < kMr; ++r) {
+                    const int64_t k = tile * kMr + r < p.depth ? tile * kMr + r : p.depth - 1;
+                    rows[r] = p.source + group * p.source_group + p.offsets[k];
+                }
+                T* c = sums + row * k_tiles * kMr + tile * kMr * width;
+                outer_tile_of_vectors<T>[width / lanes<T>](to - from, rows, positions + from, b, store_first,
+                                                           c);
+                if (tile == 0 && bias_sums != nullptr)
+                    sum_panel(to - from, b, static_cast<int>(width), store_first, bias_sums + row);
+            }
+        }
+    });
+}
+
+// sums [group][panel][k][width] to grad_weight [group * rows + m][k].
+template <class T>
+static void store_weights(const WeightGradient<T>& p, const T* sums, T* to) {
+    constexpr int L = lanes<T>;
+    const int64_t panels = p.panels(), k_padded = p.k_tiles() * kMr;
+    parallel_for(0, p.groups * panels, 1 + 16384 / (p.depth * kNr<T>), [&](int64_t begin, int64_t end) {
+        for (int64_t unit = begin; unit < end; ++unit) {
+            const int64_t panel = unit % panels, group = unit / panels, width = p.width(panel);
+            const int64_t first = panel * kNr<T>;
+            const T* from = sums + (group * p.padded_rows() + first) * k_padded;
+            T* at = to + (group * p.rows + first) * p.depth;
+            for (int64_t m = 0; m < width; m += L)
+                for (int64_t k = 0; k < p.depth; k += L) {
+                    const int64_t left = p.rows - first - m;
+                    transpose_block(
+                        from + k * width + m, width, p.depth - k < L ? static_cast<int>(p.depth - k) : L,
+                        left < L ? static_cast<int>(left) : L, at + m * p.depth + k, p.depth, false);
+                }
+        }
+    });
+}
+
+// Tiles of the dot product: rows m by rows k.
+#if defined(__AVX512F__)
+constexpr int kDotM = 4;
+#else
+constexpr int kDotM = 2;
+#endif
+constexpr int kDotK = 5;
+constexpr int kDepthwiseK = 9;  // with one m
+
+template <class T, int M, int K>
+static void dot_tile(const WeightGradient<T>& p, const T* const* grads, const T* const* rows, T* sums) {
+    constexpr int L = lanes<T>;
+    Vec<T> acc[M][K] = {};
+    const int64_t image = p.groups * p.rows * p.positions(), tail = p.grid[2] % L;
+    for (int64_t n = 0; n < p.images; ++n)
+        for (int64_t row = 0; row < p.grid[0] * p.grid[1]; ++row) {
+            const int64_t g_at = n * image + row * p.grid[2];
+            const int64_t s_at =
+                n * p.source_image + row / p.grid[1] * p.source_step[0] + row % p.grid[1] * p.source_step[1];
+            const auto step = [&](int64_t j, auto loader) __attribute__((always_inline)) {
+                Vec<T> g[M];
+#pragma GCC unroll 4
+                for (int m = 0; m < M; ++m) g[m] = loader(grads[m] + g_at + j);
+#pragma GCC unroll 9
+                for (int k = 0; k < K; ++k) {
+                    const Vec<T> x = loader(rows[k] + s_at + j);
+#pragma GCC unroll 4
+                    for (int m = 0; m < M; ++m) acc[m][k] += g[m] * x;
+                }
+            };
+            int64_t j = 0;
+            for (; j + L <= p.grid[2]; j += L) step(j, [](const T* at) { return load(at); });
+            if (tail != 0) step(j, [&](const T* at) { return load_n(at, static_cast<int>(tail)); });
+        }
+    for (int m = 0; m < M; ++m)
+        for (int k = 0; k < K; ++k) sums[m * K + k] = sum_lanes<T>(acc[m][k]);
+}
+
+template <class T, int M, int K>
+static void dot_product(const WeightGradient<T>& p, bool first, T* to) {
+    const int64_t m_tiles = (p.rows + M - 1) / M, k_tiles = (p.depth + K - 1) / K;
+    const int64_t flops = 2 * M * K * p.columns();
+    parallel_for(0, p.groups * m_tiles * k_tiles, 1 + 200000 / flops, [&](int64_t begin, int64_t end) {
+        for (int64_t unit = begin; unit < end; ++unit) {
+            const int64_t k0 = unit % k_tiles * K, m0 = unit / k_tiles % m_tiles * M;
+            const int64_t group = unit / (k_tiles * m_tiles);
+            const T *grads[M], *rows[K];
+            for (int m = 0; m < M; ++m)  // beyond the last: the last again
+                grads[m] =
+                    p.grad + (group * p.rows + (m0 + m < p.rows ? m0 + m : p.rows - 1)) * p.positions();
+            for (int k = 0; k < K; ++k)
+                rows[k] =
+                    p.source + group * p.source_group + p.offsets[k0 + k < p.depth ? k0 + k : p.depth - 1];
+            T sums[M * K];
+            dot_tile<T, M, K>(p, grads, rows, sums);
+            for (int m = 0; m < M && m0 + m < p.rows; ++m)
+                for (int k = 0; k < K && k0 + k < p.depth; ++k) {
+                    T& w = to[(group * p.rows + m0 + m) * p.depth + k0 + k];
+                    w = first ? sums[m * K + k] : w + sums[m * K + k];
+                }
+        }
+    });
+}
+
+// grad_bias[m] for the dot path, which has no panels of grad_output.
+template <class T>
+static void sum_rows(const Problem& p, const T* grad, T* to) {
+    constexpr int L = lanes<T>;
+    const int64_t positions = p.out[0] * p.out[1] * p.out[2];
+    parallel_for(0, p.out_channels, 1 + 16384 / (p.batch * positions + 1), [&](int64_t begin, int64_t end) {
+        for (int64_t m = begin; m < end; ++m) {
+            Vec<T> total{};
+            for (int64_t n = 0; n < p.batch; ++n) {
+                const T* from = grad + (n * p.out_channels + m) * positions;
+                Vec<T> even{}, odd{};
+                int64_t j = 0;
+                for (; j + 2 * L <= positions; j += 2 * L) even += load(from + j), odd += load(from + j + L);
+                for (; j + L <= positions; j += L) even += load(from + j);
+                if (j < positions) odd += load_n(from + j, static_cast<int>(positions - j));
+                total += even + odd;
+            }
+            to[m] = sum_lanes<T>(total);
+        }
+    });
+}
+
+template <class T>
+static void fill_positions(const WeightGradient<T>& p, int64_t* to) {
+    for (int64_t n = 0; n < p.images; ++n)
+        for (int64_t t0 = 0; t0 < p.grid[0]; ++t0)
+            for (int64_t t1 = 0; t1 < p.grid[1]; ++t1)
+                for (int64_t t2 = 0; t2 < p.grid[2]; ++t2)
+                    *to++ = n * p.source_image + t0 * p.source_step[0] + t1 * p.source_step[1] + t2;
+}
+
+template <class T>
+static void grad_weight(const Problem& p, const Operand& grad_output, const Operand& input, void* result,
+                        void* grad_bias) {
+    const int64_t channels = p.in_channels / p.groups, rows = p.out_channels / p.groups;
+    const int64_t depth = channels * p.kernel[0] * p.kernel[1] * p.kernel[2];
+    pool::Scratch axes(sizeof(int64_t) * 2 * (p.kernel[0] + p.kernel[1] + p.kernel[2]));
+    int64_t* storage = axes.as<int64_t>();
+    AxisTaps taps[3];
+    Reach reach;
+    start(reach);
+    for (int a = 0; a < 3; ++a) {
+        taps[a] = forward_taps(p, a, storage);
+        storage += 2 * p.kernel[a];
+        extend(reach, a, taps[a]);
+    }
+    finish(reach);
+    const Stage<T> stage = make_stage<T>(input, p.in_channels, p.in, reach, false);
+    pool::Scratch table(sizeof(int64_t) * 2 * depth);
+    Tables<T> tables{depth, table.as<int64_t>(), table.as<int64_t>() + depth};
+    fill_tables(stage, taps, channels, Operand{}, 1, tables);
+
+    WeightGradient<T> q;
+    q.groups = p.groups;
+    q.rows = rows;
+    q.depth = depth;
+    q.offsets = tables.offsets;
+    q.source_group = channels * stage.channel;
+    q.source_image = stage.image;
+    q.source_step[0] = taps[0].step * stage.plane;
+    q.source_step[1] = taps[1].step * stage.row;
+    for (int a = 0; a < 3; ++a) q.grid[a] = p.out[a];
+    const int64_t positions = q.positions(), most = int64_t{1} << 21;  // elements of transposed grad_output
+    T* to = static_cast<T*>(result);
+    T* to_bias = static_cast<T*>(grad_bias);
+    if (p.batch * positions == 0 || p.out_channels * depth == 0) {
+        for (int64_t i = 0; i < p.out_channels * depth; ++i) to[i] = T(0);
+        if (to_bias != nullptr) sum_rows(p, static_cast<const T*>(grad_output.data), to_bias);
+        return;
+    }
+    const bool dot = rows <= lanes<T> / 2 || (rows == 1 && channels == 1);
+    const int64_t image = p.out_channels * positions;
+    int64_t together = images_per_group(stage, p.batch);
+    if (!dot && together * image > most) together = most / image > 1 ? most / image : 1;
+    pool::Scratch staged(sizeof(T) * stage.elements(together));
+    const int64_t padded = q.padded_rows() * q.groups;
+    pool::Scratch panels(dot ? 0 : sizeof(T) * padded * together * positions);
+    pool::Scratch sums(dot ? 0 : sizeof(T) * padded * q.k_tiles() * kMr), bias_sums(sizeof(T) * padded);
+    pool::Scratch position_table(dot ? 0 : sizeof(int64_t) * together * positions);
+    for (int64_t n = 0; n < p.batch; n += together) {
+        q.images = p.batch - n < together ? p.batch - n : together;
+        q.source = stage_images(stage, n, q.images, p.in_channels, staged.as<T>());
+        q.grad = static_cast<const T*>(grad_output.data) + n * image;
+        if (dot) {
+            if (rows == 1)
+                dot_product<T, 1, kDepthwiseK>(q, n == 0, to);
+            else
+                dot_product<T, kDotM, kDotK>(q, n == 0, to);
+            continue;
+        }
+        transpose_grad(q, panels.as<T>());
+        if (n == 0) fill_positions(q, position_table.as<int64_t>());
+        outer_product(q, panels.as<T>(), position_table.as<int64_t>(), n == 0, sums.as<T>(),
+                      to_bias != nullptr ? bias_sums.as<T>() : nullptr);
+    }
+    if (!dot) {
+        store_weights(q, sums.as<T>(), to);
+        for (int64_t m = 0; to_bias != nullptr && m < p.out_channels; ++m)
+            to_bias[m] = bias_sums.as<T>()[m / rows * q.padded_rows() + m % rows];
+    } else if (to_bias != nullptr) {
+        sum_rows(p, static_cast<const T*>(grad_output.data), to_bias);
+    }
+}
+
+}  // namespace pt::conv::PT_ISA

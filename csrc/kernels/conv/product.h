@@ -1,0 +1,320 @@
+// The product behind forward and grad_input:
+//
+//     out[n][m][t] = bias[m] + sum_k weight[m][k] * source[offsets[k] + column(n, t)]
+//
+// with t over a grid of positions. Columns are packed in panels of kNr (the patches are read here, the matrix
+// of patches never exists as a whole); weights are packed once in tiles of kMr rows; a tile of kMr x kNr sums
+// stays in registers. Few rows (depthwise, three input channels) go without packing.
+#pragma once
+
+#include "base/pool.h"
+#include "kernels/conv/stage.h"
+
+namespace pt::conv::PT_ISA {
+
+constexpr int kMr = 6;
+#if defined(__AVX512F__)
+constexpr int kNv = 4;  // vectors across a tile: 6 x 4 sums, 4 operands and a broadcast in 32 registers
+#else
+constexpr int kNv = 2;
+#endif
+template <class T>
+constexpr int kNr = kNv * lanes<T>;
+constexpr int64_t kDepth = 512;  // rows of a packed panel at a time: half of a small L2
+
+template <class T>
+struct Product {
+    int64_t groups, images, rows, depth;  // rows and depth of each group
+    int64_t grid[3];
+    const T* weights;        // packed, [group][tile][depth][kMr]
+    const int64_t* offsets;  // [depth]
+    const T* source;
+    int64_t source_group, source_image, source_step[2];  // the last axis has step 1
+    T* out;
+    int64_t out_group, out_image, out_channel, out_step[3];
+    const T* bias;  // [groups][tiles * kMr], zeros when there is none
+
+    int64_t tiles() const { return (rows + kMr - 1) / kMr; }
+    int64_t columns() const { return images * grid[0] * grid[1] * grid[2]; }
+};
+
+// Neighbouring columns that are neighbours in the source too.
+struct Run {
+    int64_t source, out;
+    int first, count;
+};
+
+// The runs of columns [begin, begin + count).
+template <class T>
+static int make_runs(const Product<T>& p, int64_t begin, int count, Run* runs) {
+    int64_t rest = begin;
+    int64_t t2 = rest % p.grid[2];
+    rest /= p.grid[2];
+    int64_t t1 = rest % p.grid[1];
+    rest /= p.grid[1];
+    int64_t t0 = rest % p.grid[0], n = rest / p.grid[0];
+    int total = 0;
+    for (int at = 0; at < count;) {
+        const int64_t left = p.grid[2] - t2;
+        Run& run = runs[total++];
+        run.first = at;
+        run.count = left < count - at ? static_cast<int>(left) : count - at;
+        run.source = n * p.source_image + t0 * p.source_step[0] + t1 * p.source_step[1] + t2;
+        run.out = n * p.out_image + t0 * p.out_step[0] + t1 * p.out_step[1] + t2 * p.out_step[2];
+        at += run.count;
+        t2 = 0;
+        if (++t1 == p.grid[1]) {
+            t1 = 0;
+            if (++t0 == p.grid[0]) t0 = 0, ++n;
+        }
+    }
+    return total;
+}
+
+// Merges runs whose outputs follow each other.
+static int merge_outputs(const Run* runs, int total, int64_t step, Run* merged) {
+    int count = 0;
+    for (int i = 0; i < total; ++i) {
+        Run* last = count > 0 ? &merged[count - 1] : nullptr;
+        if (last != nullptr && last->out + last->count * step == runs[i].out)
+            last->count += runs[i].count;
+        else
+            merged[count++] = runs[i];
+    }
+    return count;
+}
+
+template <class T, int Full>
+static void pack_run(const T* from, const int64_t* offsets, int64_t depth, int rest, T* to) {
+    constexpr int L = lanes<T>;
+    for (int64_t k = 0; k < depth; ++k, to += kNr<T>) {
+        const T* p = from + offsets[k];
+#pragma GCC unroll 4
+        for (int v = 0; v < Full; ++v) store(to + v * L, load(p + v * L));
+        if (rest != 0) store_n(to + Full * L, load_n(p + Full * L, rest), rest);
+    }
+}
+
+// depth rows of kNr columns; columns beyond the runs become zeros.
+template <class T>
+static void pack_panel(const Product<T>& p, const T* source, const int64_t* offsets, int64_t depth,
+                       const Run* runs, int total, T* to) {
+    constexpr int L = lanes<T>;
+    const int used = runs[total - 1].first + runs[total - 1].count;
+    if (used < kNr<T>)
+        for (int64_t k = 0; k < depth; ++k)
+            for (int j = used; j < kNr<T>; ++j) to[k * kNr<T> + j] = T(0);
+    for (int i = 0; i < total; ++i) {
+        const T* from = source + runs[i].source;
+        T* at = to + runs[i].first;
+        const int rest = runs[i].count % L;
+        switch (runs[i].count / L) {
+            case 0:
+                pack_run<T, 0>(from, offsets, depth, rest, at);
+                break;
+            case 1:
+                pack_run<T, 1>(from, offsets, depth, rest, at);
+                break;
+            case 2:
+                pack_run<T, 2>(from, offsets, depth, rest, at);
+                break;
+            case 3:
+                pack_run<T, 3>(from, offsets, depth, rest, at);
+                break;
+            default:
+                pack_run<T, 4>(from, offsets, depth, rest, at);
+                break;
+        }
+    }
+    (void)p;
+}
+
+// c[r][j] (+)= sum_k a[k][r] * b[k][j] for Rows rows and a whole panel; the first pass starts from the bias.
+template <class T, int Rows>
+static void tile(int64_t depth, const T* a, const T* b, const T* bias, bool first, T* c, int64_t ldc) {
+    constexpr int L = lanes<T>;
+    Vec<T> sums[Rows][kNv] = {};
+    for (int64_t k = 0; k < depth; ++k, a += kMr, b += kNr<T>) {
+        Vec<T> bv[kNv];
+#pragma GCC unroll 4
+        for (int v = 0; v < kNv; ++v) bv[v] = load(b + v * L);
+#pragma GCC unroll 6
+        for (int r = 0; r < Rows; ++r) {
+            const Vec<T> x = broadcast(a[r]);
+#pragma GCC unroll 4
+            for (int v = 0; v < kNv; ++v) sums[r][v] += x * bv[v];
+        }
+    }
+#pragma GCC unroll 6
+    for (int r = 0; r < Rows; ++r) {
+#pragma GCC unroll 4
+        for (int v = 0; v < kNv; ++v) {
+            T* at = c + r * ldc + v * L;
+            store(at, sums[r][v] + (first ? broadcast(bias[r]) : load(at)));
+        }
+    }
+}
+
+template <class T>
+using Tile = void (*)(int64_t, const T*, const T*, const T*, bool, T*, int64_t);
+template <class T>
+static constexpr Tile<T> tile_of_rows[kMr + 1] = {nullptr,     &tile<T, 1>, &tile<T, 2>, &tile<T, 3>,
+                                                  &tile<T, 4>, &tile<T, 5>, &tile<T, 6>};
+
+template <class T>
+PT_INLINE void copy_run(const T* from, int count, int64_t step, T* to) {
+    constexpr int L = lanes<T>;
+    if (step != 1) {
+        for (int j = 0; j < count; ++j) to[j * step] = from[j];
+        return;
+    }
+    int j = 0;
+    for (; j + L <= count; j += L) store(to + j, load(from + j));
+    if (j < count) store_n(to + j, load_n(from + j, count - j), count - j);
+}
+
+// Row tiles [tile_begin, tile_end) of one panel of columns. `panel` holds kDepth x kNr, `sums` the tiles'.
+template <class T>
+static void product_panel(const Product<T>& p, int64_t group, int64_t column, int64_t tile_begin,
+                          int64_t tile_end, T* panel, T* sums) {
+    Run runs[kNr<T>], outs[kNr<T>];
+    const int64_t left = p.columns() - column;
+    const int used = left < kNr<T> ? static_cast<int>(left) : kNr<T>;
+    const int total = make_runs(p, column, used, runs);
+    const int out_total = merge_outputs(runs, total, p.out_step[2], outs);
+    const bool direct = used == kNr<T> && out_total == 1 && p.out_step[2] == 1;
+    T* out = p.out + group * p.out_group;
+    const T* source = p.source + group * p.source_group;
+    const T* weights = p.weights + group * p.tiles() * p.depth * kMr;
+    const T* bias = p.bias + group * p.tiles() * kMr;
+    const int64_t passes = p.depth > 0 ? (p.depth + kDepth - 1) / kDepth : 1;
+    for (int64_t pass = 0; pass < passes; ++pass) {
+        const int64_t k0 = p.depth * pass / passes, k1 = p.depth * (pass + 1) / passes;
+        pack_panel(p, source, p.offsets + k0, k1 - k0, runs, total, panel);
+        for (int64_t i = tile_begin; i < tile_end; ++i) {
+            const int64_t m = i * kMr;
+            const int rows = p.rows - m < kMr ? static_cast<int>(p.rows - m) : kMr;
+            T* c = direct ? out + outs[0].out + m * p.out_channel : sums + (m - tile_begin * kMr) * kNr<T>;
+            tile_of_rows<T>[rows](k1 - k0, weights + (i* p.depth + k0)* kMr, panel, bias + m, pass == 0, c,
+                                  direct ? p.out_channel : kNr<T>);
+        }
+    }
+    if (direct) return;
+    const int64_t end = tile_end * kMr < p.rows ? tile_end * kMr : p.rows;
+    for (int64_t m = tile_begin * kMr; m < end; ++m)
+        for (int i = 0; i < out_total; ++i)
+            copy_run(sums + (m - tile_begin * kMr) * kNr<T> + outs[i].first, outs[i].count, p.out_step[2],
+                     out + outs[i].out + m * p.out_channel);
+}
+
+// A unit of work is a panel or, where panels are few, a share of one's row tiles.
+template <class T>
+static void packed_product(const Product<T>& p) {
+    const int64_t panels = (p.columns() + kNr<T> - 1) / kNr<T>, tiles = p.tiles();
+    const int64_t wanted = 8 * num_threads(), all = p.groups * panels;
+    int64_t shares = num_threads() == 1 || all >= wanted ? 1 : (wanted + all - 1) / all;
+    if (shares > tiles) shares = tiles;
+    const int64_t most_tiles = (tiles + shares - 1) / shares;
+    const int64_t flops = 2 * p.rows * p.depth * kNr<T> / shares;
+    parallel_for(0, all * shares, 1 + 200000 / (flops + 1), [&](int64_t begin, int64_t end) {
+        pool::Scratch panel(sizeof(T) * kDepth * kNr<T>);
+        pool::Scratch sums(sizeof(T) * static_cast<size_t>(most_tiles) * kMr * kNr<T>);
+        for (int64_t unit = begin; unit < end; ++unit) {
+            const int64_t share = unit % shares, at = unit / shares;
+            product_panel(p, at / panels, at % panels * kNr<T>, tiles * share / shares,
+                          tiles * (share + 1) / shares, panel.as<T>(), sums.as<T>());
+        }
+    });
+}
+
+// All rows (at most kMr) of up to kNv vectors of columns, each vector within one run, straight from the
+// source, which has slack behind it.
+template <class T, int Rows>
+static void direct_tile(const Product<T>& p, const T* const* from, const T* a, const T* bias,
+                        const int* counts, T* const* to) {
+    Vec<T> sums[Rows][kNv];
+#pragma GCC unroll 6
+    for (int r = 0; r < Rows; ++r) {
+#pragma GCC unroll 4
+        for (int v = 0; v < kNv; ++v) sums[r][v] = broadcast(bias[r]);
+    }
+    const T *from0 = from[0], *from1 = from[1], *from2 = from[kNv - 2], *from3 = from[kNv - 1];
+    for (int64_t k = 0; k < p.depth; ++k, a += kMr) {
+        const int64_t offset = p.offsets[k];
+        Vec<T> x[4] = {load(from0 + offset), load(from1 + offset)};
+        if constexpr (kNv == 4) x[2] = load(from2 + offset), x[3] = load(from3 + offset);
+#pragma GCC unroll 6
+        for (int r = 0; r < Rows; ++r) {
+            const Vec<T> w = broadcast(a[r]);
+#pragma GCC unroll 4
+            for (int v = 0; v < kNv; ++v) sums[r][v] += w * x[v];
+        }
+    }
+    for (int r = 0; r < Rows; ++r)
+        for (int v = 0; v < kNv; ++v) {
+            T* at = to[v] + r * p.out_channel;
+            if (p.out_step[2] == 1) {
+                store_n(at, sums[r][v], counts[v]);
+            } else {
+                T lane[lanes<T>];
+                store(lane, sums[r][v]);
+                for (int j = 0; j < counts[v]; ++j) at[j * p.out_step[2]] = lane[j];
+            }
+        }
+}
+
+template <class T>
+using DirectTile = void (*)(const Product<T>&, const T* const*, const T*, const T*, const int*, T* const*);
+template <class T>
+static constexpr DirectTile<T> direct_tile_of_rows[kMr + 1] = {nullptr,
+                                                               &direct_tile<T, 1>,
+                                                               &direct_tile<T, 2>,
+                                                               &direct_tile<T, 3>,
+                                                               &direct_tile<T, 4>,
+                                                               &direct_tile<T, 5>,
+                                                               &direct_tile<T, 6>};
+
+// Grid rows [begin, end) of all groups and images: row = ((group * images + n) * grid[0] + t0) * grid[1] +
+// t1.
+template <class T>
+static void direct_rows(const Product<T>& p, int64_t begin, int64_t end) {
+    constexpr int L = lanes<T>;
+    const T *from[kNv], *a = nullptr, *bias = nullptr;
+    T* to[kNv];
+    int counts[kNv], filled = 0;
+    const auto flush = [&] {
+        if (filled == 0) return;
+        for (int v = filled; v < kNv; ++v) from[v] = from[0], to[v] = to[0], counts[v] = 0;
+        direct_tile_of_rows<T>[p.rows](p, from, a, bias, counts, to);
+        filled = 0;
+    };
+    const int64_t rows_per_image = p.grid[0] * p.grid[1];
+    int64_t last_group = -1;
+    for (int64_t row = begin; row < end; ++row) {
+        const int64_t t0 = row / p.grid[1] % p.grid[0], t1 = row % p.grid[1];
+        const int64_t n = row / rows_per_image % p.images, group = row / (rows_per_image * p.images);
+        if (group != last_group) flush();
+        last_group = group;
+        a = p.weights + group * p.depth * kMr;
+        bias = p.bias + group * kMr;
+        const T* source = p.source + group * p.source_group + n * p.source_image + t0 * p.source_step[0] +
+                          t1 * p.source_step[1];
+        T* out = p.out + group * p.out_group + n * p.out_image + t0 * p.out_step[0] + t1 * p.out_step[1];
+        for (int64_t t2 = 0; t2 < p.grid[2]; t2 += L) {
+            from[filled] = source + t2;
+            to[filled] = out + t2 * p.out_step[2];
+            counts[filled] = p.grid[2] - t2 < L ? static_cast<int>(p.grid[2] - t2) : L;
+            if (++filled == kNv) flush();
+        }
+    }
+    flush();
+}
+
+template <class T>
+static void direct_product(const Product<T>& p) {
+    const int64_t flops = 2 * p.rows * p.depth * p.grid[2];
+    parallel_for(0, p.groups * p.images * p.grid[0] * p.grid[1], 1 + 200000 / (flops + 1),
+                 [&](int64_t begin, int64_t end) { direct_rows(p, begin, end); });
+}
+
+}  // namespace pt::conv::PT_ISA
