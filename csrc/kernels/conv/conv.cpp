@@ -125,6 +125,8 @@ void grad_weight(const ArrayView& grad_output, const ArrayView& input, const Arr
         else
             copy_dense<double>(g, sizes, copy.as<double>());
         g.data = copy.as<void>();
+        g.strides[4] = 1;
+        for (int i = 3; i >= 0; --i) g.strides[i] = g.strides[i + 1] * sizes[i + 1];
     }
     flatten(p, x);
     const auto run =

@@ -1,0 +1,46 @@
+"""Convolution on NumPy arrays: C++ kernels for float32 and float64, plain NumPy for other dtypes."""
+
+from __future__ import annotations
+
+from pytensor import _C
+from pytensor.backend.reference import conv as plain
+from pytensor.backend.reference.conv import conv_output_size
+
+__all__ = ["col2im", "conv_forward", "conv_grad_input", "conv_grad_weight", "conv_output_size", "im2col"]
+
+
+def _has_kernel(array) -> bool:
+    return array.dtype.char in "fd" and array.dtype.isnative
+
+
+def conv_forward(input, weight, bias, stride, padding, dilation, groups):
+    if not _has_kernel(input):
+        return plain.conv_forward(input, weight, bias, stride, padding, dilation, groups)
+    out = conv_output_size(input.shape[2:], weight.shape[2:], stride, padding, dilation)
+    return _C.conv_forward(input, weight, bias, stride, padding, dilation, groups, out)
+
+
+def conv_grad_input(grad_output, weight, bias, input_size, stride, padding, dilation, groups):
+    if not _has_kernel(grad_output):
+        return plain.conv_grad_input(grad_output, weight, bias, input_size, stride, padding, dilation, groups)
+    return _C.conv_grad_input(grad_output, weight, bias, stride, padding, dilation, groups, input_size)
+
+
+def conv_grad_weight(grad_output, input, kernel_size, stride, padding, dilation, groups, with_bias):
+    if not _has_kernel(grad_output):
+        return plain.conv_grad_weight(grad_output, input, kernel_size, stride, padding, dilation, groups, with_bias)
+    return _C.conv_grad_weight(grad_output, input, stride, padding, dilation, groups, kernel_size, with_bias)
+
+
+def im2col(input, kernel_size, stride, padding, dilation):
+    if not _has_kernel(input):
+        return plain.im2col(input, kernel_size, stride, padding, dilation)
+    out = conv_output_size(input.shape[2:], kernel_size, stride, padding, dilation)
+    return _C.im2col(input, kernel_size, stride, padding, dilation, out)
+
+
+def col2im(columns, image_size, kernel_size, stride, padding, dilation):
+    if not _has_kernel(columns):
+        return plain.col2im(columns, image_size, kernel_size, stride, padding, dilation)
+    out = conv_output_size(image_size, kernel_size, stride, padding, dilation)
+    return _C.col2im(columns, image_size, kernel_size, stride, padding, dilation, out)
