@@ -65,7 +65,7 @@ PT_INLINE Vec<T> erfc_positive(Vec<T> t) {
     const Vec<T> most = broadcast<T>(Tail::x_max);
     t = select<T>(t > most, most, t);
     const Vec<T> k = broadcast<T>(Tail::k), one = constant<T>(1);
-    const Vec<T> scaled = polynomial<T>((t - k) / (t + k), Tail::c);
+    const Vec<T> scaled = horner<T>((t - k) / (t + k), Tail::c);
     const Vec<T> high = t * t;
     return exp_with_low<T>(-high, -square_error<T>(t, high)) * (scaled / (one + (t + t)));
 }

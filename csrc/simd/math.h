@@ -76,19 +76,52 @@ PT_INLINE IntVec<T> integer(typename Format<T>::Int i) {
     return broadcast<typename Format<T>::Int>(i);
 }
 
-// c[0] + c[1] x + c[2] x^2 + ...
+// c[0] + c[1] x + c[2] x^2 + ... by Horner's scheme: the more exact one where the terms do not fall off.
 template <class T, int N>
-PT_INLINE Vec<T> polynomial(Vec<T> x, const T (&c)[N]) {
+PT_INLINE Vec<T> horner(Vec<T> x, const T (&c)[N]) {
     Vec<T> y = broadcast<T>(c[N - 1]);
 #pragma GCC unroll 32
     for (int i = N - 2; i >= 0; --i) y = y * x + broadcast<T>(c[i]);
     return y;
 }
 
+// The same by Estrin's scheme: these functions are bound by latency, and halves that
+// are computed side by side make the chain logarithmic in the degree.
+template <class T, int first, int count, int N>
+PT_INLINE Vec<T> estrin(const Vec<T>* powers, const T (&c)[N]) {
+    if constexpr (count == 1) {
+        return broadcast<T>(c[first]);
+    } else if constexpr (count == 2) {
+        return broadcast<T>(c[first + 1]) * powers[0] + broadcast<T>(c[first]);
+    } else {
+        constexpr int level = count > 16 ? 4 : count > 8 ? 3 : count > 4 ? 2 : 1;
+        constexpr int half = 1 << level;
+        return estrin<T, first + half, count - half>(powers, c) * powers[level] +
+               estrin<T, first, half>(powers, c);
+    }
+}
+template <class T, int N>
+PT_INLINE Vec<T> polynomial(Vec<T> x, const T (&c)[N]) {
+    static_assert(N <= 32);
+    Vec<T> powers[5] = {x};  // x, x^2, x^4, x^8, x^16
+    if constexpr (N > 2) powers[1] = x * x;
+    if constexpr (N > 4) powers[2] = powers[1] * powers[1];
+    if constexpr (N > 8) powers[3] = powers[2] * powers[2];
+    if constexpr (N > 16) powers[4] = powers[3] * powers[3];
+    return estrin<T, 0, N>(powers, c);
+}
+
 template <class T>
 PT_INLINE Vec<T> copysign_of(Vec<T> magnitude, Vec<T> sign) {
     const IntVec<T> bit = integer<T>(Format<T>::sign_bit);
     return bits<Vec<T>>((bits<IntVec<T>>(magnitude) & ~bit) | (bits<IntVec<T>>(sign) & bit));
+}
+
+template <class T>
+PT_INLINE bool any(Mask<T> mask) {
+    typename Format<T>::Int found = 0;
+    for (int i = 0; i < lanes<T>; ++i) found |= mask[i];
+    return found != 0;
 }
 
 // x rounded to the nearest integer (ties to even) for |x| < 2^(mantissa bits - 1), as number and as integer.
@@ -160,9 +193,7 @@ PT_INLINE ExpReduced<T> exp_reduce(Vec<T> x) {
 }
 template <class T>
 PT_INLINE Vec<T> clamp_keeping_nan(Vec<T> x, T low, T high) {
-    const Vec<T> lo = broadcast<T>(low), hi = broadcast<T>(high);
-    x = select<T>(x > hi, hi, x);
-    return select<T>(x < lo, lo, x);
+    return max_hw<T>(broadcast<T>(low), min_hw<T>(broadcast<T>(high), x));
 }
 
 // exp(x + low) where |low| is a rounding error of x.

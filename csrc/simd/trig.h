@@ -65,13 +65,6 @@ PT_INLINE SinCos<double> sincos_core(Vec<double> r, Vec<double> low) {
             head + (z * z * polynomial<double>(z, c) + (lost - r * low))};
 }
 
-template <class T>
-PT_INLINE bool any(Mask<T> mask) {
-    typename Format<T>::Int found = 0;
-    for (int i = 0; i < lanes<T>; ++i) found |= mask[i];
-    return found != 0;
-}
-
 enum class Trig { sin, cos, tan };
 
 // The lanes that the reduction cannot serve, one by one.

@@ -120,11 +120,47 @@ PT_INLINE Vec<T> select(Mask<T> mask, Vec<T> a, Vec<T> b) {
 // a < b ? a : b, as the hardware has it: with a NaN on either side the result is b.
 template <class T>
 PT_INLINE Vec<T> min_hw(Vec<T> a, Vec<T> b) {
+    if constexpr (T(0.5) == T(0)) return a < b ? a : b;  // integers
+#if defined(__AVX512F__)  // maskz: GCC 12 warns about the unmasked intrinsics' own undefined operand
+    if constexpr (sizeof(T) == 4)
+        return (Vec<T>)_mm512_maskz_min_ps(0xffff, (__m512)a, (__m512)b);
+    else
+        return (Vec<T>)_mm512_maskz_min_pd(0xff, (__m512d)a, (__m512d)b);
+#elif defined(__AVX2__)
+    if constexpr (sizeof(T) == 4)
+        return (Vec<T>)_mm256_min_ps((__m256)a, (__m256)b);
+    else
+        return (Vec<T>)_mm256_min_pd((__m256d)a, (__m256d)b);
+#elif defined(__SSE2__)
+    if constexpr (sizeof(T) == 4)
+        return (Vec<T>)_mm_min_ps((__m128)a, (__m128)b);
+    else
+        return (Vec<T>)_mm_min_pd((__m128d)a, (__m128d)b);
+#else
     return a < b ? a : b;
+#endif
 }
 template <class T>
 PT_INLINE Vec<T> max_hw(Vec<T> a, Vec<T> b) {
+    if constexpr (T(0.5) == T(0)) return a > b ? a : b;
+#if defined(__AVX512F__)
+    if constexpr (sizeof(T) == 4)
+        return (Vec<T>)_mm512_maskz_max_ps(0xffff, (__m512)a, (__m512)b);
+    else
+        return (Vec<T>)_mm512_maskz_max_pd(0xff, (__m512d)a, (__m512d)b);
+#elif defined(__AVX2__)
+    if constexpr (sizeof(T) == 4)
+        return (Vec<T>)_mm256_max_ps((__m256)a, (__m256)b);
+    else
+        return (Vec<T>)_mm256_max_pd((__m256d)a, (__m256d)b);
+#elif defined(__SSE2__)
+    if constexpr (sizeof(T) == 4)
+        return (Vec<T>)_mm_max_ps((__m128)a, (__m128)b);
+    else
+        return (Vec<T>)_mm_max_pd((__m128d)a, (__m128d)b);
+#else
     return a > b ? a : b;
+#endif
 }
 
 template <class To, class From>

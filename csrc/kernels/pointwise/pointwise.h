@@ -4,6 +4,7 @@
 // each input's shape broadcasts to out's (missing and size-1 axes count as stride 0); any strides; out is
 // either disjoint from an input or the very same memory with the same strides. `params` holds the op's
 // scalars (leaky_relu's slope, clamp's bounds ...), null for ops that have none.
+// `where` alone takes a boolean first input; its dtype is that of the other two.
 #pragma once
 
 #include "base/array_view.h"
@@ -12,7 +13,8 @@ namespace pt::pointwise {
 
 int find(const char* name);  // index of an op in kernels.inc, -1 when there is none
 const char* name(int op);
-int arity(int op);  // number of array inputs
+int arity(int op);       // number of array inputs
+int num_params(int op);  // scalars that `params` must hold
 int num_ops();
 bool supports(int op, DType input);       // is there a kernel for inputs of this dtype?
 DType result_dtype(int op, DType input);  // boolean for comparisons and predicates, else `input`
