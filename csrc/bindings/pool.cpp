@@ -1,7 +1,255 @@
 #include "bindings/bindings.h"
 
+#include <cstring>
+
+#include "base/check.h"
+#include "kernels/pool/pool.h"
+
 namespace pt {
 
-void bind_pool(py::module_&) {}
+namespace {
+
+using Sizes = std::vector<int64_t>;
+
+// Everything a call needs: the trailing axes that are pooled as a Window, and the shapes of both sides.
+struct Problem {
+    pooling::Window window{};
+    int64_t planes = 1;
+    Sizes in_shape, out_shape;
+
+    int64_t numel() const { return planes * window.in_size(); }
+    bool empty() const { return planes == 0 || window.out_size() == 0; }
+};
+
+Problem make_problem(const Sizes& in_shape, const Sizes& out_size) {
+    const size_t axes = out_size.size(), ndim = in_shape.size();
+    PT_CHECK(axes >= 1 && axes <= 3 && axes <= ndim, "pool: expected 1 to 3 pooled axes");
+    Problem p;
+    p.in_shape = p.out_shape = in_shape;
+    for (size_t i = 0; i < ndim - axes; ++i) p.planes *= in_shape[i];
+    for (size_t i = 0; i < 3; ++i) {
+        p.window.in[i] = p.window.out[i] = 1;
+        p.window.kernel[i] = p.window.stride[i] = p.window.dilation[i] = 1;
+    }
+    for (size_t i = 0; i < axes; ++i) {
+        p.window.in[3 - axes + i] = in_shape[ndim - axes + i];
+        p.window.out[3 - axes + i] = p.out_shape[ndim - axes + i] = out_size[i];
+        PT_CHECK(out_size[i] >= 0, "pool: negative output size");
+    }
+    return p;
+}
+
+// The axes of kernel, stride, padding and dilation.
+struct Taps {
+    Sizes kernel, stride, padding, dilation;
+};
+void set_taps(Problem& p, const Taps& taps) {
+    const size_t axes = taps.kernel.size(), first = 3 - axes;
+    PT_CHECK(axes <= 3 && taps.stride.size() == axes && taps.padding.size() == axes &&
+                 taps.dilation.size() == axes && p.in_shape.size() >= axes,
+             "pool: kernel, stride, padding and dilation need one number per pooled axis");
+    for (size_t i = 0; i < axes; ++i) {
+        PT_CHECK(taps.kernel[i] > 0 && taps.stride[i] > 0 && taps.padding[i] >= 0 && taps.dilation[i] > 0,
+                 "pool: kernel, stride and dilation must be positive, padding not negative");
+        p.window.kernel[first + i] = taps.kernel[i];
+        p.window.stride[first + i] = taps.stride[i];
+        p.window.padding[first + i] = taps.padding[i];
+        p.window.dilation[first + i] = taps.dilation[i];
+    }
+}
+
+Sizes shape_of(const ArrayView& v) { return Sizes(v.shape, v.shape + v.ndim); }
+
+void check_input(const ArrayView& v, const char* name) {
+    PT_CHECK(v.dtype == DType::float32 || v.dtype == DType::float64,
+             std::string(name) + ": expected float32 or float64");
+    PT_CHECK(v.is_contiguous(), std::string(name) + ": expected a contiguous array");
+}
+void check_grad(const ArrayView& grad, const Problem& p) {
+    check_input(grad, "grad");
+    PT_CHECK(shape_of(grad) == p.out_shape, "grad: expected the shape of the output");
+}
+// An array beside `like`: same shape, contiguous.
+void check_beside(const ArrayView& v, const ArrayView& like, DType dtype, const char* name) {
+    PT_CHECK(v.dtype == dtype && v.is_contiguous() && shape_of(v) == shape_of(like),
+             std::string(name) + ": wrong dtype, shape or layout");
+}
+
+template <class Body>
+void for_dtype(DType dtype, const Body& body) {
+    if (dtype == DType::float32)
+        body(float{});
+    else
+        body(double{});
+}
+
+void zero(const ArrayView& v) { std::memset(v.data, 0, static_cast<size_t>(v.nbytes())); }
+
+// keep: "none" gives values, "offsets" (values, winning taps as bytes), "indices" (values, flat positions).
+py::object max_forward(const py::object& x, const Sizes& out_size, const Sizes& kernel, const Sizes& stride,
+                       const Sizes& padding, const Sizes& dilation, const std::string& keep) {
+    const ArrayView in = view(x, "x");
+    check_input(in, "x");
+    Problem p = make_problem(shape_of(in), out_size);
+    set_taps(p, {kernel, stride, padding, dilation});
+    py::object values = make_array(p.out_shape, in.dtype), kept;
+    uint8_t* offsets = nullptr;
+    int64_t* indices = nullptr;
+    if (keep == "offsets") {
+        PT_CHECK(p.window.taps() <= 256, "max_forward: offsets need a window of at most 256 taps");
+        kept = make_array(p.out_shape, DType::uint8);
+        offsets = view_of(kept).as<uint8_t>();
+    } else if (keep == "indices") {
+        kept = make_array(p.out_shape, DType::int64);
+        indices = view_of(kept).as<int64_t>();
+    }
+    if (!p.empty()) {
+        const ArrayView out = view_of(values);
+        ReleaseGil release(p.numel());
+        for_dtype(in.dtype, [&](auto t) {
+            using T = decltype(t);
+            pooling::max_forward<T>(in.as<T>(), out.as<T>(), offsets, indices, p.planes, p.window);
+        });
+    }
+    return kept ? py::object(py::make_tuple(values, kept)) : values;
+}
+
+py::object max_backward(const py::object& grad, const py::object& offsets, const Sizes& in_shape,
+                        const Sizes& kernel, const Sizes& stride, const Sizes& padding,
+                        const Sizes& dilation) {
+    const ArrayView g = view(grad, "grad"), taps = view(offsets, "offsets");
+    PT_CHECK(g.ndim >= static_cast<int>(kernel.size()), "grad: too few axes");
+    Problem p = make_problem(in_shape, Sizes(g.shape + g.ndim - kernel.size(), g.shape + g.ndim));
+    set_taps(p, {kernel, stride, padding, dilation});
+    check_grad(g, p);
+    check_beside(taps, g, DType::uint8, "offsets");
+    py::object result = make_array(in_shape, g.dtype);
+    const ArrayView out = view_of(result);
+    if (p.empty()) return zero(out), result;
+    ReleaseGil release(p.numel());
+    for_dtype(g.dtype, [&](auto t) {
+        using T = decltype(t);
+        pooling::max_backward<T>(g.as<T>(), taps.as<uint8_t>(), out.as<T>(), p.planes, p.window);
+    });
+    return result;
+}
+
+py::object avg_forward(const py::object& x, const Sizes& out_size, const Sizes& kernel, const Sizes& stride,
+                       const Sizes& padding, bool count_include_pad, int64_t divisor) {
+    const ArrayView in = view(x, "x");
+    check_input(in, "x");
+    Problem p = make_problem(shape_of(in), out_size);
+    set_taps(p, {kernel, stride, padding, Sizes(kernel.size(), 1)});
+    py::object result = make_array(p.out_shape, in.dtype);
+    if (p.empty()) return result;
+    const ArrayView out = view_of(result);
+    ReleaseGil release(p.numel());
+    for_dtype(in.dtype, [&](auto t) {
+        using T = decltype(t);
+        pooling::avg_forward<T>(in.as<T>(), out.as<T>(), p.planes, p.window, {divisor, count_include_pad});
+    });
+    return result;
+}
+
+py::object avg_backward(const py::object& grad, const Sizes& in_shape, const Sizes& kernel,
+                        const Sizes& stride, const Sizes& padding, bool count_include_pad, int64_t divisor) {
+    const ArrayView g = view(grad, "grad");
+    PT_CHECK(g.ndim >= static_cast<int>(kernel.size()), "grad: too few axes");
+    Problem p = make_problem(in_shape, Sizes(g.shape + g.ndim - kernel.size(), g.shape + g.ndim));
+    set_taps(p, {kernel, stride, padding, Sizes(kernel.size(), 1)});
+    check_grad(g, p);
+    py::object result = make_array(in_shape, g.dtype);
+    const ArrayView out = view_of(result);
+    if (p.empty()) return zero(out), result;
+    ReleaseGil release(p.numel());
+    for_dtype(g.dtype, [&](auto t) {
+        using T = decltype(t);
+        pooling::avg_backward<T>(g.as<T>(), out.as<T>(), p.planes, p.window, {divisor, count_include_pad});
+    });
+    return result;
+}
+
+py::object adaptive_avg_forward(const py::object& x, const Sizes& out_size) {
+    const ArrayView in = view(x, "x");
+    check_input(in, "x");
+    const Problem p = make_problem(shape_of(in), out_size);
+    py::object result = make_array(p.out_shape, in.dtype);
+    if (p.empty()) return result;
+    const ArrayView out = view_of(result);
+    ReleaseGil release(p.numel());
+    for_dtype(in.dtype, [&](auto t) {
+        using T = decltype(t);
+        pooling::adaptive_avg_forward<T>(in.as<T>(), out.as<T>(), p.planes, p.window);
+    });
+    return result;
+}
+
+py::object adaptive_avg_backward(const py::object& grad, const Sizes& in_shape, const Sizes& out_size) {
+    const ArrayView g = view(grad, "grad");
+    const Problem p = make_problem(in_shape, out_size);
+    check_grad(g, p);
+    py::object result = make_array(in_shape, g.dtype);
+    const ArrayView out = view_of(result);
+    if (p.empty()) return zero(out), result;
+    ReleaseGil release(p.numel());
+    for_dtype(g.dtype, [&](auto t) {
+        using T = decltype(t);
+        pooling::adaptive_avg_backward<T>(g.as<T>(), out.as<T>(), p.planes, p.window);
+    });
+    return result;
+}
+
+py::object adaptive_max_forward(const py::object& x, const Sizes& out_size) {
+    const ArrayView in = view(x, "x");
+    check_input(in, "x");
+    const Problem p = make_problem(shape_of(in), out_size);
+    py::object values = make_array(p.out_shape, in.dtype), indices = make_array(p.out_shape, DType::int64);
+    if (!p.empty()) {
+        const ArrayView out = view_of(values), at = view_of(indices);
+        ReleaseGil release(p.numel());
+        for_dtype(in.dtype, [&](auto t) {
+            using T = decltype(t);
+            pooling::adaptive_max_forward<T>(in.as<T>(), out.as<T>(), at.as<int64_t>(), p.planes, p.window);
+        });
+    }
+    return py::make_tuple(values, indices);
+}
+
+// The gradient by flat indices; `axes` trailing axes make up a plane.
+py::object scatter_backward(const py::object& grad, const py::object& indices, const Sizes& in_shape,
+                            int axes) {
+    const ArrayView g = view(grad, "grad"), at = view(indices, "indices");
+    PT_CHECK(g.ndim >= axes, "grad: too few axes");
+    const Problem p = make_problem(in_shape, Sizes(g.shape + g.ndim - axes, g.shape + g.ndim));
+    check_grad(g, p);
+    check_beside(at, g, DType::int64, "indices");
+    py::object result = make_array(in_shape, g.dtype);
+    const ArrayView out = view_of(result);
+    if (p.empty()) return zero(out), result;
+    bool inside = true;
+    {
+        ReleaseGil release(p.numel());
+        for_dtype(g.dtype, [&](auto t) {
+            using T = decltype(t);
+            inside = pooling::scatter_backward<T>(g.as<T>(), at.as<int64_t>(), out.as<T>(), p.planes,
+                                                  p.window.out_size(), p.window.in_size());
+        });
+    }
+    PT_CHECK(inside, "indices: found an index outside its plane");
+    return result;
+}
+
+}  // namespace
+
+void bind_pool(py::module_& m) {
+    m.def("pool_max_forward", &max_forward);
+    m.def("pool_max_backward", &max_backward);
+    m.def("pool_avg_forward", &avg_forward);
+    m.def("pool_avg_backward", &avg_backward);
+    m.def("pool_adaptive_avg_forward", &adaptive_avg_forward);
+    m.def("pool_adaptive_avg_backward", &adaptive_avg_backward);
+    m.def("pool_adaptive_max_forward", &adaptive_max_forward);
+    m.def("pool_scatter_backward", &scatter_backward);
+}
 
 }  // namespace pt

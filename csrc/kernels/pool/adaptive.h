@@ -1,0 +1,98 @@
+// Adaptive average pooling over Vec: whole rows are added up first, then segments of their sum.
+#pragma once
+
+#include "base/pool.h"
+#include "kernels/pool/pool.h"
+#include "simd/vec.h"
+
+namespace pt::pooling::PT_ISA {
+
+using namespace pt::PT_ISA;
+
+template <class T>
+PT_INLINE void fill(T* p, int64_t n, T value) {
+    for (int64_t i = 0; i < n; ++i) p[i] = value;
+}
+
+template <class T>
+PT_INLINE T sum_of(const T* p, int64_t n) {
+    Vec<T> a{}, b{}, c{}, d{};
+    int64_t i = 0;
+    for (; i + 4 * lanes<T> <= n; i += 4 * lanes<T>) {
+        a += load(p + i);
+        b += load(p + i + lanes<T>);
+        c += load(p + i + 2 * lanes<T>);
+        d += load(p + i + 3 * lanes<T>);
+    }
+    for (; i + lanes<T> <= n; i += lanes<T>) a += load(p + i);
+    if (n < lanes<T>) {
+        T sum = 0;
+        for (; i < n; ++i) sum += p[i];
+        return sum;
+    }
+    a += load_n(p + i, static_cast<int>(n - i));
+    return sum_lanes<T>((a + b) + (c + d));
+}
+
+template <class T>
+PT_INLINE void add_to(T* to, const T* from, int64_t n) {
+    for (int64_t i = 0; i < n; ++i) to[i] += from[i];
+}
+
+template <class T>
+static void adaptive_avg_forward(const T* x, T* out, int64_t planes, const Window& w) {
+    const int64_t width = w.in[2];
+    if (w.out_size() == 1) {
+        const int64_t n = w.in_size();
+        for (int64_t p = 0; p < planes; ++p) out[p] = sum_of(x + p * n, n) / static_cast<T>(n);
+        return;
+    }
+    pool::Scratch scratch(static_cast<size_t>(width) * sizeof(T));
+    T* sums = scratch.template as<T>();
+    for (int64_t p = 0; p < planes; ++p, x += w.in_size())
+        for (int64_t od = 0; od < w.out[0]; ++od)
+            for (int64_t oh = 0; oh < w.out[1]; ++oh) {
+                const Span d = adaptive_span(w, 0, od), h = adaptive_span(w, 1, oh);
+                const T* row = x + (d.begin * w.in[1] + h.begin) * width;
+                if (d.size() * h.size() > 1) {
+                    fill(sums, width, T(0));
+                    for (int64_t a = d.begin; a < d.end; ++a)
+                        for (int64_t b = h.begin; b < h.end; ++b)
+                            add_to(sums, x + (a * w.in[1] + b) * width, width);
+                    row = sums;
+                }
+                for (int64_t ow = 0; ow < w.out[2]; ++ow) {
+                    const Span s = adaptive_span(w, 2, ow);
+                    *out++ = sum_of(row + s.begin, s.size()) / static_cast<T>(d.size() * h.size() * s.size());
+                }
+            }
+}
+
+template <class T>
+static void adaptive_avg_backward(const T* grad, T* grad_x, int64_t planes, const Window& w) {
+    const int64_t width = w.in[2];
+    if (w.out_size() == 1) {
+        const int64_t n = w.in_size();
+        for (int64_t p = 0; p < planes; ++p) fill(grad_x + p * n, n, grad[p] / static_cast<T>(n));
+        return;
+    }
+    pool::Scratch scratch(static_cast<size_t>(width) * sizeof(T));
+    T* shares = scratch.template as<T>();
+    fill(grad_x, planes * w.in_size(), T(0));
+    for (int64_t p = 0; p < planes; ++p, grad_x += w.in_size())
+        for (int64_t od = 0; od < w.out[0]; ++od)
+            for (int64_t oh = 0; oh < w.out[1]; ++oh) {
+                const Span d = adaptive_span(w, 0, od), h = adaptive_span(w, 1, oh);
+                fill(shares, width, T(0));
+                for (int64_t ow = 0; ow < w.out[2]; ++ow) {
+                    const Span s = adaptive_span(w, 2, ow);
+                    const T share = *grad++ / static_cast<T>(d.size() * h.size() * s.size());
+                    for (int64_t i = s.begin; i < s.end; ++i) shares[i] += share;
+                }
+                for (int64_t a = d.begin; a < d.end; ++a)
+                    for (int64_t b = h.begin; b < h.end; ++b)
+                        add_to(grad_x + (a * w.in[1] + b) * width, shares, width);
+            }
+}
+
+}  // namespace pt::pooling::PT_ISA
