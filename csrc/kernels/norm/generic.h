@@ -1,0 +1,333 @@
+// Batch and group norm over Vec.
+#pragma once
+
+#include "kernels/norm/softmax.h"
+
+namespace pt::norm::PT_ISA {
+
+PT_INLINE double square_root(double x) { return sqrt(broadcast(x))[0]; }
+
+// Four sums side by side: short chains of additions, and rounding errors that grow with n / (4 lanes).
+template <class T, class Term>
+PT_INLINE T sum_terms(int64_t n, const Term& term) {
+    Vec<T> a{}, b{}, c{}, d{};
+    int64_t i = 0;
+    for (; i + 4 * lanes<T> <= n; i += 4 * lanes<T>) {
+        a += term(i, lanes<T>);
+        b += term(i + lanes<T>, lanes<T>);
+        c += term(i + 2 * lanes<T>, lanes<T>);
+        d += term(i + 3 * lanes<T>, lanes<T>);
+    }
+    for (; i + lanes<T> <= n; i += lanes<T>) a += term(i, lanes<T>);
+    if (i < n) b += term(i, static_cast<int>(n - i));
+    return sum_lanes<T>((a + b) + (c + d));
+}
+
+// Mean and sum of squared deviations of what has been added so far (Chan's combination).
+struct Moments {
+    double count = 0, mean = 0, squares = 0;
+
+    __attribute__((always_inline)) void add(double n, double piece_mean, double piece_squares) {
+        const double delta = piece_mean - mean, total = count + n;
+        mean += delta * n / total;
+        squares += piece_squares + delta * delta * count * n / total;
+        count = total;
+    }
+};
+
+// n contiguous elements, in pieces that stay in the first-level cache for the second pass.
+template <class T>
+PT_INLINE void add_moments(Moments& moments, const T* x, int64_t n) {
+    constexpr int64_t kPiece = 16384 / sizeof(T);
+    for (int64_t at = 0; at < n; at += kPiece) {
+        const T* p = x + at;
+        const int64_t size = at_most(n - at, kPiece);
+        const T sum = sum_terms<T>(
+            size, [&](int64_t i, int used) __attribute__((always_inline)) { return load_upto(p + i, used); });
+        const T mean = sum / static_cast<T>(size);
+        const Vec<T> center = broadcast(mean);
+        const T squares = sum_terms<T>(size, [&](int64_t i, int used) __attribute__((always_inline)) {
+            const Vec<T> d = load_upto(p + i, used, mean) - center;
+            return d * d;
+        });
+        moments.add(static_cast<double>(size), static_cast<double>(mean), static_cast<double>(squares));
+    }
+}
+
+// Sums of grad and of grad * (x - mean) over n contiguous elements.
+template <class T>
+struct Products {
+    T grad, dot;
+};
+template <class T>
+PT_INLINE Products<T> sum_products(const T* grad, const T* x, T mean, int64_t n) {
+    const Vec<T> center = broadcast(mean);
+    Vec<T> sum0{}, sum1{}, dot0{}, dot1{};
+    int64_t i = 0;
+    for (; i + 2 * lanes<T> <= n; i += 2 * lanes<T>) {
+        const Vec<T> g0 = load(grad + i), g1 = load(grad + i + lanes<T>);
+        sum0 += g0;
+        sum1 += g1;
+        dot0 += g0 * (load(x + i) - center);
+        dot1 += g1 * (load(x + i + lanes<T>) - center);
+    }
+    for (; i < n; i += lanes<T>) {
+        const int used = static_cast<int>(at_most(n - i, lanes<T>));
+        const Vec<T> g = load_upto(grad + i, used);
+        sum0 += g;
+        dot0 += g * (load_upto(x + i, used, mean) - center);
+    }
+    return {sum_lanes<T>(sum0 + sum1), sum_lanes<T>(dot0 + dot1)};
+}
+
+// y = (x - mean) * scale + shift
+template <class T>
+PT_INLINE void apply(const T* x, T* y, int64_t n, T mean, T scale, T shift) {
+    const Vec<T> m = broadcast(mean), a = broadcast(scale), b = broadcast(shift);
+    each_vector<T>(n, [&](int64_t i, int used) __attribute__((always_inline)) {
+        store_upto(y + i, (load_upto(x + i, used) - m) * a + b, used);
+    });
+}
+
+// grad_x = (grad - shift - (x - mean) * slope) * scale
+template <class T>
+PT_INLINE void apply_backward(const T* grad, const T* x, T* grad_x, int64_t n, T mean, T shift, T slope,
+                              T scale) {
+    const Vec<T> m = broadcast(mean), s = broadcast(shift), k = broadcast(slope), a = broadcast(scale);
+    each_vector<T>(n, [&](int64_t i, int used) __attribute__((always_inline)) {
+        const Vec<T> d = (load_upto(x + i, used) - m) * k;
+        store_upto(grad_x + i, (load_upto(grad + i, used) - s - d) * a, used);
+    });
+}
+
+// --- batch norm: channels of contiguous pieces ---
+
+template <class T>
+static void batch_forward_planes(const Batch& s, const T* x, const T* weight, const T* bias, T* mean, T* var,
+                                 T eps, bool training, T* y, int64_t begin, int64_t end) {
+    const int64_t step = s.channels * s.spatial;
+    for (int64_t c = begin; c < end; ++c) {
+        const int64_t first = c * s.spatial;
+        if (training) {
+            Moments moments;
+            for (int64_t b = 0; b < s.batch; ++b) add_moments(moments, x + first + b * step, s.spatial);
+            mean[c] = static_cast<T>(moments.mean);
+            var[c] = static_cast<T>(moments.squares / moments.count);
+        }
+        const T rstd =
+            static_cast<T>(1 / square_root(static_cast<double>(var[c]) + static_cast<double>(eps)));
+        const T scale = weight == nullptr ? rstd : weight[c] * rstd, shift = bias == nullptr ? T(0) : bias[c];
+        for (int64_t b = 0; b < s.batch; ++b) {
+            const int64_t at = first + b * step;
+            apply(x + at, y + at, s.spatial, mean[c], scale, shift);
+        }
+    }
+}
+
+template <class T>
+static void batch_backward_planes(const Batch& s, const T* grad, const T* x, const T* weight, const T* mean,
+                                  const T* var, T eps, bool training, T* grad_x, T* grad_weight, T* grad_bias,
+                                  int64_t begin, int64_t end) {
+    const int64_t step = s.channels * s.spatial;
+    const double count = static_cast<double>(s.batch * s.spatial);
+    for (int64_t c = begin; c < end; ++c) {
+        const int64_t first = c * s.spatial;
+        double sum = 0, dot = 0;
+        for (int64_t b = 0; b < s.batch; ++b) {
+            const int64_t at = first + b * step;
+            const Products<T> p = sum_products(grad + at, x + at, mean[c], s.spatial);
+            sum += static_cast<double>(p.grad);
+            dot += static_cast<double>(p.dot);
+        }
+        const double rstd = 1 / square_root(static_cast<double>(var[c]) + static_cast<double>(eps));
+        grad_weight[c] = static_cast<T>(dot * rstd);
+        grad_bias[c] = static_cast<T>(sum);
+        if (grad_x == nullptr) continue;
+        const T scale = static_cast<T>(weight == nullptr ? rstd : static_cast<double>(weight[c]) * rstd);
+        const T shift = training ? static_cast<T>(sum / count) : T(0);
+        const T slope = training ? static_cast<T>(dot * rstd * rstd / count) : T(0);
+        for (int64_t b = 0; b < s.batch; ++b) {
+            const int64_t at = first + b * step;
+            apply_backward(grad + at, x + at, grad_x + at, s.spatial, mean[c], shift, slope, scale);
+        }
+    }
+}
+
+// --- batch norm of (batch, channels): one lane per channel ---
+
+template <class T>
+static void batch_forward_columns(const Batch& s, const T* x, const T* weight, const T* bias, T* mean, T* var,
+                                  T eps, bool training, T* y, int64_t begin, int64_t end) {
+    const Vec<T> one = broadcast(T(1)), count = broadcast(static_cast<T>(s.batch));
+    each_vector<T>(end - begin, [&](int64_t i, int used) __attribute__((always_inline)) {
+        const int64_t c = begin + i;
+        if (training) {
+            Vec<T> sum{}, squares{};
+            for (int64_t b = 0; b < s.batch; ++b) sum += load_upto(x + b * s.channels + c, used);
+            Vec<T> center = sum / count, rest{};
+            for (int64_t b = 0; b < s.batch; ++b) {
+                const Vec<T> d = load_upto(x + b * s.channels + c, used) - center;
+                rest += d;
+                squares += d * d;
+            }
+            // What rounding left in the mean is found again in the sum of the deviations.
+            store_upto(mean + c, center + rest / count, used);
+            store_upto(var + c, (squares - rest * rest / count) / count, used);
+        }
+        const Vec<T> m = load_upto(mean + c, used);
+        Vec<T> scale = one / sqrt(load_upto(var + c, used, T(1)) + broadcast(eps)), shift{};
+        if (weight != nullptr) scale *= load_upto(weight + c, used);
+        if (bias != nullptr) shift = load_upto(bias + c, used);
+        for (int64_t b = 0; b < s.batch; ++b) {
+            const int64_t at = b * s.channels + c;
+            store_upto(y + at, (load_upto(x + at, used) - m) * scale + shift, used);
+        }
+    });
+}
+
+template <class T>
+static void batch_backward_columns(const Batch& s, const T* grad, const T* x, const T* weight, const T* mean,
+                                   const T* var, T eps, bool training, T* grad_x, T* grad_weight,
+                                   T* grad_bias, int64_t begin, int64_t end) {
+    const Vec<T> one = broadcast(T(1)), count = broadcast(static_cast<T>(s.batch));
+    each_vector<T>(end - begin, [&](int64_t i, int used) __attribute__((always_inline)) {
+        const int64_t c = begin + i;
+        const Vec<T> m = load_upto(mean + c, used);
+        const Vec<T> rstd = one / sqrt(load_upto(var + c, used, T(1)) + broadcast(eps));
+        Vec<T> sum{}, dot{};
+        for (int64_t b = 0; b < s.batch; ++b) {
+            const Vec<T> g = load_upto(grad + b * s.channels + c, used);
+            sum += g;
+            dot += g * (load_upto(x + b * s.channels + c, used) - m);
+        }
+        store_upto(grad_weight + c, dot * rstd, used);
+        store_upto(grad_bias + c, sum, used);
+        if (grad_x == nullptr) return;
+        const Vec<T> scale = weight == nullptr ? rstd : load_upto(weight + c, used) * rstd;
+        const Vec<T> shift = training ? sum / count : Vec<T>{};
+        const Vec<T> slope = training ? dot * rstd * rstd / count : Vec<T>{};
+        for (int64_t b = 0; b < s.batch; ++b) {
+            const int64_t at = b * s.channels + c;
+            const Vec<T> d = (load_upto(x + at, used) - m) * slope;
+            store_upto(grad_x + at, (load_upto(grad + at, used) - shift - d) * scale, used);
+        }
+    });
+}
+
+template <class T>
+static void batch_forward(const Batch& s, const T* x, const T* weight, const T* bias, T* mean, T* var, T eps,
+                          bool training, T* y, int64_t begin, int64_t end) {
+    const auto kernel = s.spatial == 1 ? batch_forward_columns<T> : batch_forward_planes<T>;
+    kernel(s, x, weight, bias, mean, var, eps, training, y, begin, end);
+}
+template <class T>
+static void batch_backward(const Batch& s, const T* grad, const T* x, const T* weight, const T* mean,
+                           const T* var, T eps, bool training, T* grad_x, T* grad_weight, T* grad_bias,
+                           int64_t begin, int64_t end) {
+    const auto kernel = s.spatial == 1 ? batch_backward_columns<T> : batch_backward_planes<T>;
+    kernel(s, grad, x, weight, mean, var, eps, training, grad_x, grad_weight, grad_bias, begin, end);
+}
+
+// --- group norm ---
+
+template <class T>
+static void group_forward(const Groups& s, const T* x, const T* weight, const T* bias, T eps, T* mean,
+                          T* rstd, T* y, int64_t begin, int64_t end) {
+    const int64_t size = s.row_size(), channels = s.row_channels();
+    for (int64_t r = begin; r < end; ++r) {
+        const T* row = x + r * size;
+        T* out = y + r * size;
+        Moments moments;
+        add_moments(moments, row, size);
+        const T m = mean[r] = static_cast<T>(moments.mean);
+        const T k = rstd[r] =
+            static_cast<T>(1 / square_root(moments.squares / moments.count + static_cast<double>(eps)));
+        const T* w = weight == nullptr ? nullptr : weight + r % s.groups * channels;
+        const T* b = bias == nullptr ? nullptr : bias + r % s.groups * channels;
+        if (s.spatial != 1) {
+            for (int64_t c = 0; c < channels; ++c)
+                apply(row + c * s.spatial, out + c * s.spatial, s.spatial, m, w == nullptr ? k : w[c] * k,
+                      b == nullptr ? T(0) : b[c]);
+            continue;
+        }
+        each_vector<T>(size, [&](int64_t i, int used) __attribute__((always_inline)) {
+            Vec<T> v = (load_upto(row + i, used) - broadcast(m)) * broadcast(k);
+            if (w != nullptr) v *= load_upto(w + i, used);
+            if (b != nullptr) v += load_upto(b + i, used);
+            store_upto(out + i, v, used);
+        });
+    }
+}
+
+// One row of layer norm: a channel per element.
+template <class T>
+static void layer_backward_row(const T* grad, const T* x, const T* weight, T mean, T rstd, T* grad_x,
+                               T* grad_weight, T* grad_bias, int64_t n) {
+    const Vec<T> m = broadcast(mean), k = broadcast(rstd);
+    Vec<T> sum{}, dot{};
+    each_vector<T>(n, [&](int64_t i, int used) __attribute__((always_inline)) {
+        const Vec<T> g = load_upto(grad + i, used), normal = (load_upto(x + i, used) - m) * k;
+        store_upto(grad_weight + i, load_upto(grad_weight + i, used) + g * normal, used);
+        store_upto(grad_bias + i, load_upto(grad_bias + i, used) + g, used);
+        const Vec<T> weighted = weight == nullptr ? g : g * load_upto(weight + i, used);
+        sum += weighted;
+        dot += weighted * normal;
+    });
+    if (grad_x == nullptr) return;
+    const Vec<T> shift = broadcast(sum_lanes<T>(sum) / static_cast<T>(n));
+    const Vec<T> slope = broadcast(sum_lanes<T>(dot) / static_cast<T>(n));
+    each_vector<T>(n, [&](int64_t i, int used) __attribute__((always_inline)) {
+        const Vec<T> g = load_upto(grad + i, used), normal = (load_upto(x + i, used) - m) * k;
+        const Vec<T> weighted = weight == nullptr ? g : g * load_upto(weight + i, used);
+        store_upto(grad_x + i, (weighted - shift - normal * slope) * k, used);
+    });
+}
+
+template <class T>
+static void group_backward(const Groups& s, const T* grad, const T* x, const T* weight, const T* mean,
+                           const T* rstd, T* grad_x, T* grad_weight, T* grad_bias, int64_t begin,
+                           int64_t end) {
+    const int64_t size = s.row_size(), channels = s.row_channels();
+    for (int64_t r = begin; r < end; ++r) {
+        const int64_t at = r * size, first = r % s.groups * channels;
+        const T* w = weight == nullptr ? nullptr : weight + first;
+        T *gw = grad_weight + first, *gb = grad_bias + first, *gx = grad_x == nullptr ? nullptr : grad_x + at;
+        if (s.spatial == 1) {
+            layer_backward_row(grad + at, x + at, w, mean[r], rstd[r], gx, gw, gb, size);
+            continue;
+        }
+        double sum = 0, dot = 0;
+        for (int64_t c = 0; c < channels; ++c) {
+            const int64_t from = at + c * s.spatial;
+            const Products<T> p = sum_products(grad + from, x + from, mean[r], s.spatial);
+            gw[c] += p.dot * rstd[r];
+            gb[c] += p.grad;
+            sum += static_cast<double>(w == nullptr ? p.grad : w[c] * p.grad);
+            dot += static_cast<double>(w == nullptr ? p.dot : w[c] * p.dot);
+        }
+        if (gx == nullptr) continue;
+        const double k = static_cast<double>(rstd[r]), count = static_cast<double>(size);
+        const T shift = static_cast<T>(sum / count * k), slope = static_cast<T>(dot / count * k * k * k);
+        const Vec<T> m = broadcast(mean[r]), a = broadcast(shift), b = broadcast(slope);
+        for (int64_t c = 0; c < channels; ++c) {
+            const int64_t from = c * s.spatial;
+            const Vec<T> scale = broadcast(w == nullptr ? rstd[r] : w[c] * rstd[r]);
+            each_vector<T>(s.spatial, [&](int64_t i, int used) __attribute__((always_inline)) {
+                const Vec<T> g = load_upto(grad + at + from + i, used) * scale;
+                const Vec<T> d = (load_upto(x + at + from + i, used) - m) * b;
+                store_upto(gx + from + i, g - a - d, used);
+            });
+        }
+    }
+}
+
+template <class T>
+constexpr Table<T> table() {
+    return {
+#define PT_KERNEL(name, ...) &name<T>,
+#include "kernels/norm/kernels.inc"
+#undef PT_KERNEL
+    };
+}
+
+}  // namespace pt::norm::PT_ISA

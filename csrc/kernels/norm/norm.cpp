@@ -1,0 +1,266 @@
+// The plain versions (sums in double), and the choice of kernel and threads.
+#include "kernels/norm/norm.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <type_traits>
+
+#include "base/parallel.h"
+#include "base/pool.h"
+
+namespace pt::norm {
+
+namespace plain {
+
+template <class T>
+T weight_at(const T* weight, int64_t c) {
+    return weight == nullptr ? T(1) : weight[c];
+}
+template <class T>
+T bias_at(const T* bias, int64_t c) {
+    return bias == nullptr ? T(0) : bias[c];
+}
+
+// body(position) for every element of a channel.
+template <class Body>
+void each_of_channel(const Batch& s, int64_t c, const Body& body) {
+    for (int64_t b = 0; b < s.batch; ++b)
+        for (int64_t i = 0; i < s.spatial; ++i) body((b * s.channels + c) * s.spatial + i);
+}
+
+template <class T>
+void batch_forward(const Batch& s, const T* x, const T* weight, const T* bias, T* mean, T* var, T eps,
+                   bool training, T* y, int64_t begin, int64_t end) {
+    const double count = static_cast<double>(s.batch * s.spatial);
+    for (int64_t c = begin; c < end; ++c) {
+        if (training) {
+            double sum = 0, squares = 0;
+            each_of_channel(s, c, [&](int64_t i) { sum += x[i]; });
+            const double center = sum / count;
+            each_of_channel(s, c, [&](int64_t i) { squares += (x[i] - center) * (x[i] - center); });
+            mean[c] = static_cast<T>(center);
+            var[c] = static_cast<T>(squares / count);
+        }
+        const T scale = weight_at(weight, c) / std::sqrt(var[c] + eps), shift = bias_at(bias, c);
+        each_of_channel(s, c, [&](int64_t i) { y[i] = (x[i] - mean[c]) * scale + shift; });
+    }
+}
+
+template <class T>
+void batch_backward(const Batch& s, const T* grad, const T* x, const T* weight, const T* mean, const T* var,
+                    T eps, bool training, T* grad_x, T* grad_weight, T* grad_bias, int64_t begin,
+                    int64_t end) {
+    const double count = static_cast<double>(s.batch * s.spatial);
+    for (int64_t c = begin; c < end; ++c) {
+        const double center = mean[c], rstd = 1 / std::sqrt(static_cast<double>(var[c]) + eps);
+        double sum = 0, dot = 0;
+        each_of_channel(s, c, [&](int64_t i) {
+            sum += grad[i];
+            dot += grad[i] * (x[i] - center);
+        });
+        grad_weight[c] = static_cast<T>(dot * rstd);
+        grad_bias[c] = static_cast<T>(sum);
+        if (grad_x == nullptr) continue;
+        const double scale = weight_at(weight, c) * rstd;
+        const double shift = training ? sum / count : 0, slope = training ? dot * rstd * rstd / count : 0;
+        each_of_channel(s, c, [&](int64_t i) {
+            grad_x[i] = static_cast<T>((grad[i] - shift - (x[i] - center) * slope) * scale);
+        });
+    }
+}
+
+template <class T>
+void group_forward(const Groups& s, const T* x, const T* weight, const T* bias, T eps, T* mean, T* rstd, T* y,
+                   int64_t begin, int64_t end) {
+    const int64_t size = s.row_size();
+    for (int64_t r = begin; r < end; ++r) {
+        double sum = 0, squares = 0;
+        for (int64_t i = r * size; i < (r + 1) * size; ++i) sum += x[i];
+        const double center = sum / static_cast<double>(size);
+        for (int64_t i = r * size; i < (r + 1) * size; ++i) squares += (x[i] - center) * (x[i] - center);
+        mean[r] = static_cast<T>(center);
+        rstd[r] = static_cast<T>(1 / std::sqrt(squares / static_cast<double>(size) + eps));
+        const int64_t first = r % s.groups * s.row_channels();
+        for (int64_t i = 0; i < size; ++i) {
+            const int64_t c = first + i / s.spatial;
+            y[r * size + i] = (x[r * size + i] - mean[r]) * rstd[r] * weight_at(weight, c) + bias_at(bias, c);
+        }
+    }
+}
+
+// Adds to grad_weight and grad_bias (not null): the caller clears them.
+template <class T>
+void group_backward(const Groups& s, const T* grad, const T* x, const T* weight, const T* mean, const T* rstd,
+                    T* grad_x, T* grad_weight, T* grad_bias, int64_t begin, int64_t end) {
+    const int64_t size = s.row_size();
+    for (int64_t r = begin; r < end; ++r) {
+        const int64_t first = r % s.groups * s.row_channels();
+        const double scale = rstd[r], count = static_cast<double>(size);
+        double sum = 0, dot = 0;
+        for (int64_t i = 0; i < size; ++i) {
+            const int64_t at = r * size + i, c = first + i / s.spatial;
+            const double normal = (x[at] - mean[r]) * scale;
+            sum += grad[at] * weight_at(weight, c);
+            dot += grad[at] * weight_at(weight, c) * normal;
+            grad_weight[c] += static_cast<T>(grad[at] * normal);
+            grad_bias[c] += grad[at];
+        }
+        if (grad_x == nullptr) continue;
+        for (int64_t i = 0; i < size; ++i) {
+            const int64_t at = r * size + i, c = first + i / s.spatial;
+            const double normal = (x[at] - mean[r]) * scale;
+            grad_x[at] = static_cast<T>(
+                (grad[at] * weight_at(weight, c) - sum / count - normal * dot / count) * scale);
+        }
+    }
+}
+
+// body(first element) for every line of n elements, `inner` apart, of the items begin .. end.
+template <class Body>
+void each_line(int64_t n, int64_t inner, int64_t begin, int64_t end, const Body& body) {
+    const int64_t per_outer = pieces(inner);
+    for (int64_t item = begin; item < end; ++item) {
+        const int64_t from = item % per_outer * kInnerPiece;
+        for (int64_t i = from; i < std::min(from + kInnerPiece, inner); ++i)
+            body(item / per_outer * n * inner + i);
+    }
+}
+
+template <class T>
+void softmax_forward(const T* x, T* y, bool log, int64_t n, int64_t inner, int64_t begin, int64_t end) {
+    each_line(n, inner, begin, end, [&](int64_t first) {
+        const int64_t last = first + n * inner;
+        T largest = -std::numeric_limits<T>::infinity();
+        for (int64_t i = first; i < last; i += inner) largest = std::max(largest, x[i]);
+        double sum = 0;
+        for (int64_t i = first; i < last; i += inner) sum += std::exp(x[i] - largest);
+        for (int64_t i = first; i < last; i += inner)
+            y[i] = static_cast<T>(log ? (x[i] - largest) - std::log(sum) : std::exp(x[i] - largest) / sum);
+    });
+}
+
+template <class T>
+void softmax_backward(const T* grad, const T* y, T* grad_x, bool log, int64_t n, int64_t inner, int64_t begin,
+                      int64_t end) {
+    each_line(n, inner, begin, end, [&](int64_t first) {
+        const int64_t last = first + n * inner;
+        double sum = 0;
+        for (int64_t i = first; i < last; i += inner) sum += log ? grad[i] : grad[i] * y[i];
+        for (int64_t i = first; i < last; i += inner)
+            grad_x[i] = static_cast<T>(log ? grad[i] - std::exp(y[i]) * sum : (grad[i] - sum) * y[i]);
+    });
+}
+
+template <class T>
+constexpr Table<T> table() {
+    return {
+#define PT_KERNEL(name, ...) &name<T>,
+#include "kernels/norm/kernels.inc"
+#undef PT_KERNEL
+    };
+}
+const Kernels kernels = {table<float>(), table<double>()};
+
+}  // namespace plain
+
+namespace {
+
+template <class T>
+const Table<T>& selected() {
+    const Kernels& kernels = PT_SELECT(Kernels);
+    if constexpr (std::is_same_v<T, float>)
+        return kernels.f32;
+    else
+        return kernels.f64;
+}
+
+int64_t grain(int64_t work) { return 1 + 16384 / std::max<int64_t>(work, 1); }
+
+}  // namespace
+
+template <class T>
+void batch_forward(const Batch& s, const T* x, const T* weight, const T* bias, T* mean, T* var, T eps,
+                   bool training, T* y) {
+    parallel_for(0, s.channels, grain(s.batch * s.spatial), [&](int64_t begin, int64_t end) {
+        selected<T>().batch_forward(s, x, weight, bias, mean, var, eps, training, y, begin, end);
+    });
+}
+
+template <class T>
+void batch_backward(const Batch& s, const T* grad, const T* x, const T* weight, const T* mean, const T* var,
+                    T eps, bool training, T* grad_x, T* grad_weight, T* grad_bias) {
+    parallel_for(0, s.channels, grain(s.batch * s.spatial), [&](int64_t begin, int64_t end) {
+        selected<T>().batch_backward(s, grad, x, weight, mean, var, eps, training, grad_x, grad_weight,
+                                     grad_bias, begin, end);
+    });
+}
+
+template <class T>
+void group_forward(const Groups& s, const T* x, const T* weight, const T* bias, T eps, T* mean, T* rstd,
+                   T* y) {
+    parallel_for(0, s.rows(), grain(s.row_size()), [&](int64_t begin, int64_t end) {
+        selected<T>().group_forward(s, x, weight, bias, eps, mean, rstd, y, begin, end);
+    });
+}
+
+// The batch is cut into at most kParts parts, whatever the number of threads; each adds up its own weight and
+// bias gradients, which are then added in order.
+template <class T>
+void group_backward(const Groups& s, const T* grad, const T* x, const T* weight, const T* mean, const T* rstd,
+                    T* grad_x, T* grad_weight, T* grad_bias) {
+    constexpr int64_t kParts = 16, kPartRows = 32;
+    const int64_t parts =
+        std::clamp<int64_t>(s.rows() / kPartRows, 1, std::min(kParts, std::max<int64_t>(s.batch, 1)));
+    pool::Scratch scratch(static_cast<size_t>(2 * parts * s.channels) * sizeof(T));
+    T* sums = scratch.as<T>();
+    parallel_for(0, parts, grain(s.batch / parts * s.channels * s.spatial), [&](int64_t begin, int64_t end) {
+        for (int64_t p = begin; p < end; ++p) {
+            T* part = sums + 2 * p * s.channels;
+            std::fill_n(part, 2 * s.channels, T(0));
+            selected<T>().group_backward(s, grad, x, weight, mean, rstd, grad_x, part, part + s.channels,
+                                         s.batch * p / parts * s.groups,
+                                         s.batch * (p + 1) / parts * s.groups);
+        }
+    });
+    for (int64_t c = 0; c < s.channels; ++c) grad_weight[c] = sums[c], grad_bias[c] = sums[s.channels + c];
+    for (int64_t p = 1; p < parts; ++p) {
+        const T* part = sums + 2 * p * s.channels;
+        for (int64_t c = 0; c < s.channels; ++c) {
+            grad_weight[c] += part[c];
+            grad_bias[c] += part[s.channels + c];
+        }
+    }
+}
+
+template <class T>
+void softmax_forward(const T* x, T* y, bool log, int64_t outer, int64_t n, int64_t inner) {
+    const int64_t work = 4 * n * std::min(inner, kInnerPiece);
+    parallel_for(0, outer * pieces(inner), grain(work), [&](int64_t begin, int64_t end) {
+        selected<T>().softmax_forward(x, y, log, n, inner, begin, end);
+    });
+}
+
+template <class T>
+void softmax_backward(const T* grad, const T* y, T* grad_x, bool log, int64_t outer, int64_t n,
+                      int64_t inner) {
+    const int64_t work = 2 * n * std::min(inner, kInnerPiece);
+    parallel_for(0, outer * pieces(inner), grain(work), [&](int64_t begin, int64_t end) {
+        selected<T>().softmax_backward(grad, y, grad_x, log, n, inner, begin, end);
+    });
+}
+
+#define PT_INSTANTIATE(T)                                                                                 \
+    template void batch_forward(const Batch&, const T*, const T*, const T*, T*, T*, T, bool, T*);         \
+    template void batch_backward(const Batch&, const T*, const T*, const T*, const T*, const T*, T, bool, \
+                                 T*, T*, T*);                                                             \
+    template void group_forward(const Groups&, const T*, const T*, const T*, T, T*, T*, T*);              \
+    template void group_backward(const Groups&, const T*, const T*, const T*, const T*, const T*, T*, T*, \
+                                 T*);                                                                     \
+    template void softmax_forward(const T*, T*, bool, int64_t, int64_t, int64_t);                         \
+    template void softmax_backward(const T*, const T*, T*, bool, int64_t, int64_t, int64_t);
+PT_INSTANTIATE(float)
+PT_INSTANTIATE(double)
+#undef PT_INSTANTIATE
+
+}  // namespace pt::norm

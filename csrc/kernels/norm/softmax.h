@@ -1,0 +1,159 @@
+// Softmax and log-softmax over Vec: along rows when the axis is the last, else one lane per line.
+// A NaN in a line makes its sum NaN and with it every result, as does an infinite maximum.
+#pragma once
+
+#include "kernels/norm/norm.h"
+#include "simd/math.h"
+
+namespace pt::norm::PT_ISA {
+
+using namespace pt::PT_ISA;
+
+PT_INLINE int64_t at_most(int64_t a, int64_t b) { return a < b ? a : b; }
+
+// body(i, lanes in use) for the vectors that cover 0 .. n.
+template <class T, class Body>
+PT_INLINE void each_vector(int64_t n, const Body& body) {
+    int64_t i = 0;
+    for (; i + lanes<T> <= n; i += lanes<T>) body(i, lanes<T>);
+    if (i < n) body(i, static_cast<int>(n - i));
+}
+template <class T>
+PT_INLINE Vec<T> load_upto(const T* p, int n, T fill = T(0)) {
+    return n == lanes<T> ? load(p) : load_n(p, n, fill);
+}
+template <class T>
+PT_INLINE void store_upto(T* p, Vec<T> v, int n) {
+    if (n == lanes<T>)
+        store(p, v);
+    else
+        store_n(p, v, n);
+}
+
+template <class T>
+PT_INLINE T row_max(const T* x, int64_t n) {
+    constexpr T lowest = -static_cast<T>(__builtin_inf());
+    Vec<T> best = broadcast(lowest);
+    each_vector<T>(n, [&](int64_t i, int used) __attribute__((always_inline)) {
+        best = max_hw<T>(load_upto(x + i, used, lowest), best);
+    });
+    return max_lanes<T>(best);
+}
+
+template <class T>
+PT_INLINE T log_of(T x) {
+    return log(broadcast(x))[0];
+}
+
+template <class T>
+static void softmax_row(const T* x, T* y, int64_t n, bool log) {
+    constexpr T lowest = -static_cast<T>(__builtin_inf());
+    const Vec<T> largest = broadcast(row_max(x, n));
+    Vec<T> sum{};
+    if (log) {
+        each_vector<T>(n, [&](int64_t i, int used) __attribute__((always_inline)) {
+            sum += exp(load_upto(x + i, used, lowest) - largest);
+        });
+        const Vec<T> log_sum = broadcast(log_of(sum_lanes<T>(sum)));
+        each_vector<T>(n, [&](int64_t i, int used) __attribute__((always_inline)) {
+            store_upto(y + i, load_upto(x + i, used) - largest - log_sum, used);
+        });
+        return;
+    }
+    each_vector<T>(n, [&](int64_t i, int used) __attribute__((always_inline)) {
+        const Vec<T> e = exp(load_upto(x + i, used, lowest) - largest);
+        sum += e;
+        store_upto(y + i, e, used);
+    });
+    const Vec<T> scale = broadcast(T(1) / sum_lanes<T>(sum));
+    each_vector<T>(n, [&](int64_t i, int used) __attribute__((always_inline)) {
+        store_upto(y + i, load_upto(y + i, used) * scale, used);
+    });
+}
+
+// One vector of lines, `inner` elements from step to step.
+template <class T>
+static void softmax_lines(const T* x, T* y, int64_t n, int64_t inner, int used, bool log_form) {
+    constexpr T lowest = -static_cast<T>(__builtin_inf());
+    Vec<T> largest = broadcast(lowest), sum{};
+    for (int64_t i = 0; i < n; ++i) largest = max_hw<T>(load_upto(x + i * inner, used), largest);
+    if (log_form) {
+        for (int64_t i = 0; i < n; ++i) sum += exp(load_upto(x + i * inner, used) - largest);
+        const Vec<T> log_sum = log(sum);
+        for (int64_t i = 0; i < n; ++i)
+            store_upto(y + i * inner, load_upto(x + i * inner, used) - largest - log_sum, used);
+        return;
+    }
+    for (int64_t i = 0; i < n; ++i) {
+        const Vec<T> e = exp(load_upto(x + i * inner, used) - largest);
+        sum += e;
+        store_upto(y + i * inner, e, used);
+    }
+    const Vec<T> scale = broadcast(T(1)) / sum;
+    for (int64_t i = 0; i < n; ++i) store_upto(y + i * inner, load_upto(y + i * inner, used) * scale, used);
+}
+
+template <class T>
+static void softmax_backward_row(const T* grad, const T* y, T* grad_x, int64_t n, bool log_form) {
+    Vec<T> sum{};
+    each_vector<T>(n, [&](int64_t i, int used) __attribute__((always_inline)) {
+        const Vec<T> g = load_upto(grad + i, used);
+        sum += log_form ? g : g * load_upto(y + i, used);
+    });
+    const Vec<T> total = broadcast(sum_lanes<T>(sum));
+    each_vector<T>(n, [&](int64_t i, int used) __attribute__((always_inline)) {
+        const Vec<T> g = load_upto(grad + i, used), r = load_upto(y + i, used);
+        store_upto(grad_x + i, log_form ? g - exp(r) * total : (g - total) * r, used);
+    });
+}
+
+template <class T>
+static void softmax_backward_lines(const T* grad, const T* y, T* grad_x, int64_t n, int64_t inner, int used,
+                                   bool log_form) {
+    Vec<T> total{};
+    for (int64_t i = 0; i < n; ++i) {
+        const Vec<T> g = load_upto(grad + i * inner, used);
+        total += log_form ? g : g * load_upto(y + i * inner, used);
+    }
+    for (int64_t i = 0; i < n; ++i) {
+        const Vec<T> g = load_upto(grad + i * inner, used), r = load_upto(y + i * inner, used);
+        store_upto(grad_x + i * inner, log_form ? g - exp(r) * total : (g - total) * r, used);
+    }
+}
+
+// lines(first element, lanes in use) for every vector of lines of the items begin .. end.
+template <class T, class Lines>
+PT_INLINE void each_lines(int64_t n, int64_t inner, int64_t begin, int64_t end, const Lines& lines) {
+    const int64_t per_outer = pieces(inner);
+    for (int64_t item = begin; item < end; ++item) {
+        const int64_t from = item % per_outer * kInnerPiece, base = item / per_outer * n * inner + from;
+        each_vector<T>(at_most(inner - from, kInnerPiece),
+                       [&](int64_t i, int used) __attribute__((always_inline)) { lines(base + i, used); });
+    }
+}
+
+template <class T>
+static void softmax_forward(const T* x, T* y, bool log, int64_t n, int64_t inner, int64_t begin,
+                            int64_t end) {
+    if (inner == 1) {
+        for (int64_t r = begin; r < end; ++r) softmax_row(x + r * n, y + r * n, n, log);
+        return;
+    }
+    each_lines<T>(n, inner, begin, end,
+                  [&](int64_t at, int used) { softmax_lines(x + at, y + at, n, inner, used, log); });
+}
+
+template <class T>
+static void softmax_backward(const T* grad, const T* y, T* grad_x, bool log, int64_t n, int64_t inner,
+                             int64_t begin, int64_t end) {
+    if (inner == 1) {
+        for (int64_t r = begin; r < end; ++r)
+            softmax_backward_row(grad + r * n, y + r * n, grad_x + r * n, n, log);
+        return;
+    }
+    each_lines<T>(n, inner, begin, end, [&](int64_t at, int used) {
+        softmax_backward_lines(grad + at, y + at, grad_x + at, n, inner, used, log);
+    });
+}
+
+}  // namespace pt::norm::PT_ISA
