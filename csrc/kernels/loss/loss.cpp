@@ -1,0 +1,170 @@
+// The plain versions (sums in double), what follows from the target indices, and the choice of kernel and
+// threads.
+#include "kernels/loss/loss.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <type_traits>
+
+#include "base/parallel.h"
+#include "base/pool.h"
+
+namespace pt::loss {
+
+namespace plain {
+
+// largest and log_sum of each sample; spread (may be null): sum over c of w[c] * (largest - x_c).
+template <class T>
+void log_sum_exp(const T* x, const T* weight, int64_t classes, int64_t inner, int64_t begin, int64_t end,
+                 T* largest, T* log_sum, T* spread) {
+    for (int64_t i = begin; i < end; ++i) {
+        const T* line = x + (inner == 1 ? i * classes : i);
+        T best = -std::numeric_limits<T>::infinity();
+        for (int64_t c = 0; c < classes; ++c) best = std::max(best, line[c * inner]);
+        double sum = 0, below = 0;
+        for (int64_t c = 0; c < classes; ++c) {
+            sum += std::exp(line[c * inner] - best);
+            below += (weight == nullptr ? 1 : weight[c]) * (best - line[c * inner]);
+        }
+        largest[i] = best;
+        log_sum[i] = static_cast<T>(std::log(sum));
+        if (spread != nullptr) spread[i] = static_cast<T>(below);
+    }
+}
+
+// grad_x = share_i * softmax - smooth_i * w[c]; smooth may be null (0).
+template <class T>
+void cross_entropy_grad(const T* x, const T* weight, const T* largest, const T* log_sum, const T* share,
+                        const T* smooth, int64_t classes, int64_t inner, int64_t begin, int64_t end,
+                        T* grad_x) {
+    for (int64_t i = begin; i < end; ++i) {
+        const int64_t first = inner == 1 ? i * classes : i;
+        for (int64_t c = 0; c < classes; ++c) {
+            const int64_t at = first + c * inner;
+            grad_x[at] = share[i] * std::exp(x[at] - largest[i] - log_sum[i]);
+            if (smooth != nullptr) grad_x[at] -= smooth[i] * (weight == nullptr ? 1 : weight[c]);
+        }
+    }
+}
+
+template <class T>
+constexpr Table<T> table() {
+    return {
+#define PT_KERNEL(name, ...) &name<T>,
+#include "kernels/loss/kernels.inc"
+#undef PT_KERNEL
+    };
+}
+const Kernels kernels = {table<float>(), table<double>()};
+
+}  // namespace plain
+
+namespace {
+
+template <class T>
+const Table<T>& selected() {
+    const Kernels& kernels = PT_SELECT(Kernels);
+    if constexpr (std::is_same_v<T, float>)
+        return kernels.f32;
+    else
+        return kernels.f64;
+}
+
+// body(offset into x, offset into the per-sample arrays, begin, end) covers all samples: ranges of rows when
+// inner is 1, else pieces of one batch entry's inner axis.
+template <class Body>
+void over_samples(const Samples& s, const Body& body) {
+    const int64_t work = 4 * s.classes, rows_per_thread = 1 + 16384 / std::max<int64_t>(work, 1);
+    if (s.inner == 1) {
+        parallel_for(0, s.batch, rows_per_thread,
+                     [&](int64_t begin, int64_t end) { body(int64_t{0}, int64_t{0}, begin, end); });
+        return;
+    }
+    const int64_t pieces = (s.inner + kInnerPiece - 1) / kInnerPiece;
+    const int64_t grain = 1 + rows_per_thread / std::min(s.inner, kInnerPiece);
+    parallel_for(0, s.batch * pieces, grain, [&](int64_t first, int64_t last) {
+        for (int64_t item = first; item < last; ++item) {
+            const int64_t b = item / pieces, begin = item % pieces * kInnerPiece;
+            body(b * s.classes * s.inner, b * s.inner, begin, std::min(begin + kInnerPiece, s.inner));
+        }
+    });
+}
+
+// Position in x of class c of sample i.
+int64_t logit_at(const Samples& s, int64_t i, int64_t c) {
+    return (i / s.inner * s.classes + c) * s.inner + i % s.inner;
+}
+
+template <class T>
+double weight_sum(const CrossEntropy<T>& ce) {
+    double sum = 0;
+    for (int64_t c = 0; c < ce.shape.classes; ++c) sum += ce.weight == nullptr ? 1 : ce.weight[c];
+    return sum;
+}
+
+}  // namespace
+
+template <class T>
+double cross_entropy(const CrossEntropy<T>& ce, T* losses, T* largest, T* log_sum) {
+    const Samples& s = ce.shape;
+    const bool smoothed = ce.smoothing != 0;
+    pool::Scratch scratch(smoothed ? static_cast<size_t>(s.count()) * sizeof(T) : 0);
+    T* spread = smoothed ? scratch.as<T>() : nullptr;
+    over_samples(s, [&](int64_t at, int64_t i, int64_t begin, int64_t end) {
+        selected<T>().log_sum_exp(ce.x + at, ce.weight, s.classes, s.inner, begin, end, largest + i,
+                                  log_sum + i, smoothed ? spread + i : nullptr);
+    });
+    const T all_weights = static_cast<T>(smoothed ? weight_sum(ce) : 0);
+    const T per_class = ce.smoothing / static_cast<T>(s.classes);
+    double counted = 0;
+    for (int64_t i = 0; i < s.count(); ++i) {
+        const int64_t t = ce.target[i];
+        if (t == ce.ignore_index) {
+            losses[i] = 0;
+            continue;
+        }
+        const T w = ce.weight == nullptr ? T(1) : ce.weight[t];
+        losses[i] = w * ((largest[i] - ce.x[logit_at(s, i, t)]) + log_sum[i]);
+        if (smoothed)
+            losses[i] = (1 - ce.smoothing) * losses[i] + per_class * (spread[i] + log_sum[i] * all_weights);
+        counted += w;
+    }
+    return counted;
+}
+
+template <class T>
+void cross_entropy_backward(const CrossEntropy<T>& ce, const T* largest, const T* log_sum, const T* grad,
+                            int64_t grad_step, T factor, T* grad_x) {
+    // d loss_i / d x_c = share_i * softmax_c - smooth_i * w[c] - hit_i * [c = t]
+    const Samples& s = ce.shape;
+    const bool smoothed = ce.smoothing != 0;
+    pool::Scratch scratch(static_cast<size_t>(3 * s.count()) * sizeof(T));
+    T *hit = scratch.as<T>(), *share = hit + s.count(), *smooth = share + s.count();
+    const T all_weights = static_cast<T>(weight_sum(ce));
+    for (int64_t i = 0; i < s.count(); ++i) {
+        const int64_t t = ce.target[i];
+        const T g = t == ce.ignore_index ? T(0) : grad[i * grad_step] * factor;
+        const T w = t == ce.ignore_index || ce.weight == nullptr ? T(1) : ce.weight[t];
+        hit[i] = g * (1 - ce.smoothing) * w;
+        smooth[i] = g * ce.smoothing / static_cast<T>(s.classes);
+        share[i] = hit[i] + smooth[i] * all_weights;
+    }
+    over_samples(s, [&](int64_t at, int64_t i, int64_t begin, int64_t end) {
+        selected<T>().cross_entropy_grad(ce.x + at, ce.weight, largest + i, log_sum + i, share + i,
+                                         smoothed ? smooth + i : nullptr, s.classes, s.inner, begin, end,
+                                         grad_x + at);
+    });
+    for (int64_t i = 0; i < s.count(); ++i)
+        if (ce.target[i] != ce.ignore_index) grad_x[logit_at(s, i, ce.target[i])] -= hit[i];
+}
+
+#define PT_INSTANTIATE(T)                                                                                  \
+    template double cross_entropy(const CrossEntropy<T>&, T*, T*, T*);                                     \
+    template void cross_entropy_backward(const CrossEntropy<T>&, const T*, const T*, const T*, int64_t, T, \
+                                         T*);
+PT_INSTANTIATE(float)
+PT_INSTANTIATE(double)
+#undef PT_INSTANTIATE
+
+}  // namespace pt::loss

@@ -1,0 +1,55 @@
+// Softmax cross-entropy with class indices, fused both ways. Logits x are contiguous (batch, classes, inner);
+// samples are the (batch, inner) pairs, numbered batch * inner + i. The log-probability of class c is
+// (x_c - largest) - log_sum: the forward pass keeps these two per sample, the backward pass is one sweep.
+#pragma once
+
+#include <cstdint>
+
+#include "base/cpu_level.h"
+
+namespace pt::loss {
+
+template <class T>
+struct Table {
+#define PT_KERNEL(name, ...) void (*name)(__VA_ARGS__);
+#include "kernels/loss/kernels.inc"
+#undef PT_KERNEL
+};
+struct Kernels {
+    Table<float> f32;
+    Table<double> f64;
+};
+PT_DECLARE_LEVELS(Kernels)
+
+struct Samples {
+    int64_t batch, classes, inner;
+
+    int64_t count() const { return batch * inner; }
+};
+
+// loss_i = (1 - smoothing) * w[t] * -logp_t + smoothing / classes * sum over c of w[c] * -logp_c, and 0 where
+// t = target[i] is ignore_index. weight may be null (all ones).
+template <class T>
+struct CrossEntropy {
+    Samples shape;
+    const T* x;
+    const int64_t* target;
+    const T* weight;
+    int64_t ignore_index;
+    T smoothing;
+};
+
+// Writes the loss of each sample and what backward needs; gives the sum of w[target] over the samples that
+// count (their number without weights).
+template <class T>
+double cross_entropy(const CrossEntropy<T>&, T* losses, T* largest, T* log_sum);
+
+// grad_x, given d / d loss_i = grad[i * grad_step] * factor.
+template <class T>
+void cross_entropy_backward(const CrossEntropy<T>&, const T* largest, const T* log_sum, const T* grad,
+                            int64_t grad_step, T factor, T* grad_x);
+
+// Samples of a row or of a piece of inner.
+constexpr int64_t kInnerPiece = 64;
+
+}  // namespace pt::loss
