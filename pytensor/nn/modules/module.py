@@ -19,6 +19,7 @@ from pytensor.nn.modules._state_dict import StateDict
 from pytensor.nn.modules._traversal import Traversal
 from pytensor.nn.parameter import Buffer, Parameter
 from pytensor.tensor import Tensor
+from pytensor.utils.names import typename
 
 __all__ = [*_hooks.__all__, "Module"]
 
@@ -35,15 +36,6 @@ _HOOK_DICTS = (
     "_load_state_dict_pre_hooks",
     "_load_state_dict_post_hooks",
 )
-
-
-def typename(value: Any) -> str:
-    """The name PyTorch's messages use for the type of a value: 'torch.FloatTensor', 'float', 'pkg.Class'."""
-    if isinstance(value, Tensor):
-        return value.type()
-    name = getattr(value, "__qualname__", None) or getattr(value, "__name__", None) or type(value).__name__
-    module = getattr(value, "__module__", None)
-    return name if module in (None, "builtins") else f"{module}.{name}"
 
 
 def add_indent(text: str, spaces: int) -> str:
