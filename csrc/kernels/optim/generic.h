@@ -1,5 +1,4 @@
-// The optimizer steps over vectors; see optim.h. The last, partial vector goes through the same arithmetic
-// as the others, so an element's result does not depend on its place.
+// The optimizer steps over vectors; see optim.h.
 #pragma once
 
 #include "kernels/optim/optim.h"

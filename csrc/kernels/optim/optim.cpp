@@ -1,6 +1,5 @@
 #include "kernels/optim/optim.h"
 
-#include <algorithm>
 #include <cmath>
 
 #include "base/parallel.h"
@@ -71,6 +70,14 @@ namespace {
 
 constexpr int64_t kGrain = 32768;  // elements per thread that are worth waking it
 
+// Cuts lie at multiples of this within an item: only an item's end is a partial vector, on any number of
+// threads. (The compiler may fuse multiplications and additions of partial vectors in another order.)
+constexpr int64_t kCut = 64;
+
+int64_t cut(int64_t place, int64_t numel) {
+    return place <= 0 ? 0 : place >= numel ? numel : place - place % kCut;
+}
+
 // range(item, begin, end) over all elements of all items, cut evenly among the threads.
 template <class Item, class Range>
 void for_all_elements(const Item* items, int64_t count, const Range& range) {
@@ -79,8 +86,8 @@ void for_all_elements(const Item* items, int64_t count, const Range& range) {
     parallel_for(0, total, kGrain, [&](int64_t begin, int64_t end) {
         int64_t first = 0;  // of item i, in the concatenation of all items
         for (int64_t i = 0; i < count && first < end; ++i) {
-            const int64_t from = std::max(begin - first, int64_t{0});
-            const int64_t to = std::min(end - first, items[i].numel);
+            const int64_t from = cut(begin - first, items[i].numel);
+            const int64_t to = cut(end - first, items[i].numel);
             if (from < to) range(items[i], from, to);
             first += items[i].numel;
         }

@@ -1,8 +1,7 @@
 // Optimizer steps: all parameters of a group in one call, in place, one pass over memory.
 //
 // Every array of an item is contiguous (in the same element order) and has `numel` elements of the group's
-// type; no two overlap. The work is cut at any element, and the arithmetic of an element does not depend on
-// where: results are the same for any number of threads.
+// type; no two overlap. Results are the same for any number of threads.
 #pragma once
 
 #include "base/cpu_level.h"

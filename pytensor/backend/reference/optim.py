@@ -11,6 +11,11 @@ __all__ = ["adam_step", "sgd_step"]
 # NumPy's ufuncs dispatch on their arguments, so these run on CuPy arrays too.
 
 
+def _as_real(arrays: list[Any], written: bool = True) -> list[Any]:
+    """Complex arrays as arrays of pairs of real numbers, on the same memory where they will be written."""
+    return [a if a.dtype.kind != "c" else (a if written else a.copy())[..., None].view(a.real.dtype) for a in arrays]
+
+
 def sgd_step(
     params: list[Any],
     grads: list[Any],
@@ -24,6 +29,8 @@ def sgd_step(
     maximize: bool,
 ) -> None:
     """One step of SGD. `momentum_buffers` is empty without momentum; ``fresh[i]``: buffer i holds nothing yet."""
+    params, momentum_buffers = _as_real(params), _as_real(momentum_buffers)
+    grads = _as_real(grads, written=False)
     for i, (param, grad) in enumerate(zip(params, grads, strict=True)):
         d = -grad if maximize else grad
         if weight_decay != 0:
@@ -52,6 +59,8 @@ def adam_step(
 ) -> None:
     """One step of Adam (AdamW with `decoupled`). `max_exp_avg_sqs` is empty without amsgrad; `steps`: arrays of
     one element that are counted up."""
+    params, exp_avgs, exp_avg_sqs, max_exp_avg_sqs = map(_as_real, (params, exp_avgs, exp_avg_sqs, max_exp_avg_sqs))
+    grads = _as_real(grads, written=False)
     for i, (param, grad) in enumerate(zip(params, grads, strict=True)):
         exp_avg, exp_avg_sq = exp_avgs[i], exp_avg_sqs[i]
         steps[i] += 1
