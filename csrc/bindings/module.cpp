@@ -1,8 +1,12 @@
 // The extension module pytensor._C: its table of contents.
 #include "bindings/bindings.h"
+#include "core/tensor.h"
 
 PYBIND11_MODULE(_C, m) {
     pt::import_numpy();
+    pt::core::add_types(m);
+    pt::core::add_functions(m);
+    pt::core::add_ops(m);
     pt::bind_base(m);
     pt::bind_matmul(m);
     pt::bind_conv(m);

@@ -67,8 +67,11 @@ int numpy_type(DType dtype) {
 }
 
 DType dtype_of_array(PyArrayObject* array) {
-    if (!PyArray_ISNOTSWAPPED(array)) return DType::unsupported;
-    switch (PyArray_TYPE(array)) {
+    return PyArray_ISNOTSWAPPED(array) ? dtype_of_type(PyArray_TYPE(array)) : DType::unsupported;
+}
+
+DType dtype_of_type(int type_number) {
+    switch (type_number) {
         case NPY_FLOAT32:
             return DType::float32;
         case NPY_FLOAT64:
@@ -94,8 +97,7 @@ DType dtype_of_array(PyArrayObject* array) {
         case NPY_COMPLEX128:
             return DType::complex128;
         default:
-            return PyArray_TYPE(array) == bfloat16_type && bfloat16_type >= 0 ? DType::bfloat16
-                                                                              : DType::unsupported;
+            return type_number == bfloat16_type && bfloat16_type >= 0 ? DType::bfloat16 : DType::unsupported;
     }
 }
 

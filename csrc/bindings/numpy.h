@@ -28,6 +28,7 @@ void import_numpy();  // once, when the module is loaded
 
 // NumPy type number <-> DType. ml_dtypes' bfloat16 has a type number only once that package is imported
 // (register_bfloat16); before that, arrays of it cannot exist.
+DType dtype_of_type(int type_number);
 DType dtype_of_array(PyArrayObject* array);  // unsupported for other types and swapped byte order
 int numpy_type(DType dtype);                 // throws for bfloat16 when ml_dtypes was not imported
 void register_bfloat16(int type_number);

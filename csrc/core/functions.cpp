@@ -1,0 +1,227 @@
+// Module functions of the core: recording a node, making views, grad modes, registration by the Python half.
+#include "core/tensor.h"
+
+#include "base/check.h"
+
+namespace pt::core {
+
+namespace {
+
+PyTypeObject* output_marker = nullptr;  // type of pytensor.autograd.node.OUTPUT
+
+PyCFunction fastcall(PyObject* (*function)(PyObject*, PyObject* const*, Py_ssize_t)) {
+    return reinterpret_cast<PyCFunction>(reinterpret_cast<void*>(function));
+}
+
+bool is_differentiable(PyObject* array) {
+    if (!PyArray_Check(array)) {
+        PyObject* descr = PyObject_GetAttrString(array, "dtype");
+        if (descr == nullptr || !PyArray_DescrCheck(descr)) {
+            PyErr_Clear();  // not an array: record() reports it when it describes the output
+            return true;
+        }
+        const DType dtype = dtype_of_type(reinterpret_cast<PyArray_Descr*>(descr)->type_num);
+        Py_DECREF(descr);
+        return dtype >= DType::float16;
+    }
+    return dtype_of_array(reinterpret_cast<PyArrayObject*>(array)) >= DType::float16;
+}
+
+// Wraps the arrays of `outputs`; as outputs of `node` when there is one.
+PyObject* wrap_output(NodeObject* node, int index, PyObject* array) {
+    if (array == Py_None) return Py_NewRef(Py_None);
+    PyObject* tensor = wrap(Py_NewRef(array));
+    if (tensor == nullptr || node == nullptr || !is_differentiable(array)) return tensor;
+    if (attach_output(node, index, as_tensor(tensor)) < 0) Py_CLEAR(tensor);
+    return tensor;
+}
+
+PyObject* wrap_outputs(NodeObject* node, PyObject* outputs) {
+    if (!PyTuple_Check(outputs)) return wrap_output(node, 0, outputs);
+    const Py_ssize_t count = PyTuple_GET_SIZE(outputs);
+    PyObject* result = PyTuple_New(count);
+    for (Py_ssize_t i = 0; result != nullptr && i < count; ++i) {
+        PyObject* tensor = wrap_output(node, static_cast<int>(i), PyTuple_GET_ITEM(outputs, i));
+        if (tensor == nullptr) {
+            Py_CLEAR(result);
+            break;
+        }
+        PyTuple_SET_ITEM(result, i, tensor);
+    }
+    return result;
+}
+
+int save_marked_output(NodeObject* node, int slot, PyObject* marker, PyObject* result) {
+    PyObject* number = PyObject_GetAttrString(marker, "index");
+    if (number == nullptr) return -1;
+    const long index = PyLong_AsLong(number);
+    Py_DECREF(number);
+    PyObject* output = result;
+    if (PyTuple_Check(result)) {
+        if (index < 0 || index >= PyTuple_GET_SIZE(result)) {
+            PyErr_SetString(PyExc_IndexError, "record: OUTPUT[i] beyond the outputs");
+            return -1;
+        }
+        output = PyTuple_GET_ITEM(result, index);
+    }
+    if (output == Py_None) {
+        save_object(node, slot, Py_None);
+        return 0;
+    }
+    return save_output(node, slot, as_tensor(output), static_cast<int>(index));
+}
+
+int save_all(NodeObject* node, PyObject* saved, PyObject* result) {
+    for (int i = 0; i < node->saved_count; ++i) {
+        PyObject* item = PyTuple_GET_ITEM(saved, i);
+        if (Py_TYPE(item) == output_marker) {
+            if (save_marked_output(node, i, item, result) < 0) return -1;
+        } else if (is_tensor(item)) {
+            save_tensor(node, i, as_tensor(item));
+        } else {
+            save_object(node, i, item);
+        }
+    }
+    return 0;
+}
+
+// Fills slots that stay empty when save_all fails half-way, so that the node can be freed like any other.
+PyObject* record_node(PyTypeObject* type, PyObject* inputs, PyObject* outputs, PyObject* saved, PyObject* ctx) {
+    const int edges = static_cast<int>(PyTuple_GET_SIZE(inputs));
+    const int saved_count = saved != nullptr ? static_cast<int>(PyTuple_GET_SIZE(saved)) : 0;
+    const int output_count = PyTuple_Check(outputs) ? static_cast<int>(PyTuple_GET_SIZE(outputs)) : 1;
+    NodeObject* node = new_node(type, edges, saved_count, output_count);
+    if (node == nullptr) return nullptr;
+    for (int i = 0; i < edges; ++i) {
+        PyObject* input = PyTuple_GET_ITEM(inputs, i);
+        if (is_tensor(input) && as_tensor(input)->requires_grad) set_edge(node, i, as_tensor(input));
+    }
+    if (ctx != nullptr && ctx != Py_None) node->ctx = Py_NewRef(ctx);
+    PyObject* result = wrap_outputs(node, outputs);
+    if (result != nullptr && (save_all(node, saved, result) < 0 || finish_node(node) < 0)) Py_CLEAR(result);
+    Py_DECREF(as_object(node));
+    return result;
+}
+
+int any_needs_grad(PyObject* inputs) {
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(inputs); ++i) {
+        PyObject* input = PyTuple_GET_ITEM(inputs, i);
+        const int needs = is_tensor(input) ? needs_grad(as_tensor(input)) : 0;
+        if (needs != 0) {
+            // Later inputs' histories must be current too before their edges are taken.
+            for (++i; i < PyTuple_GET_SIZE(inputs); ++i) {
+                input = PyTuple_GET_ITEM(inputs, i);
+                if (is_tensor(input) && needs_grad(as_tensor(input)) < 0) return -1;
+            }
+            return needs;
+        }
+    }
+    return 0;
+}
+
+PyObject* function_record(PyObject*, PyObject* const* args, Py_ssize_t count, PyObject* names) {
+    static const char* const known[] = {"node_class", "inputs", "outputs", "saved", "ctx"};
+    PyObject* values[5] = {};
+    if (count > 5) return PyErr_Format(PyExc_TypeError, "record() takes at most 5 arguments");
+    for (Py_ssize_t i = 0; i < count; ++i) values[i] = args[i];
+    for (Py_ssize_t k = 0; names != nullptr && k < PyTuple_GET_SIZE(names); ++k) {
+        int slot = -1;
+        for (int i = 0; i < 5; ++i)
+            if (PyUnicode_CompareWithASCIIString(PyTuple_GET_ITEM(names, k), known[i]) == 0) slot = i;
+        if (slot < 0 || values[slot] != nullptr)
+            return PyErr_Format(PyExc_TypeError, "record(): bad argument %R", PyTuple_GET_ITEM(names, k));
+        values[slot] = args[count + k];
+    }
+    if (values[0] == nullptr || !PyType_Check(values[0]) ||
+        !PyType_IsSubtype(reinterpret_cast<PyTypeObject*>(values[0]), &NodeType))
+        return PyErr_Format(PyExc_TypeError, "record(): node_class must be a subclass of Node");
+    if (values[1] == nullptr || !PyTuple_Check(values[1]) || values[2] == nullptr ||
+        (values[3] != nullptr && !PyTuple_Check(values[3])))
+        return PyErr_Format(PyExc_TypeError, "record(node_class, inputs: tuple, outputs, saved: tuple = (), ctx=None)");
+    const int needs = modes.grad ? any_needs_grad(values[1]) : 0;
+    if (needs < 0) return nullptr;
+    if (needs == 0) return wrap_outputs(nullptr, values[2]);
+    return record_node(reinterpret_cast<PyTypeObject*>(values[0]), values[1], values[2], values[3], values[4]);
+}
+
+PyObject* function_wrap(PyObject*, PyObject* array) { return wrap(Py_NewRef(array)); }
+
+// view(source, array, node_class, ctx=None, multi_output=False)
+PyObject* function_view(PyObject*, PyObject* const* args, Py_ssize_t count) {
+    if (count < 3 || count > 5 || !is_tensor(args[0]) || !PyType_Check(args[2]))
+        return PyErr_Format(PyExc_TypeError, "view(source: Tensor, array, node_class, ctx=None, multi_output=False)");
+    const ViewKind kind = count == 5 && args[4] == Py_True ? ViewKind::multi_output : ViewKind::differentiable;
+    return make_view(as_tensor(args[0]), Py_NewRef(args[1]), reinterpret_cast<PyTypeObject*>(args[2]),
+                     count > 3 ? args[3] : nullptr, kind);
+}
+
+PyObject* function_is_grad_enabled(PyObject*, PyObject*) { return PyBool_FromLong(modes.grad); }
+PyObject* function_set_grad_enabled(PyObject*, PyObject* value) {
+    const int truth = PyObject_IsTrue(value);
+    if (truth < 0) return nullptr;
+    const bool before = modes.grad;
+    modes.grad = truth != 0;
+    return PyBool_FromLong(before);
+}
+PyObject* function_is_inference(PyObject*, PyObject*) { return PyBool_FromLong(modes.inference); }
+PyObject* function_set_inference(PyObject*, PyObject* value) {
+    const int truth = PyObject_IsTrue(value);
+    if (truth < 0) return nullptr;
+    const bool before = modes.inference;
+    modes.inference = truth != 0;
+    return PyBool_FromLong(before);
+}
+
+// requires_grad of any of the arguments, while grad mode is on: will this call be recorded?
+PyObject* function_will_record(PyObject*, PyObject* const* args, Py_ssize_t count) {
+    if (!modes.grad) Py_RETURN_FALSE;
+    for (Py_ssize_t i = 0; i < count; ++i) {
+        const int needs = is_tensor(args[i]) ? needs_grad(as_tensor(args[i])) : 0;
+        if (needs != 0) return needs < 0 ? nullptr : Py_NewRef(Py_True);
+    }
+    Py_RETURN_FALSE;
+}
+
+// record() and view() run for every op: METH_FASTCALL costs a third of a pybind11 call.
+PyMethodDef functions[] = {
+    {"record", reinterpret_cast<PyCFunction>(reinterpret_cast<void*>(function_record)), METH_FASTCALL | METH_KEYWORDS,
+     "record(node_class, inputs, outputs, saved=(), ctx=None)"},
+    {"wrap", function_wrap, METH_O, "wrap(array) -> Tensor outside any graph"},
+    {"view", fastcall(function_view), METH_FASTCALL, "view(source, array, node_class, ctx=None, multi_output=False)"},
+    {"will_record", fastcall(function_will_record), METH_FASTCALL, "will_record(*tensors) -> bool"},
+    {"is_grad_enabled", function_is_grad_enabled, METH_NOARGS, nullptr},
+    {"set_grad_enabled", function_set_grad_enabled, METH_O, "Sets grad mode of this thread, returns the old one."},
+    {"is_inference_mode_enabled", function_is_inference, METH_NOARGS, nullptr},
+    {"set_inference_mode", function_set_inference, METH_O, "Sets inference mode of this thread, returns the old one."},
+    {nullptr, nullptr, 0, nullptr}};
+
+PyTypeObject* type_argument(const py::object& object) {
+    if (!PyType_Check(object.ptr())) throw py::type_error("expected a class");
+    return reinterpret_cast<PyTypeObject*>(object.inc_ref().ptr());
+}
+
+}  // namespace
+
+void add_functions(py::module_& m) {
+    if (PyModule_AddFunctions(m.ptr(), functions) < 0) throw py::error_already_set();
+    m.def("register_tensor", [](py::object tensor_class, py::object size_class, std::vector<py::object> dtypes) {
+        PT_ASSERT(dtypes.size() == static_cast<size_t>(DType::unsupported));
+        registry.tensor_class = type_argument(tensor_class);
+        registry.size_class = type_argument(size_class);
+        for (size_t i = 0; i < dtypes.size(); ++i) registry.dtypes[i] = dtypes[i].inc_ref().ptr();
+    });
+    m.def("register_autograd", [](py::object marker, py::object refresh_view, py::object version_error,
+                                  py::object freed_error, std::vector<py::object> index_nodes) {
+        PT_ASSERT(index_nodes.size() == 4);
+        output_marker = type_argument(marker);
+        registry.refresh_view = refresh_view.inc_ref().ptr();
+        registry.version_error = version_error.inc_ref().ptr();
+        registry.freed_error = freed_error.inc_ref().ptr();
+        for (int i = 0; i < 4; ++i) registry.index_nodes[i] = type_argument(index_nodes[i]);
+    });
+    m.def("set_on_node", [](py::object callback) {
+        Py_XSETREF(registry.on_node, callback.is_none() ? nullptr : callback.inc_ref().ptr());
+    });
+}
+
+}  // namespace pt::core

@@ -1,0 +1,592 @@
+// Op: the quick road of common operations. An Op is a callable made by the decorators of
+// pytensor/ops/pointwise_core.py from a Python function, a kernel and a gradient node. A call with plain
+// arguments (tensors of one dtype that the kernel has, Python scalars) is answered here: broadcast, allocate,
+// run, record. Every other call (keywords, mixed dtypes, other devices, errors) goes to the Python function,
+// which alone defines the op; this file may only be faster, never different.
+#include "core/tensor.h"
+
+#include "base/check.h"
+#include "kernels/matmul/matmul.h"
+#include "kernels/pointwise/pointwise.h"
+#include "kernels/reduce/reduce.h"
+
+#include <structmember.h>
+
+#include <cstddef>
+#include <new>
+
+namespace pt::core {
+
+namespace {
+
+enum class Kind : uint8_t { unary, binary, reduction, matmul, linear, index };
+
+// What a node saves, and for the gradient of which input it is needed.
+enum class Saves : uint8_t { input, other, result };
+struct SaveRule {
+    Saves what;
+    int8_t needed_by;  // input whose gradient needs it; -1: always
+};
+
+struct OpObject {
+    PyObject_HEAD
+    vectorcallfunc vectorcall;
+    PyObject* slow;      // the Python function
+    PyObject* dict;      // __name__, __doc__, __wrapped__ ...
+    PyTypeObject* node;  // gradient node, or null for ops without a gradient
+    Kind kind;
+    bool floats_only;    // integers are promoted by the Python function
+    bool swapped;        // a reflected operator: (b, a)
+    int8_t save_count;
+    int kernel;
+    uint32_t dtypes;     // bit per DType that the kernel has
+    SaveRule saves[3];
+    int param_count;
+    double params[4];
+};
+
+OpObject* as_op(PyObject* object) { return reinterpret_cast<OpObject*>(object); }
+
+PyObject* call_slow(OpObject* op, PyObject* const* args, size_t nargsf, PyObject* names) {
+    return PyObject_Vectorcall(op->slow, args, nargsf, names);
+}
+
+// The array of a CPU tensor whose dtype the kernel has, else null.
+PyArrayObject* quick_array(const OpObject* op, PyObject* object, DType* dtype) {
+    if (!is_tensor(object) || !PyArray_CheckExact(as_tensor(object)->array)) return nullptr;
+    PyArrayObject* array = array_of(as_tensor(object));
+    *dtype = dtype_of_array(array);
+    return *dtype != DType::unsupported && (op->dtypes >> static_cast<int>(*dtype) & 1u) != 0 ? array : nullptr;
+}
+
+struct Operand {
+    PyObject* object;      // tensor or Python number
+    TensorObject* tensor;  // null for a number
+    bool needs;            // takes part in the graph
+};
+
+// Wraps `array` (stolen) and records the node when an operand needs a gradient.
+PyObject* finish(const OpObject* op, PyObject* array, const Operand* operands, int count, PyObject* ctx = nullptr) {
+    PyObject* result = wrap(array);
+    bool needs = false;
+    for (int i = 0; i < count; ++i) needs |= operands[i].needs;
+    if (result == nullptr || !needs) return result;
+    NodeObject* node = new_node(op->node, count, op->save_count, 1);
+    if (node == nullptr) {
+        Py_DECREF(result);
+        return nullptr;
+    }
+    for (int i = 0; i < count; ++i)
+        if (operands[i].needs) set_edge(node, i, operands[i].tensor);
+    node->ctx = Py_XNewRef(ctx);
+    int status = attach_output(node, 0, as_tensor(result));
+    for (int i = 0; i < op->save_count && status == 0; ++i) {
+        const SaveRule& rule = op->saves[i];
+        if (rule.needed_by >= 0 && (rule.needed_by >= count || !operands[rule.needed_by].needs)) {
+            save_object(node, i, Py_None);
+        } else if (rule.what == Saves::result) {
+            status = save_output(node, i, as_tensor(result), 0);
+        } else {
+            const Operand& operand = operands[rule.what == Saves::input ? 0 : 1];
+            if (operand.tensor != nullptr) {
+                save_tensor(node, i, operand.tensor);
+            } else {
+                save_object(node, i, operand.object);
+            }
+        }
+    }
+    if (status == 0) status = finish_node(node);
+    Py_DECREF(as_object(node));
+    if (status < 0) Py_CLEAR(result);
+    return result;
+}
+
+// Fills `needs`; false on a Python error.
+bool ask_needs(const OpObject* op, Operand* operands, int count) {
+    for (int i = 0; i < count; ++i) {
+        operands[i].needs = false;
+        if (!modes.grad || op->node == nullptr || operands[i].tensor == nullptr) continue;
+        const int needs = needs_grad(operands[i].tensor);
+        if (needs < 0) return false;
+        operands[i].needs = needs != 0;
+    }
+    return true;
+}
+
+PyObject* call_unary(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* names) {
+    OpObject* op = as_op(self);
+    DType dtype;
+    PyArrayObject* array = nullptr;
+    if (PyVectorcall_NARGS(nargsf) == 1 && names == nullptr) array = quick_array(op, args[0], &dtype);
+    if (array == nullptr) return call_slow(op, args, nargsf, names);
+    Operand operand = {args[0], as_tensor(args[0]), false};
+    if (!ask_needs(op, &operand, 1)) return nullptr;
+    const ArrayView in = view_of(array);
+    PyObject* out = new_array(in.ndim, in.shape, pointwise::result_dtype(op->kernel, dtype));
+    if (out == nullptr) return nullptr;
+    {
+        ReleaseGil release(in.numel());
+        pointwise::run(op->kernel, &in, view_of(reinterpret_cast<PyArrayObject*>(out)), op->params);
+    }
+    return finish(op, out, &operand, 1);
+}
+
+// A Python number as an operand of a tensor of `dtype`: stored as that dtype. False when PyTorch would promote
+// the result instead, or the number does not fit.
+bool scalar_as(PyObject* number, DType dtype, char* storage) {
+    if (dtype == DType::float32 || dtype == DType::float64) {
+        double value;
+        if (PyFloat_CheckExact(number)) {
+            value = PyFloat_AS_DOUBLE(number);
+        } else if (PyLong_CheckExact(number)) {
+            value = PyLong_AsDouble(number);
+            if (value == -1.0 && PyErr_Occurred()) {
+                PyErr_Clear();
+                return false;
+            }
+        } else {
+            return false;
+        }
+        if (dtype == DType::float32) {
+            ::new (storage) float(static_cast<float>(value));
+        } else {
+            ::new (storage) double(value);
+        }
+        return true;
+    }
+    if (dtype != DType::int64 || !PyLong_CheckExact(number)) return false;
+    int overflow = 0;
+    const long long value = PyLong_AsLongLongAndOverflow(number, &overflow);
+    ::new (storage) int64_t(value);
+    return overflow == 0;
+}
+
+// The common shape; false when the shapes do not broadcast.
+bool broadcast_shape(const ArrayView& a, const ArrayView& b, int64_t* shape, int* ndim) {
+    *ndim = a.ndim > b.ndim ? a.ndim : b.ndim;
+    for (int i = 1; i <= *ndim; ++i) {
+        const int64_t m = i <= a.ndim ? a.shape[a.ndim - i] : 1;
+        const int64_t n = i <= b.ndim ? b.shape[b.ndim - i] : 1;
+        if (m != n && m != 1 && n != 1) return false;
+        shape[*ndim - i] = m == 1 ? n : m;
+    }
+    return true;
+}
+
+PyObject* call_binary(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* names) {
+    OpObject* op = as_op(self);
+    if (PyVectorcall_NARGS(nargsf) != 2 || names != nullptr) return call_slow(op, args, nargsf, names);
+    PyObject* const first = op->swapped ? args[1] : args[0];
+    PyObject* const second = op->swapped ? args[0] : args[1];
+    DType dtype, other_dtype;
+    PyArrayObject* a = quick_array(op, first, &dtype);
+    PyArrayObject* b = quick_array(op, second, &other_dtype);
+    alignas(8) char scalar[8];
+    ArrayView in[2];
+    if (a != nullptr && b != nullptr && dtype == other_dtype) {
+        in[0] = view_of(a);
+        in[1] = view_of(b);
+    } else if (a != nullptr && b == nullptr && scalar_as(second, dtype, scalar)) {
+        in[0] = view_of(a);
+        in[1].data = scalar;
+        in[1].dtype = dtype;
+    } else if (a == nullptr && b != nullptr && scalar_as(first, other_dtype, scalar)) {
+        in[1] = view_of(b);
+        dtype = in[0].dtype = other_dtype;
+        in[0].data = scalar;
+    } else {
+        return call_slow(op, args, nargsf, names);
+    }
+    int64_t shape[kMaxDims];
+    int ndim;
+    if (!broadcast_shape(in[0], in[1], shape, &ndim)) return call_slow(op, args, nargsf, names);
+    Operand operands[2] = {{first, a != nullptr ? as_tensor(first) : nullptr, false},
+                           {second, b != nullptr ? as_tensor(second) : nullptr, false}};
+    if (!ask_needs(op, operands, 2)) return nullptr;
+    PyObject* out = new_array(ndim, shape, pointwise::result_dtype(op->kernel, dtype));
+    if (out == nullptr) return nullptr;
+    const ArrayView result = view_of(reinterpret_cast<PyArrayObject*>(out));
+    {
+        ReleaseGil release(result.numel());
+        pointwise::run(op->kernel, in, result, op->params);
+    }
+    return finish(op, out, operands, 2);
+}
+
+// The axis of reduction(x, dim) or reduction(x, dim=...), null when the call has another form.
+PyObject* axis_argument(const OpObject* op, PyObject* const* args, Py_ssize_t count, PyObject* names) {
+    const bool keyword = names != nullptr && PyTuple_GET_SIZE(names) == 1 &&
+                         PyUnicode_CompareWithASCIIString(PyTuple_GET_ITEM(names, 0), "dim") == 0;
+    if (count != (keyword ? 1 : 2) || (names != nullptr && !keyword)) return nullptr;
+    if (!PyLong_CheckExact(args[1]) || reduce::has_indices(op->kernel)) return nullptr;
+    return args[1];
+}
+
+// reduction(x), reduction(x, dim) and reduction(x, dim=dim)
+PyObject* call_reduction(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* names) {
+    OpObject* op = as_op(self);
+    const Py_ssize_t count = PyVectorcall_NARGS(nargsf);
+    DType dtype;
+    PyArrayObject* array = nullptr;
+    PyObject* const axis_object = axis_argument(op, args, count, names);
+    if (axis_object != nullptr || (count == 1 && names == nullptr)) array = quick_array(op, args[0], &dtype);
+    if (array == nullptr) return call_slow(op, args, nargsf, names);
+    const ArrayView in = view_of(array);
+    if (reduce::has_indices(op->kernel) && in.numel() == 0) return call_slow(op, args, nargsf, names);
+    int dim = -1;
+    if (axis_object != nullptr) {
+        int overflow = 0;
+        const long wanted = PyLong_AsLongAndOverflow(axis_object, &overflow);
+        if (overflow != 0 || wanted < -in.ndim || wanted >= in.ndim) return call_slow(op, args, nargsf, names);
+        dim = static_cast<int>(wanted < 0 ? wanted + in.ndim : wanted);
+    }
+    Operand operand = {args[0], as_tensor(args[0]), false};
+    if (!ask_needs(op, &operand, 1)) return nullptr;
+    int64_t kept[kMaxDims], dropped[kMaxDims];
+    int ndim = 0;
+    for (int i = 0; i < in.ndim; ++i) {
+        const bool reduced = dim < 0 || i == dim;
+        kept[i] = reduced ? 1 : in.shape[i];
+        if (!reduced) dropped[ndim++] = in.shape[i];
+    }
+    PyObject* out = new_array(ndim, dropped, reduce::result_dtype(op->kernel, dtype));
+    if (out == nullptr) return nullptr;
+    ArrayView result = view_of(reinterpret_cast<PyArrayObject*>(out));
+    int64_t strides[kMaxDims];
+    int64_t step = item_size(result.dtype);
+    for (int i = in.ndim - 1; i >= 0; --i) {
+        strides[i] = step;
+        step *= kept[i];
+    }
+    result.ndim = in.ndim;
+    result.shape = kept;
+    result.strides = strides;
+    {
+        ReleaseGil release(in.numel());
+        const uint64_t all = in.ndim == 64 ? ~uint64_t{0} : (uint64_t{1} << in.ndim) - 1;
+        reduce::run(op->kernel, in, dim < 0 ? all : uint64_t{1} << dim, result, nullptr,
+                    op->param_count > 0 ? op->params[0] : 0.0);
+    }
+    if (!operand.needs) return finish(op, out, &operand, 1);
+    // ctx of every reduction: (input shape, reduced axis or None, keepdim)
+    PyObject* shape = size_from(in.ndim, in.shape);
+    PyObject* axis = dim < 0 ? Py_NewRef(Py_None) : PyLong_FromLong(dim);
+    PyObject* ctx = shape != nullptr && axis != nullptr ? PyTuple_Pack(3, shape, axis, Py_False) : nullptr;
+    Py_XDECREF(shape);
+    Py_XDECREF(axis);
+    if (ctx == nullptr) {
+        Py_DECREF(out);
+        return nullptr;
+    }
+    PyObject* tensor = finish(op, out, &operand, 1, ctx);
+    Py_DECREF(ctx);
+    return tensor;
+}
+
+// matmul(a, b) of two matrices
+PyObject* call_matmul(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* names) {
+    OpObject* op = as_op(self);
+    DType dtype, other;
+    PyArrayObject *a = nullptr, *b = nullptr;
+    if (PyVectorcall_NARGS(nargsf) == 2 && names == nullptr) {
+        a = quick_array(op, args[0], &dtype);
+        b = quick_array(op, args[1], &other);
+    }
+    if (a == nullptr || b == nullptr || dtype != other || PyArray_NDIM(a) != 2 || PyArray_NDIM(b) != 2 ||
+        PyArray_DIM(a, 1) != PyArray_DIM(b, 0))
+        return call_slow(op, args, nargsf, names);
+    Operand operands[2] = {{args[0], as_tensor(args[0]), false}, {args[1], as_tensor(args[1]), false}};
+    if (!ask_needs(op, operands, 2)) return nullptr;
+    const int64_t shape[2] = {PyArray_DIM(a, 0), PyArray_DIM(b, 1)};
+    PyObject* out = new_array(2, shape, dtype);
+    if (out == nullptr) return nullptr;
+    {
+        ReleaseGil release(shape[0] * shape[1] * PyArray_DIM(a, 1));
+        matmul::matmul(view_of(a), view_of(b), view_of(reinterpret_cast<PyArrayObject*>(out)));
+    }
+    return finish(op, out, operands, 2);
+}
+
+// linear(input, weight, bias=None): input @ weight.T + bias, input with any number of axes
+PyObject* call_linear(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* names) {
+    OpObject* op = as_op(self);
+    const Py_ssize_t count = PyVectorcall_NARGS(nargsf);
+    if (names != nullptr || count < 2 || count > 3) return call_slow(op, args, nargsf, names);
+    PyObject* const bias_object = count == 3 ? args[2] : Py_None;
+    const bool has_bias = bias_object != Py_None;
+    DType dtype, weight_dtype, bias_dtype;
+    PyArrayObject* x = quick_array(op, args[0], &dtype);
+    PyArrayObject* w = quick_array(op, args[1], &weight_dtype);
+    PyArrayObject* b = has_bias ? quick_array(op, bias_object, &bias_dtype) : nullptr;
+    if (x == nullptr || w == nullptr || dtype != weight_dtype || PyArray_NDIM(x) != 2 || PyArray_NDIM(w) != 2 ||
+        PyArray_DIM(x, 1) != PyArray_DIM(w, 1) ||
+        (has_bias && (b == nullptr || bias_dtype != dtype || PyArray_NDIM(b) != 1 ||
+                      PyArray_DIM(b, 0) != PyArray_DIM(w, 0))))
+        return call_slow(op, args, nargsf, names);
+    Operand operands[3] = {{args[0], as_tensor(args[0]), false},
+                           {args[1], as_tensor(args[1]), false},
+                           {bias_object, has_bias ? as_tensor(bias_object) : nullptr, false}};
+    if (!ask_needs(op, operands, 3)) return nullptr;
+    ArrayView weight = view_of(w);
+    const int64_t weight_shape[2] = {weight.shape[1], weight.shape[0]};
+    const int64_t weight_strides[2] = {weight.strides[1], weight.strides[0]};
+    weight.shape = weight_shape;
+    weight.strides = weight_strides;
+    const int64_t shape[2] = {PyArray_DIM(x, 0), weight_shape[1]};
+    PyObject* out = new_array(2, shape, dtype);
+    if (out == nullptr) return nullptr;
+    {
+        ReleaseGil release(shape[0] * shape[1] * weight_shape[0]);
+        const ArrayView bias = has_bias ? view_of(b) : ArrayView{};
+        matmul::matmul(view_of(x), weight, view_of(reinterpret_cast<PyArrayObject*>(out)), has_bias ? &bias : nullptr);
+    }
+    return finish(op, out, operands, 3);
+}
+
+// ---- x[key] -----------------------------------------------------------------------------------------------
+
+enum IndexNode { kSelect, kSlice, kUnsqueeze, kAlias };
+
+bool is_basic(PyObject* key, IndexNode* last) {
+    if (PyLong_CheckExact(key)) {
+        *last = kSelect;
+    } else if (PySlice_Check(key)) {
+        PySliceObject* slice = reinterpret_cast<PySliceObject*>(key);
+        // Negative steps are an error in PyTorch, tensors as bounds are allowed: both in Python.
+        auto plain = [](PyObject* bound) { return bound == Py_None || PyLong_CheckExact(bound); };
+        if (!plain(slice->start) || !plain(slice->stop) || slice->step != Py_None) return false;
+        if (slice->start != Py_None || slice->stop != Py_None) *last = kSlice;
+    } else if (key == Py_None) {
+        *last = kUnsqueeze;
+    } else if (key != Py_Ellipsis) {
+        return false;
+    }
+    return true;
+}
+
+PyObject* view_at(PyArrayObject* array, Py_ssize_t index) {
+    const int ndim = PyArray_NDIM(array);
+    PyArray_Descr* descr = PyArray_DESCR(array);
+    Py_INCREF(as_object(descr));
+    PyObject* view = PyArray_NewFromDescr(&PyArray_Type, descr, ndim - 1, PyArray_DIMS(array) + 1,
+                                          PyArray_STRIDES(array) + 1,
+                                          PyArray_BYTES(array) + index * PyArray_STRIDE(array, 0),
+                                          PyArray_FLAGS(array) & NPY_ARRAY_WRITEABLE, nullptr);
+    if (view == nullptr) return nullptr;
+    Py_INCREF(as_object(array));
+    if (PyArray_SetBaseObject(reinterpret_cast<PyArrayObject*>(view), as_object(array)) < 0) {
+        Py_DECREF(view);
+        return nullptr;
+    }
+    return view;
+}
+
+// NumPy's basic indexing, always as a view: an index that selects one element gives a 0-d array.
+PyObject* basic_view(PyArrayObject* array, PyObject* key) {
+    PyObject* view = PyObject_GetItem(as_object(array), key);
+    if (view != nullptr && PyArray_CheckExact(view)) return view;
+    if (view == nullptr) {
+        PyErr_Clear();  // the Python function words the error
+        return nullptr;
+    }
+    Py_DECREF(view);
+    PyObject* whole = PyTuple_Check(key) ? nullptr : PyTuple_Pack(2, key, Py_Ellipsis);
+    if (PyTuple_Check(key)) {
+        PyObject* rest = PyTuple_Pack(1, Py_Ellipsis);
+        whole = rest != nullptr ? PySequence_Concat(key, rest) : nullptr;
+        Py_XDECREF(rest);
+    }
+    if (whole == nullptr) return nullptr;
+    view = PyObject_GetItem(as_object(array), whole);
+    Py_DECREF(whole);
+    return view;
+}
+
+PyObject* call_index(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* names) {
+    OpObject* op = as_op(self);
+    if (PyVectorcall_NARGS(nargsf) != 2 || names != nullptr || !is_tensor(args[0]) ||
+        !PyArray_CheckExact(as_tensor(args[0])->array))
+        return call_slow(op, args, nargsf, names);
+    TensorObject* source = as_tensor(args[0]);
+    PyArrayObject* array = array_of(source);
+    PyObject* key = args[1];
+    IndexNode node = kAlias;
+    PyObject* view = nullptr;
+    if (PyLong_CheckExact(key) && PyArray_NDIM(array) > 0) {
+        int overflow = 0;
+        long index = PyLong_AsLongAndOverflow(key, &overflow);
+        if (index < 0) index += PyArray_DIM(array, 0);
+        if (overflow != 0 || index < 0 || index >= PyArray_DIM(array, 0)) return call_slow(op, args, nargsf, names);
+        node = kSelect;
+        view = view_at(array, index);
+        if (view == nullptr) return nullptr;
+    } else {
+        bool basic = true;
+        if (PyTuple_CheckExact(key)) {
+            for (Py_ssize_t i = 0; basic && i < PyTuple_GET_SIZE(key); ++i)
+                basic = is_basic(PyTuple_GET_ITEM(key, i), &node);
+        } else {
+            basic = is_basic(key, &node);
+        }
+        if (basic) view = basic_view(array, key);
+        if (view == nullptr) return call_slow(op, args, nargsf, names);
+    }
+    PyObject* ctx = nullptr;
+    if (modes.grad && source->requires_grad) {
+        PyObject* shape = size_from(PyArray_NDIM(array), PyArray_DIMS(array));
+        ctx = shape != nullptr ? PyTuple_Pack(2, shape, key) : nullptr;
+        Py_XDECREF(shape);
+        if (ctx == nullptr) {
+            Py_DECREF(view);
+            return nullptr;
+        }
+    } else if (source->base != nullptr) {
+        const int needs = needs_grad(source);  // a view whose base has come into a graph since
+        if (needs != 0) {
+            Py_DECREF(view);
+            return needs < 0 ? nullptr : call_slow(op, args, nargsf, names);
+        }
+    }
+    PyObject* result = make_view(source, view, registry.index_nodes[node], ctx, ViewKind::differentiable);
+    Py_XDECREF(ctx);
+    return result;
+}
+
+// ---- the type ---------------------------------------------------------------------------------------------
+
+int op_traverse(PyObject* self, visitproc visit, void* arg) {
+    Py_VISIT(as_op(self)->slow);
+    Py_VISIT(as_op(self)->dict);
+    Py_VISIT(as_op(self)->node);
+    return 0;
+}
+
+int op_clear(PyObject* self) {
+    Py_CLEAR(as_op(self)->slow);
+    Py_CLEAR(as_op(self)->dict);
+    Py_CLEAR(as_op(self)->node);
+    return 0;
+}
+
+void op_dealloc(PyObject* self) {
+    PyObject_GC_UnTrack(self);
+    op_clear(self);
+    Py_TYPE(self)->tp_free(self);
+}
+
+// As a class attribute an Op is a method.
+PyObject* op_get(PyObject* self, PyObject* instance, PyObject*) {
+    return instance == nullptr || instance == Py_None ? Py_NewRef(self) : PyMethod_New(self, instance);
+}
+
+PyObject* op_repr(PyObject* self) {
+    PyObject* name = PyObject_GetAttrString(as_op(self)->slow, "__name__");
+    if (name == nullptr) return nullptr;
+    PyObject* text = PyUnicode_FromFormat("<function %U>", name);
+    Py_DECREF(name);
+    return text;
+}
+
+// Pickled by name, as functions are.
+PyObject* op_reduce(PyObject* self, PyObject*) { return PyObject_GetAttrString(as_op(self)->slow, "__qualname__"); }
+
+PyMemberDef op_members[] = {{"__vectorcalloffset__", T_PYSSIZET, offsetof(OpObject, vectorcall), READONLY, nullptr},
+                            {"__dictoffset__", T_PYSSIZET, offsetof(OpObject, dict), READONLY, nullptr},
+                            {"__wrapped__", T_OBJECT, offsetof(OpObject, slow), READONLY, nullptr},
+                            {nullptr, 0, 0, 0, nullptr}};
+PyGetSetDef op_getset[] = {{"__dict__", PyObject_GenericGetDict, PyObject_GenericSetDict, nullptr, nullptr},
+                           {nullptr, nullptr, nullptr, nullptr, nullptr}};
+PyMethodDef op_methods[] = {{"__reduce__", op_reduce, METH_NOARGS, nullptr}, {nullptr, nullptr, 0, nullptr}};
+
+PyTypeObject make_op_type() {
+    PyTypeObject type = {PyVarObject_HEAD_INIT(nullptr, 0)};
+    type.tp_name = "pytensor._C.Op";
+    type.tp_basicsize = sizeof(OpObject);
+    type.tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_HAVE_VECTORCALL | Py_TPFLAGS_METHOD_DESCRIPTOR;
+    type.tp_dealloc = op_dealloc;
+    type.tp_traverse = op_traverse;
+    type.tp_clear = op_clear;
+    type.tp_repr = op_repr;
+    type.tp_call = PyVectorcall_Call;
+    type.tp_vectorcall_offset = offsetof(OpObject, vectorcall);
+    type.tp_descr_get = op_get;
+    type.tp_members = op_members;
+    type.tp_getset = op_getset;
+    type.tp_methods = op_methods;
+    type.tp_dictoffset = offsetof(OpObject, dict);
+    return type;
+}
+PyTypeObject OpType = make_op_type();
+
+struct KindOf {
+    const char* name;
+    Kind kind;
+    vectorcallfunc call;
+};
+constexpr KindOf kKinds[] = {{"unary", Kind::unary, call_unary},    {"binary", Kind::binary, call_binary},
+                             {"reduction", Kind::reduction, call_reduction}, {"matmul", Kind::matmul, call_matmul},
+                             {"linear", Kind::linear, call_linear}, {"index", Kind::index, call_index}};
+
+SaveRule save_rule(const std::string& what, int needed_by) {
+    if (what == "input") return {Saves::input, static_cast<int8_t>(needed_by)};
+    if (what == "other") return {Saves::other, static_cast<int8_t>(needed_by)};
+    if (what == "result") return {Saves::result, static_cast<int8_t>(needed_by)};
+    throw py::value_error("Op: a node saves 'input', 'other' or 'result', not '" + what + "'");
+}
+
+uint32_t kernel_dtypes(Kind kind, int kernel, bool floats_only) {
+    uint32_t mask = 0;
+    for (int i = 0; i < static_cast<int>(DType::unsupported); ++i) {
+        const DType dtype = static_cast<DType>(i);
+        if (floats_only && dtype < DType::float16) continue;
+        bool has = false;
+        if (kind == Kind::unary || kind == Kind::binary) has = pointwise::supports(kernel, dtype);
+        if (kind == Kind::reduction) has = reduce::supports(kernel, dtype);
+        if (kind == Kind::matmul || kind == Kind::linear) has = matmul::supports(dtype);
+        if (has) mask |= 1u << i;
+    }
+    return mask;
+}
+
+// make_op(kind, slow, kernel, node, saves, params, floats_only, swapped): None when there is no such kernel.
+py::object make_op(const std::string& kind_name, py::function slow, const std::string& kernel, py::object node,
+                   const std::vector<std::pair<std::string, int>>& saves, const std::vector<double>& params,
+                   bool floats_only, bool swapped) {
+    const KindOf* kind = nullptr;
+    for (const KindOf& k : kKinds)
+        if (kind_name == k.name) kind = &k;
+    if (kind == nullptr) throw py::value_error("Op: unknown kind '" + kind_name + "'");
+    if (saves.size() > 3 || params.size() > 4) throw py::value_error("Op: at most 3 saved values and 4 parameters");
+    int index = 0;
+    if (kind->kind == Kind::unary || kind->kind == Kind::binary) {
+        index = pointwise::find(kernel.c_str());
+        if (index < 0 || pointwise::arity(index) != (kind->kind == Kind::unary ? 1 : 2)) return py::none();
+    }
+    if (kind->kind == Kind::reduction && (index = reduce::find(kernel.c_str())) < 0) return py::none();
+    PyObject* self = OpType.tp_alloc(&OpType, 0);
+    if (self == nullptr) throw py::error_already_set();
+    OpObject* op = as_op(self);
+    op->vectorcall = kind->call;
+    op->kind = kind->kind;
+    op->slow = slow.inc_ref().ptr();
+    op->node = node.is_none() ? nullptr : reinterpret_cast<PyTypeObject*>(node.inc_ref().ptr());
+    op->floats_only = floats_only;
+    op->swapped = swapped;
+    op->kernel = index;
+    op->dtypes = kernel_dtypes(kind->kind, index, floats_only);
+    op->save_count = static_cast<int8_t>(saves.size());
+    for (size_t i = 0; i < saves.size(); ++i) op->saves[i] = save_rule(saves[i].first, saves[i].second);
+    op->param_count = static_cast<int>(params.size());
+    for (size_t i = 0; i < params.size(); ++i) op->params[i] = params[i];
+    return py::reinterpret_steal<py::object>(self);
+}
+
+}  // namespace
+
+void add_ops(py::module_& m) {
+    if (PyType_Ready(&OpType) < 0) throw py::error_already_set();
+    m.attr("Op") = py::handle(as_object(&OpType));
+    m.def("make_op", &make_op);
+}
+
+}  // namespace pt::core

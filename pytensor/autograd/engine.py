@@ -1,0 +1,264 @@
+"""The backward engine.
+
+Nodes run in the reverse of the order they were made in: a node's inputs are always older than itself, so when
+the youngest waiting node is taken, all its gradients have come. No recursion, no second pass over the graph.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from heapq import heappop, heappush
+from typing import TYPE_CHECKING, Any
+
+from pytensor import _C
+from pytensor.autograd import anomaly
+from pytensor.autograd.node import Node
+
+if TYPE_CHECKING:
+    from pytensor.tensor import Tensor
+
+__all__ = ["accumulate", "run"]
+
+
+class Capture:
+    """The inputs of autograd.grad: which gradients to keep, and which nodes lead to them."""
+
+    def __init__(self, inputs: Sequence[Tensor], roots: Sequence[Any]) -> None:
+        self.found: dict[Any, Tensor] = {}
+        self.keys = [_key(t) for t in inputs]
+        self.wanted = set(self.keys)
+        self.nodes = {key[0] for key in self.wanted if isinstance(key, tuple)}
+        self.leading = self._leading_nodes(roots)
+
+    def _leading_nodes(self, roots: Sequence[Any]) -> set[Node]:
+        seen: set[Node] = set()
+        stack = [root for root in roots if isinstance(root, Node)]
+        while stack:
+            node = stack.pop()
+            if node not in seen:
+                seen.add(node)
+                stack.extend(target for target, _ in node._edges if isinstance(target, Node))
+        leading: set[Node] = set()
+        for node in sorted(seen, key=lambda n: n._sequence):
+            for target, nr in node._edges:
+                if target in leading if isinstance(target, Node) else id(target) in self.wanted:
+                    leading.add(node)
+                elif (target, nr) in self.wanted:
+                    leading.add(node)
+        return leading
+
+
+def _key(tensor: Tensor) -> Any:
+    """What identifies a tensor in the graph: (node, output number), or the leaf itself."""
+    node = tensor.grad_fn
+    return id(tensor) if node is None else (node, tensor.output_nr)
+
+
+def run(
+    roots: Sequence[Tensor],
+    grads: Sequence[Tensor],
+    retain_graph: bool,
+    create_graph: bool,
+    inputs: Sequence[Tensor] | None = None,
+) -> list[Tensor | None]:
+    """Sends ``grads`` back from ``roots``.
+
+    Without ``inputs``, gradients are added to the ``grad`` of the leaves. With them, nothing is added and the
+    gradients of the inputs are returned (None where none came).
+    """
+    before = _C.set_grad_enabled(create_graph)
+    try:
+        ends = [root.grad_fn if root.grad_fn is not None else root for root in roots]
+        capture = Capture(inputs, ends) if inputs is not None else None
+        waiting: dict[Node, Any] = {}
+        heap: list[tuple[int, Node]] = []
+        leaves: dict[int, list[Any]] = {}
+        for root, end, grad in zip(roots, ends, grads, strict=True):
+            _send(end, root.output_nr, grad, waiting, heap, leaves)
+        del grad
+        while heap:
+            node = heappop(heap)[1]
+            _step(node, waiting.pop(node), retain_graph, capture, waiting, heap, leaves)
+        return _finish(leaves, capture, create_graph)
+    finally:
+        _C.set_grad_enabled(before)
+
+
+def _step(
+    node: Node,
+    grads: Any,
+    retain_graph: bool,
+    capture: Capture | None,
+    waiting: dict[Node, Any],
+    heap: list[tuple[int, Node]],
+    leaves: dict[int, list[Any]],
+) -> None:
+    """Runs one node and sends its gradients on."""
+    single = type(grads) is not list
+    if node._pre_hooks:
+        grads = _run_pre_hooks(node, grads, single)
+    if capture is not None:
+        if node in capture.nodes:
+            for nr, grad in enumerate([grads] if single else grads):
+                if (node, nr) in capture.wanted:
+                    capture.found[node, nr] = grad
+        if node not in capture.leading:
+            return
+    result = node.backward(grads) if single else node.backward(*grads)
+    if type(result) is not tuple:
+        result = (result,)
+    if anomaly.enabled:
+        anomaly.check(node, result)
+    if node._post_hooks:
+        result = _run_post_hooks(node, result, grads, single)
+    if not retain_graph:
+        node._release()
+    edges = node._edges
+    if len(result) != len(edges):
+        result = _match_count(node, result, len(edges))
+    for index, (target, nr) in enumerate(edges):
+        if target is None:
+            continue
+        grad = result[index]
+        if grad is not None:
+            if isinstance(target, Node):
+                if not target._fits(nr, grad):
+                    shape, dtype = target._outputs[nr]
+                    grad = _mend(node, index, grad, shape, dtype)
+            elif not target._fits(grad):
+                grad = _mend(node, index, grad, target.shape, target.dtype)
+            _send(target, nr, grad, waiting, heap, leaves)
+
+
+def _send(
+    target: Any,
+    nr: int,
+    grad: Tensor,
+    waiting: dict[Node, Any],
+    heap: list[tuple[int, Node]],
+    leaves: dict[int, list[Any]],
+) -> None:
+    """Adds a gradient to what waits at a node or a leaf."""
+    if not isinstance(target, Node):
+        entry = leaves.get(id(target))
+        if entry is None:
+            leaves[id(target)] = [target, grad]
+        else:
+            entry[1] = entry[1] + grad
+        return
+    held = waiting.get(target)
+    if held is None:
+        heappush(heap, (-target._sequence, target))
+        if target._output_count == 1:
+            waiting[target] = grad
+        else:
+            held = waiting[target] = [None] * target._output_count
+            held[nr] = grad
+    elif type(held) is list:
+        held[nr] = grad if held[nr] is None else held[nr] + grad
+    else:
+        waiting[target] = held + grad
+
+
+def _finish(leaves: dict[int, list[Any]], capture: Capture | None, create_graph: bool) -> list[Tensor | None]:
+    for key in list(leaves):
+        leaf, grad = leaves[key]
+        hooks = leaf.__dict__.get("_backward_hooks")
+        if hooks:
+            grad = run_tensor_hooks(hooks, grad)
+        if capture is None:
+            leaves[key][1] = None  # so that accumulate() sees whether anybody else holds the gradient
+            accumulate(leaf, grad, create_graph)
+            for hook in list(leaf.__dict__.get("_post_accumulate_grad_hooks", {}).values()):
+                hook(leaf)
+        elif key in capture.wanted:
+            capture.found[key] = grad
+    if capture is None:
+        return []
+    return [capture.found.get(key) for key in capture.keys]
+
+
+def accumulate(leaf: Tensor, grad: Tensor, create_graph: bool) -> None:
+    """Adds a gradient to ``leaf.grad``. A gradient that somebody else holds is copied, never shared."""
+    held = leaf._grad
+    if held is None:
+        if create_graph:
+            leaf._grad = grad.clone()
+            return
+        array = grad._array
+        # This frame, its caller and getrefcount hold the tensor; the tensor, this frame and getrefcount the array.
+        ours = sys.getrefcount(grad) <= 4 and sys.getrefcount(array) <= 3
+        if ours and array.flags.owndata and array.flags.c_contiguous:
+            leaf._grad = grad if not grad._requires_grad else grad.detach()
+        else:
+            leaf._grad = grad.detach().clone()
+    elif create_graph:
+        leaf._grad = held + grad
+    else:
+        held.add_(grad)
+
+
+def run_tensor_hooks(hooks: dict[int, Any], grad: Tensor) -> Tensor:
+    """Calls a tensor's hooks; each may replace the gradient."""
+    for hook in list(hooks.values()):
+        changed = hook(grad)
+        if changed is not None:
+            if not isinstance(changed, _C.TensorBase):
+                raise TypeError(f"expected Tensor, but hook returned '{type(changed).__name__}'")
+            if changed.shape != grad.shape:
+                raise RuntimeError(
+                    f"hook '{getattr(hook, '__name__', hook)}' has changed the size of value "
+                    f"(was {list(grad.shape)}, got {list(changed.shape)})"
+                )
+            grad = changed
+    return grad
+
+
+def _run_pre_hooks(node: Node, grads: Any, single: bool) -> Any:
+    values = (grads,) if single else tuple(grads)
+    for hook in list(node._pre_hooks.values()):
+        changed = hook(values)
+        if changed is not None:
+            values = changed if isinstance(changed, tuple) else (changed,)
+    return values[0] if single else list(values)
+
+
+def _run_post_hooks(node: Node, result: tuple[Any, ...], grads: Any, single: bool) -> tuple[Any, ...]:
+    outputs = (grads,) if single else tuple(grads)
+    for hook in list(node._post_hooks.values()):
+        changed = hook(result, outputs)
+        if changed is not None:
+            result = changed if isinstance(changed, tuple) else (changed,)
+    return result
+
+
+def _match_count(node: Node, result: tuple[Any, ...], expected: int) -> tuple[Any, ...]:
+    """A rule may give more gradients than inputs when the rest are None, as custom functions do."""
+    if len(result) > expected and all(r is None for r in result[expected:]):
+        return result[:expected]
+    raise RuntimeError(
+        f"function {node.name()} returned an incorrect number of gradients (expected {expected}, got {len(result)})"
+    )
+
+
+def _mend(node: Node, index: int, grad: Any, shape: Any, dtype: Any) -> Tensor:
+    """Sums over broadcast axes and casts, so that the gradient has its input's shape and dtype."""
+    if not isinstance(grad, _C.TensorBase):
+        raise TypeError(
+            f"{node.name()}.backward: expected gradient {index} to be a Tensor or None, got {type(grad).__name__}"
+        )
+    if grad.shape != shape:
+        extra = grad.ndim - len(shape)
+        fits = extra >= 0 and all(s in (1, g) for s, g in zip(shape, grad.shape[extra:], strict=True))
+        if not fits:
+            raise RuntimeError(
+                f"Function {node.name()} returned an invalid gradient at index {index} - got {list(grad.shape)} but "
+                f"expected shape compatible with {list(shape)}"
+            )
+        grad = grad.sum_to_size(shape)
+    if grad.dtype is not dtype:
+        if grad.dtype.is_complex and not dtype.is_complex:
+            grad = grad.real
+        grad = grad.to(dtype)
+    return grad

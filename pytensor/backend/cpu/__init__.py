@@ -1,0 +1,1 @@
+"""NumPy arrays and the C++ kernels of pytensor._C."""

@@ -1,0 +1,40 @@
+"""The CPU's memory: the caching buffer pool behind tensors.
+
+>>> import pytensor as torch
+>>> torch.cpu.memory_stats()["in_use_bytes"] >= 0
+True
+"""
+
+from __future__ import annotations
+
+from pytensor import _C
+
+__all__ = ["empty_cache", "is_available", "memory_stats", "reset_peak_memory_stats", "set_memory_limit"]
+
+
+def is_available() -> bool:
+    """Always True."""
+    return True
+
+
+def empty_cache() -> None:
+    """Gives the pool's unused memory back to the system."""
+    _C.pool_empty_cache()
+
+
+def memory_stats() -> dict[str, int]:
+    """Bytes in use, bytes kept for reuse, the peak, the limit, and how many requests were served from the cache
+    (``hits``) or by the system (``misses``)."""
+    return _C.pool_stats()
+
+
+def reset_peak_memory_stats() -> None:
+    """Starts ``peak_bytes`` anew."""
+    _C.pool_reset_peak()
+
+
+def set_memory_limit(bytes: int) -> None:
+    """Sets how many unused bytes the pool keeps (2 GiB at first). ValueError for a negative number."""
+    if bytes < 0:
+        raise ValueError(f"set_memory_limit: expected a number of bytes >= 0, got {bytes}")
+    _C.pool_set_limit(bytes)

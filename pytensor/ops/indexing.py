@@ -1,0 +1,363 @@
+"""x[key] and x[key] = value, in every form of PyTorch and NumPy.
+
+Basic keys (ints, slices, None, Ellipsis) give views; a key with a tensor, list or array in it gathers a copy. The C
+core answers plain basic keys itself (csrc/core/op.cpp) and makes the same nodes.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from pytensor import _C
+from pytensor.autograd.node import Node, record, view
+from pytensor.backend.reference.array_module import array_module
+from pytensor.dtypes import BOOL, FLOATING
+from pytensor.ops.inplace import check_inplace, store
+from pytensor.ops.registry import op
+
+__all__ = ["AliasBackward0", "SelectBackward0", "SliceBackward0", "UnsqueezeIndexBackward0", "getitem", "setitem"]
+
+
+class IndexView(Node):
+    """Basic indexing; ctx = (input shape, key)."""
+
+    def backward(self, grad: Any) -> Any:
+        shape, key = self.ctx
+        return (place(grad, shape, key),)
+
+
+class SelectBackward0(IndexView):
+    pass
+
+
+class SliceBackward0(IndexView):
+    pass
+
+
+class UnsqueezeIndexBackward0(IndexView):
+    def name(self) -> str:
+        return "UnsqueezeBackward0"
+
+
+class AliasBackward0(IndexView):
+    pass
+
+
+class PlaceBackward0(Node):
+    """The gradient of place(): the same part of the gradient."""
+
+    def backward(self, grad: Any) -> Any:
+        return (getitem(grad, self.ctx),)
+
+
+def place(part: Any, shape: Any, key: Any) -> Any:
+    """Zeros of a shape with ``part`` at a basic key: the adjoint of indexing."""
+    array = part._array
+    whole = array_module(array).zeros(tuple(shape), dtype=array.dtype)
+    whole[key] = array
+    return record(PlaceBackward0, (part,), whole, ctx=key)
+
+
+class IndexBackward0(Node):
+    """Advanced indexing; ctx = (input shape, array key)."""
+
+    def backward(self, grad: Any) -> Any:
+        shape, key = self.ctx
+        return (place_add(grad, shape, key),)
+
+
+class PlaceAddBackward0(Node):
+    def backward(self, grad: Any) -> Any:
+        return (take(grad, self.ctx),)
+
+
+def place_add(part: Any, shape: Any, key: Any) -> Any:
+    """Zeros of a shape with ``part`` added at an advanced key; repeated indices add up."""
+    array = part._array
+    if not isinstance(array, np.ndarray):
+        import cupy
+        import cupyx
+
+        whole = cupy.zeros(tuple(shape), dtype=array.dtype)
+        cupyx.scatter_add(whole, key, array)
+    else:
+        whole = np.zeros(tuple(shape), dtype=array.dtype)
+        add_at(whole, key, array)
+    return record(PlaceAddBackward0, (part,), whole, ctx=key)
+
+
+def add_at(whole: np.ndarray, key: Any, part: np.ndarray) -> None:
+    """``whole[key] += part`` with repeated indices added up."""
+    if isinstance(key, tuple) and len(key) == 1:
+        key = key[0]
+    if isinstance(key, np.ndarray) and key.dtype == np.bool_:
+        whole[key] += part  # a mask names each element once
+    else:
+        np.add.at(whole, key, part)
+
+
+def take(input: Any, key: Any) -> Any:
+    """``input[key]`` for a key of arrays: a copy."""
+    out = input._array[key]
+    out = np.asarray(out) if isinstance(input._array, np.ndarray) else out
+    return record(IndexBackward0, (input,), out, ctx=(input.shape, key))
+
+
+def _slice(key: slice) -> slice:
+    """Bounds may be tensors; steps are positive."""
+    bounds = [b if b is None else b.__index__() for b in (key.start, key.stop, key.step)]
+    if bounds[2] is not None and bounds[2] <= 0:
+        raise ValueError("step must be greater than zero")
+    return slice(*bounds)
+
+
+def _array_index(key: Any) -> Any:
+    """An index tensor as an array: integers or a mask."""
+    if key.dtype.category >= FLOATING or key.dtype.name in ("int8", "int16"):
+        raise IndexError("tensors used as indices must be long, int, byte or bool tensors")
+    array = key._array
+    return array.astype(bool) if key.dtype.name == "uint8" else array
+
+
+def _convert(item: Any) -> Any:
+    """One part of a key, as NumPy takes it."""
+    if item is None or item is Ellipsis:
+        return item
+    if isinstance(item, slice):
+        return _slice(item)
+    if isinstance(item, bool):
+        return np.asarray(item)
+    if isinstance(item, (int, np.integer)):
+        return int(item)
+    if isinstance(item, _C.TensorBase):
+        if item.ndim == 0 and item.dtype.category not in (BOOL, FLOATING) and item.dtype.name != "uint8":
+            return int(item.item())
+        return _array_index(item)
+    if isinstance(item, (list, tuple, range, np.ndarray)):
+        array = np.asarray([_plain(i) for i in item] if not isinstance(item, np.ndarray) else item)
+        if array.size == 0:
+            array = array.astype(np.int64)
+        if array.dtype.kind not in "biu":
+            raise IndexError("tensors used as indices must be long, int, byte or bool tensors")
+        return array
+    if hasattr(item, "__index__"):
+        return item.__index__()
+    raise TypeError(
+        "only integers, slices (`:`), ellipsis (`...`), None and long or byte Variables are valid indices "
+        f"(got {type(item).__name__})"
+    )
+
+
+def _plain(item: Any) -> Any:
+    if isinstance(item, _C.TensorBase):
+        return item.tolist()
+    return [_plain(i) for i in item] if isinstance(item, (list, tuple)) else item
+
+
+def convert_key(key: Any) -> tuple[Any, bool]:
+    """A key as NumPy takes it, and whether it is basic (gives a view)."""
+    # A list of slices or Nones is a tuple in disguise, as in old NumPy; a list of numbers is an index array.
+    parts = key if isinstance(key, tuple) else (key,)
+    converted = tuple(_convert(part) for part in parts)
+    basic = all(part is None or part is Ellipsis or isinstance(part, (int, slice)) for part in converted)
+    return converted, basic
+
+
+def _check_bounds(input: Any, key: tuple[Any, ...]) -> None:
+    """IndexError, worded as PyTorch's, for an index or mask that does not fit."""
+    shape = input.shape
+    consumed = sum(_axes(part) for part in key)
+    if consumed > len(shape):
+        raise IndexError(
+            f"too many indices for tensor of dimension {len(shape)}"
+            if shape or consumed > 1
+            else "invalid index of a 0-dim tensor. Use `tensor.item()` in Python or `tensor.item<T>()` in C++ to "
+            "convert a 0-dim tensor to a number"
+        )
+    axis = 0
+    for part in key:
+        if isinstance(part, int) and not isinstance(part, bool) and not -shape[axis] <= part < shape[axis]:
+            raise IndexError(f"index {part} is out of bounds for dimension {axis} with size {shape[axis]}")
+        if not isinstance(part, (int, slice)) and part is not None:
+            _check_array(part, shape, axis)
+        axis += _axes(part)
+
+
+def _axes(part: Any) -> int:
+    """How many axes of the input a part of the key uses."""
+    if part is None or part is Ellipsis:
+        return 0
+    return part.ndim if not isinstance(part, (int, slice)) and part.dtype == np.bool_ else 1
+
+
+def _check_array(part: Any, shape: Any, axis: int) -> None:
+    if part.dtype == np.bool_:
+        for i, size in enumerate(part.shape):
+            if size != shape[axis + i]:
+                raise IndexError(
+                    f"The shape of the mask {list(part.shape)} at index {i} does not match the shape of the indexed "
+                    f"tensor {list(shape)} at index {axis + i}"
+                )
+    elif part.size:
+        low, high = int(part.min()), int(part.max())
+        bad = low if low < -shape[axis] else high
+        if not -shape[axis] <= bad < shape[axis]:
+            raise IndexError(f"index {bad} is out of bounds for dimension {axis} with size {shape[axis]}")
+
+
+def _last_node(key: tuple[Any, ...]) -> type[Node]:
+    """The class of the last step of a basic key, whose name PyTorch would show."""
+    node: type[Node] = AliasBackward0
+    for part in key:
+        if isinstance(part, int):
+            node = SelectBackward0
+        elif part is None:
+            node = UnsqueezeIndexBackward0
+        elif isinstance(part, slice) and (part.start, part.stop, part.step) not in ((None,) * 3, (None, None, 1)):
+            node = SliceBackward0
+    return node
+
+
+def _getitem(self: Any, key: Any) -> Any:
+    if isinstance(key, str):
+        raise IndexError("string indices are not supported: a tensor has no named fields")
+    converted, basic = convert_key(key)
+    converted = _expand(self, converted)
+    if basic:
+        return _basic_view(self, converted)
+    first, rest = _split_key(converted)
+    return take(_basic_view(self, first) if first else self, rest)
+
+
+def _basic_view(self: Any, key: tuple[Any, ...]) -> Any:
+    # With an Ellipsis NumPy gives a view also where the key names a single element.
+    return view(self, self._array[(*key, Ellipsis)], _last_node(key), (self.shape, key))
+
+
+def _expand(self: Any, key: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The key with its Ellipsis written out, checked against the shape."""
+    places = [i for i, part in enumerate(key) if part is Ellipsis]
+    if len(places) > 1:
+        raise IndexError("an index can only have a single ellipsis ('...')")
+    if places:
+        missing = self.ndim - sum(_axes(part) for part in key)
+        if missing < 0:
+            raise IndexError(f"too many indices for tensor of dimension {self.ndim}")
+        key = (*key[: places[0]], *(slice(None),) * missing, *key[places[0] + 1 :])
+    _check_bounds(self, key)
+    return key
+
+
+def _split_key(key: tuple[Any, ...]) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+    """A mixed key as a basic one and, for the view it gives, one of arrays and full slices.
+
+    PyTorch applies ints, slices and None first. NumPy counts ints beside arrays as arrays, which puts the gathered
+    axes elsewhere. The first key is empty when it would change nothing.
+    """
+    first: list[Any] = []
+    rest: list[Any] = []
+    for part in key:
+        if isinstance(part, int):
+            first.append(part)
+        elif part is None or isinstance(part, slice):
+            first.append(part)
+            rest.append(slice(None))
+        else:
+            first.extend([slice(None)] * _axes(part))
+            rest.append(part)
+    trivial = all(isinstance(part, slice) and part == slice(None) for part in first)
+    return (() if trivial else tuple(first)), tuple(rest)
+
+
+getitem = _C.make_op("index", _getitem, "", None, [], [], False, False)
+for _attribute in ("__module__", "__name__", "__qualname__", "__doc__"):
+    setattr(getitem, _attribute, getattr(_getitem, _attribute))
+
+
+def setitem(self: Any, key: Any, value: Any) -> None:
+    """``self[key] = value``: written through a view for basic keys, scattered for others."""
+    converted, basic = convert_key(key)
+    converted = _expand(self, converted)
+    if not isinstance(value, _C.TensorBase):
+        value = _value_tensor(value, self)
+    if basic:
+        target = _basic_view(self, converted)
+        target.copy_(_without_leading_ones(value, target.shape))
+        return
+    first, rest = _split_key(converted)
+    target = _basic_view(self, first) if first else self
+    check_inplace(target)
+    store(target, index_put(target, rest, value, accumulate=False))
+
+
+def _value_tensor(value: Any, like: Any) -> Any:
+    if not isinstance(value, (bool, int, float, complex, np.number, np.ndarray, np.bool_)):
+        raise TypeError(f"can't assign a {type(value).__name__} to a {like.type()}")
+    array = np.asarray(value)
+    if array.ndim == 0:
+        array = array.astype(like.dtype.numpy)
+    tensor = _C.wrap(array)
+    return tensor if like.is_cpu else tensor.to(like.device)
+
+
+def _without_leading_ones(value: Any, shape: Any) -> Any:
+    """A value may have leading axes of size 1 that the target lacks."""
+    extra = value.ndim - len(shape)
+    return value.reshape(value.shape[extra:]) if extra > 0 and all(n == 1 for n in value.shape[:extra]) else value
+
+
+class IndexPutBackward0(Node):
+    """(input, value); ctx = (array key, accumulate, value shape)."""
+
+    def backward(self, grad: Any) -> Any:
+        key, accumulate, shape = self.ctx
+        before = value = None
+        if self.needs_input_grad[0]:
+            if accumulate:
+                before = grad
+            else:
+                keep = np.ones(tuple(grad.shape), dtype=bool)
+                keep[key] = False
+                before = grad * _C.wrap(keep)
+        if self.needs_input_grad[1]:
+            value = take(grad, key).sum_to_size(shape)
+        return before, value
+
+
+def index_put(input: Any, key: tuple[Any, ...], value: Any, accumulate: bool) -> Any:
+    """A copy of ``input`` with ``value`` stored (or added) at an array key."""
+    if value.dtype is not input.dtype and value.ndim > 0:
+        raise RuntimeError(
+            "Index put requires the source and destination dtypes match, got "
+            f"{_scalar(input)} for the destination and {_scalar(value)} for the source."
+        )
+    out = input._array.copy()
+    source = value._array.astype(out.dtype, copy=False)
+    region = out[key]
+    try:
+        np.broadcast_shapes(region.shape, source.shape)
+        fits = np.broadcast_shapes(region.shape, source.shape) == region.shape
+    except ValueError:
+        fits = False
+    if not fits:
+        raise RuntimeError(
+            f"shape mismatch: value tensor of shape {list(value.shape)} cannot be broadcast to indexing result of shape "
+            f"{list(region.shape)}"
+        )
+    if accumulate:
+        add_at(out, key, np.broadcast_to(source, region.shape))
+    else:
+        out[key] = source
+    return record(IndexPutBackward0, (input, value), out, ctx=(key, accumulate, value.shape))
+
+
+def _scalar(t: Any) -> str:
+    from pytensor.typename import scalar_type_name
+
+    return scalar_type_name(t.dtype)
+
+
+op(name="__getitem__", function=False)(getitem)
+op(name="__setitem__", function=False)(setitem)

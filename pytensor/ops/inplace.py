@@ -1,0 +1,83 @@
+"""In-place operations, made from the functional ones: compute, check, store, count the write, rebase the history."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from pytensor import _C
+from pytensor.autograd.views import rebase
+from pytensor.dtypes import can_cast
+from pytensor.typename import scalar_type_name
+
+__all__ = ["check_inplace", "inplace", "store"]
+
+
+def inplace(fn: Callable[..., Any], self: Any, *args: Any, **kwargs: Any) -> Any:
+    """``self`` after ``self[...] = fn(self, *args, **kwargs)``.
+
+    Raises:
+        RuntimeError: as PyTorch does, for leaves that require grad, views that may not be written, results of
+            another shape or of a type that cannot be cast.
+    """
+    if not isinstance(self, _C.TensorBase):
+        raise TypeError(f"{fn.__name__}_(): argument 'input' (position 1) must be Tensor, not {type(self).__name__}")
+    check_inplace(self)
+    return store(self, fn(self, *args, **kwargs))
+
+
+def store(self: Any, result: Any) -> Any:
+    """Writes a result into a tensor that passed :func:`check_inplace`."""
+    if result.shape != self.shape:
+        raise RuntimeError(
+            f"output with shape {list(self.shape)} doesn't match the broadcast shape {list(result.shape)}"
+        )
+    if result.dtype is not self.dtype:
+        if not can_cast(result.dtype, self.dtype):
+            raise RuntimeError(
+                f"result type {scalar_type_name(result.dtype)} can't be cast to the desired output type "
+                f"{scalar_type_name(self.dtype)}"
+            )
+        result = result.to(self.dtype)
+    if self._view_kind == "no_grad" and _C.will_record(result):
+        raise RuntimeError(
+            "A view was created in no_grad mode and is being modified inplace with grad mode enabled. Given that this "
+            "use case is ambiguous and error-prone, it is forbidden. You can clarify your code by moving both the view "
+            "and the inplace either both inside the no_grad block (if you don't want the inplace to be tracked) or both "
+            "outside (if you want the inplace to be tracked)."
+        )
+    self._array[...] = result._array
+    tracked = _C.is_grad_enabled() and (result._requires_grad or self._requires_grad)
+    self._bump_version()
+    if tracked:
+        rebase(self, result)
+    return self
+
+
+def check_inplace(self: Any) -> None:
+    """May this tensor be written in place? RuntimeError, worded as PyTorch's, if not."""
+    if self._inference and not _C.is_inference_mode_enabled():
+        raise RuntimeError(
+            "Inplace update to inference tensor outside InferenceMode is not allowed.You can make a clone to get a "
+            "normal tensor before doing inplace update.See https://github.com/pytorch/rfcs/pull/17 for more details."
+        )
+    if any(stride == 0 and size > 1 for stride, size in zip(self._array.strides, self._array.shape, strict=True)):
+        raise RuntimeError(
+            "unsupported operation: more than one element of the written-to tensor refers to a single memory location. "
+            "Please clone() the tensor before performing the operation."
+        )
+    if not _C.is_grad_enabled():
+        return
+    if self._requires_grad:
+        if self.is_leaf:
+            raise RuntimeError("a leaf Variable that requires grad is being used in an in-place operation.")
+        base = self._base
+        if base is not None and base.is_leaf and base._requires_grad:
+            raise RuntimeError("a view of a leaf Variable that requires grad is being used in an in-place operation.")
+    if self._view_kind == "multi_output" and self._requires_grad:
+        node = self.grad_fn
+        raise RuntimeError(
+            f"Output {self.output_nr} of {node.name()} is a view and is being modified inplace. This view is the output "
+            "of a function that returns multiple views. Such functions do not allow the output views to be modified "
+            "inplace. You should replace the inplace operation by an out-of-place one."
+        )

@@ -1,0 +1,312 @@
+"""How pointwise ops, full reductions and matrix products are declared.
+
+    class ExpBackward0(Node):
+        saves = ("result",)
+        def backward(self, grad):
+            (result,) = self.saved
+            return (grad * result,)
+
+    @unary(ExpBackward0, promotes="float", inplace=True)
+    def exp(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+        '''docstring'''
+
+The declared function has no body: its name is the kernel's. What is public is a C callable (``_C.Op``) that answers
+plain calls by itself and hands every other to the Python function made here, which is the definition: promotion,
+Python numbers, ``out=``, devices, errors.
+"""
+
+from __future__ import annotations
+
+import functools
+import numbers
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from pytensor import _C
+from pytensor.autograd.node import OUTPUT, Node, record
+from pytensor.backend import backend_of
+from pytensor.dtypes import (
+    BOOL,
+    COMPLEX,
+    FLOATING,
+    category_default,
+    dtype,
+    from_numpy_dtype,
+    get_default_dtype,
+    number_category,
+    promote_types,
+)
+from pytensor.ops.checks import broadcast_shapes_of, check_same_device
+from pytensor.ops.out import write_out
+from pytensor.ops.registry import op
+
+__all__ = ["apply_pointwise", "as_operand", "binary", "make_op", "operator", "result_type", "unary"]
+
+Number = bool | int | float | complex
+
+
+def result_type(*operands: Any) -> dtype:
+    """The dtype that PyTorch gives an operation on these tensors and Python numbers.
+
+    Tensors with axes decide; 0-d tensors and Python numbers only raise the category.
+
+    >>> import pytensor as torch
+    >>> torch.result_type(torch.ones(2, dtype=torch.int32), 1.5)
+    torch.float32
+    """
+    with_axes: dtype | None = None
+    zero_dim: dtype | None = None
+    number: dtype | None = None
+    for operand in operands:
+        if isinstance(operand, _C.TensorBase):
+            d = operand.dtype
+            if operand.ndim > 0:
+                with_axes = d if with_axes is None else promote_types(with_axes, d)
+            else:
+                zero_dim = d if zero_dim is None else promote_types(zero_dim, d)
+        else:
+            d = category_default(number_category(operand))
+            number = d if number is None else promote_types(number, d)
+    return _combine(with_axes, _combine(zero_dim, number))
+
+
+def _combine(strong: dtype | None, weak: dtype | None) -> Any:
+    """``weak`` raises ``strong`` only to a higher category."""
+    if strong is None or weak is None:
+        return weak if strong is None else strong
+    if weak.category <= strong.category:
+        return strong
+    if weak.category == COMPLEX and strong.category == FLOATING:
+        return promote_types(strong, strong.to_complex())
+    return weak
+
+
+def as_operand(value: Any, function: str, argument: str, position: int) -> Any:
+    """A tensor or Python number, as given; NumPy scalars and arrays become numbers and tensors.
+
+    Raises:
+        TypeError: for anything else.
+    """
+    if isinstance(value, (_C.TensorBase, bool, int, float, complex)):
+        return value
+    if isinstance(value, (np.number, np.bool_)):
+        return value.item()
+    if isinstance(value, np.ndarray):
+        from_numpy_dtype(value.dtype)
+        return _C.wrap(value)
+    if isinstance(value, numbers.Number):
+        return complex(value) if isinstance(value, numbers.Complex) else float(value)  # type: ignore[arg-type]
+    raise TypeError(
+        f"{function}(): argument '{argument}' (position {position}) must be Tensor or Number, "
+        f"not {type(value).__name__}"
+    )
+
+
+def _computed_dtype(promotes: str, operands: Sequence[Any]) -> dtype:
+    """The dtype that a kernel works in."""
+    common = result_type(*operands)
+    if promotes == "float" and common.category < FLOATING:
+        return get_default_dtype()
+    return common
+
+
+def _raw(operand: Any, d: dtype, like: Any) -> Any:
+    """An operand as an array of dtype ``d``, on the device of ``like``."""
+    if isinstance(operand, _C.TensorBase):
+        array = operand._array
+        if array.dtype != d.numpy:
+            array = array.astype(d.numpy)
+        if type(array) is not type(like):  # a 0-d CPU tensor beside CUDA tensors
+            array = d.numpy.type(array)
+        return array
+    return np.asarray(operand).astype(d.numpy) if isinstance(like, np.ndarray) else d.numpy.type(operand)
+
+
+def apply_pointwise(
+    name: str,
+    node: type[Node] | None,
+    operands: Sequence[Any],
+    *,
+    params: tuple[float, ...] = (),
+    promotes: str = "same",
+    saved: tuple[Any, ...] | None = None,
+    ctx: Any = None,
+    out: Any = None,
+) -> Any:
+    """Runs a pointwise kernel on tensors and Python numbers, at least one a tensor, and records it.
+
+    Args:
+        name: the kernel, in the back end.
+        node: the gradient node, None for ops without a gradient.
+        params: the kernel's scalars.
+        promotes: "same" works in the promoted type, "float" turns integers into the default floating type.
+        saved: what the node saves; None takes the node's own ``saves``.
+    """
+    tensors = [t for t in operands if isinstance(t, _C.TensorBase)]
+    if len(tensors) > 1:
+        broadcast_shapes_of(*[t.shape for t in tensors])
+        check_same_device(*[t for t in tensors if t.ndim > 0 or len(tensors) == 1])
+    d = _computed_dtype(promotes, operands)
+    like = next((t._array for t in tensors if t.ndim > 0), tensors[0]._array)
+    arrays = tuple(_raw(operand, d, like) for operand in operands)
+    array = backend_of(like).pointwise(name, arrays, params)
+    if node is None:
+        return write_out(_C.wrap(array), out, name)
+    if saved is None:
+        saved = _saved_by(node, operands)
+    return write_out(record(node, tuple(operands), array, saved=saved, ctx=ctx), out, name)
+
+
+_SLOTS = {"input": 0, "other": 1}
+
+
+def _save_rules(node: type[Node] | None) -> list[tuple[str, int]]:
+    """The node's ``saves`` as (what, number of the input whose gradient needs it, -1 for always)."""
+    rules = []
+    for rule in node.saves if node is not None else ():
+        what, needed_by = (rule, None) if isinstance(rule, str) else rule
+        rules.append((what, -1 if needed_by is None else _SLOTS[needed_by]))
+    return rules
+
+
+def _saved_by(node: type[Node], operands: Sequence[Any]) -> tuple[Any, ...]:
+    saved = []
+    for what, needed_by in _save_rules(node):
+        wanted = needed_by < 0
+        if not wanted:
+            source = operands[needed_by]
+            wanted = isinstance(source, _C.TensorBase) and source._requires_grad
+        saved.append(None if not wanted else OUTPUT if what == "result" else operands[_SLOTS[what]])
+    return tuple(saved)
+
+
+def make_op(
+    kind: str,
+    slow: Callable[..., Any],
+    *,
+    kernel: str = "",
+    node: type[Node] | None = None,
+    params: tuple[float, ...] = (),
+    floats_only: bool = False,
+    swapped: bool = False,
+) -> Any:
+    """The C callable in front of a Python function; the function itself when there is no such kernel."""
+    quick = _C.make_op(kind, slow, kernel, node, _save_rules(node), list(params), floats_only, swapped)
+    if quick is None:
+        return slow
+    for attribute in ("__module__", "__name__", "__qualname__", "__doc__", "__annotations__"):
+        setattr(quick, attribute, getattr(slow, attribute))
+    return quick
+
+
+def unary(
+    node: type[Node] | None = None,
+    *,
+    kernel: str = "",
+    promotes: str = "same",
+    params: tuple[float, ...] = (),
+    **registration: Any,
+) -> Callable[[Callable[..., Any]], Any]:
+    """Declares a pointwise op of one tensor: ``f(input, *, out=None)``.
+
+    Args:
+        node: its gradient node, None for ops without a gradient.
+        kernel: the kernel's name when it is not the function's.
+        promotes: "float" for ops that turn integers into the default floating type, else "same".
+        params: constant scalars of the kernel.
+        registration: arguments of :func:`pytensor.ops.registry.op`.
+    """
+
+    def decorate(fn: Callable[..., Any]) -> Any:
+        name = kernel or fn.__name__
+
+        @functools.wraps(fn)
+        def slow(input: Any, *, out: Any = None) -> Any:
+            if not isinstance(input, _C.TensorBase):
+                raise TypeError(
+                    f"{fn.__name__}(): argument 'input' (position 1) must be Tensor, not {type(input).__name__}"
+                )
+            return apply_pointwise(name, node, (input,), params=params, promotes=promotes, out=out)
+
+        quick = make_op("unary", slow, kernel=name, node=node, params=params, floats_only=promotes == "float")
+        return op(name=fn.__name__, **registration)(quick)
+
+    return decorate
+
+
+def binary(
+    node: type[Node] | None = None,
+    *,
+    kernel: str = "",
+    promotes: str = "same",
+    params: tuple[float, ...] = (),
+    **registration: Any,
+) -> Callable[[Callable[..., Any]], Any]:
+    """Declares a pointwise op of two operands, tensors or numbers: ``f(input, other, *, out=None)``."""
+
+    def decorate(fn: Callable[..., Any]) -> Any:
+        name = kernel or fn.__name__
+
+        @functools.wraps(fn)
+        def slow(input: Any, other: Any, *, out: Any = None) -> Any:
+            return apply_binary(fn.__name__, name, node, input, other, params, promotes, out)
+
+        quick = make_op("binary", slow, kernel=name, node=node, params=params, floats_only=promotes == "float")
+        return op(name=fn.__name__, **registration)(quick)
+
+    return decorate
+
+
+def apply_binary(
+    function: str,
+    kernel: str,
+    node: type[Node] | None,
+    input: Any,
+    other: Any,
+    params: tuple[float, ...] = (),
+    promotes: str = "same",
+    out: Any = None,
+) -> Any:
+    """The Python half of a binary op: checks the operands and applies the kernel."""
+    input = as_operand(input, function, "input", 1)
+    other = as_operand(other, function, "other", 2)
+    if not isinstance(input, _C.TensorBase) and not isinstance(other, _C.TensorBase):
+        raise TypeError(
+            f"{function}(): argument 'input' (position 1) must be Tensor, not {type(input).__name__}"
+        )
+    return apply_pointwise(kernel, node, (input, other), params=params, promotes=promotes, out=out)
+
+
+def operator(
+    fn: Any,
+    *,
+    kernel: str = "",
+    node: type[Node] | None = None,
+    promotes: str = "same",
+    params: tuple[float, ...] = (),
+    reflected: bool = False,
+) -> Any:
+    """A special method (``__add__``, with ``reflected`` ``__radd__``) from a binary function.
+
+    It gives NotImplemented for operands that are neither tensors nor numbers, so that Python asks the other operand.
+    With a kernel, plain calls go the quick road.
+    """
+
+    def slow(self: Any, other: Any) -> Any:
+        if not isinstance(other, (_C.TensorBase, int, float, complex, np.number, np.bool_, np.ndarray)):
+            return NotImplemented
+        return fn(other, self) if reflected else fn(self, other)
+
+    functools.update_wrapper(slow, getattr(fn, "__wrapped__", fn))
+    if not kernel:
+        return slow
+    return make_op(
+        "binary", slow, kernel=kernel, node=node, params=params, floats_only=promotes == "float", swapped=reflected
+    )
+
+
+def is_bool_tensor(value: Any) -> bool:
+    """Is this a tensor or number of category bool?"""
+    return value.dtype.category == BOOL if isinstance(value, _C.TensorBase) else isinstance(value, bool)

@@ -1,0 +1,633 @@
+"""Shape ops that give views: the result shares the input's memory."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pytensor import _C
+from pytensor.autograd.node import Node, view
+from pytensor.autograd.views import AsStridedBackward0, geometry
+from pytensor.backend.reference.array_module import array_module
+from pytensor.ops.checks import normalize_dim, normalize_dims, sizes_argument
+from pytensor.ops.inplace import check_inplace
+from pytensor.ops.registry import op
+
+if TYPE_CHECKING:
+    from pytensor.tensor import Tensor
+
+__all__ = [
+    "as_strided",
+    "diagonal",
+    "expand",
+    "flatten",
+    "movedim",
+    "narrow",
+    "permute",
+    "reshape",
+    "select",
+    "squeeze",
+    "sum_to_size",
+    "t",
+    "transpose",
+    "unflatten",
+    "unsqueeze",
+]
+
+
+def infer_size(sizes: tuple[int, ...], numel: int) -> tuple[int, ...]:
+    """Sizes with a -1 replaced by what is left over."""
+    unknown = [i for i, s in enumerate(sizes) if s == -1]
+    if len(unknown) > 1:
+        raise RuntimeError("only one dimension can be inferred")
+    for s in sizes:
+        if s < -1:
+            raise RuntimeError(f"invalid shape dimension {s} at index {sizes.index(s)} of shape {list(sizes)}")
+    known = math.prod(s for s in sizes if s != -1)
+    if unknown:
+        if known == 0 and numel == 0:
+            raise RuntimeError(
+                f"cannot reshape tensor of 0 elements into shape {list(sizes)} because the unspecified dimension size "
+                "-1 can be any value and is ambiguous"
+            )
+        if known != 0 and numel % known == 0:
+            at = unknown[0]
+            return (*sizes[:at], numel // known, *sizes[at + 1 :])
+    elif known == numel:
+        return sizes
+    raise RuntimeError(f"shape '{list(sizes)}' is invalid for input of size {numel}")
+
+
+class ReshapeBase(Node):
+    """ctx = input shape."""
+
+    def backward(self, grad: Tensor) -> Any:
+        return (grad.reshape(self.ctx),)
+
+
+class ViewBackward0(ReshapeBase):
+    pass
+
+
+class UnsafeViewBackward0(ReshapeBase):
+    pass
+
+
+@op(name="view", function=False)
+def view_(input: Tensor, *shape: Any) -> Tensor:
+    """The same memory in another shape (or dtype of the same size).
+
+    Raises:
+        RuntimeError: when the number of elements differs, or the strides do not allow a view.
+
+    >>> import pytensor as torch
+    >>> torch.arange(6).view(2, -1)
+    tensor([[0, 1, 2],
+            [3, 4, 5]])
+    """
+    from pytensor.dtypes import dtype
+
+    if len(shape) == 1 and isinstance(shape[0], dtype):
+        return view(input.detach(), input._array.view(shape[0].numpy), ViewBackward0, None)
+    sizes = infer_size(sizes_argument(shape), input.numel())
+    array = input._array
+    out = array.reshape(sizes) if array.flags.c_contiguous else _strided_view(array, sizes)
+    if out is None:
+        raise RuntimeError(
+            "view size is not compatible with input tensor's size and stride (at least one dimension spans across two "
+            "contiguous subspaces). Use .reshape(...) instead."
+        )
+    return view(input, out, ViewBackward0, input.shape)
+
+
+def _strided_view(array: Any, shape: tuple[int, ...]) -> Any:
+    """A non-contiguous array in another shape if strides allow it, else None."""
+    if array.size == 0:
+        return array.reshape(shape)
+    out = array.reshape(shape)
+    from pytensor.autograd.views import address
+
+    return out if address(out) == address(array) and array_module(array).shares_memory(out, array) else None
+
+
+@op()
+def reshape(input: Tensor, *shape: Any) -> Tensor:
+    """The elements in another shape: a view where the strides allow, else a copy.
+
+    >>> import pytensor as torch
+    >>> torch.reshape(torch.arange(4), (2, 2))
+    tensor([[0, 1],
+            [2, 3]])
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.reshape.html
+    """
+    sizes = infer_size(sizes_argument(shape), input.numel())
+    array = input._array
+    if array.flags.c_contiguous:
+        return view(input, array.reshape(sizes), ViewBackward0, input.shape)
+    out = _strided_view(array, sizes)
+    if out is not None:
+        return view(input, out, ViewBackward0, input.shape)
+    copied = input.contiguous()
+    return _C.record(UnsafeViewBackward0, (copied,), copied._array.reshape(sizes), ctx=copied.shape)
+
+
+@op(function=False)
+def view_as(input: Tensor, other: Tensor) -> Tensor:
+    """The same memory in the shape of ``other``."""
+    return input.view(other.shape)
+
+
+@op(function=False)
+def reshape_as(input: Tensor, other: Tensor) -> Tensor:
+    """The elements in the shape of ``other``."""
+    return reshape(input, other.shape)
+
+
+@op()
+def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
+    """The axes from ``start_dim`` to ``end_dim`` as one.
+
+    >>> import pytensor as torch
+    >>> torch.zeros(2, 3, 4).flatten(1).shape
+    torch.Size([2, 12])
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.flatten.html
+    """
+    shape = input.shape
+    if not shape:
+        return reshape(input, (1,))
+    start, end = normalize_dim(start_dim, len(shape)), normalize_dim(end_dim, len(shape))
+    if start > end:
+        raise RuntimeError("flatten() has invalid args: start_dim cannot come after end_dim")
+    if start == end:
+        return input
+    return reshape(input, (*shape[:start], math.prod(shape[start : end + 1]), *shape[end + 1 :]))
+
+
+@op()
+def ravel(input: Tensor) -> Tensor:
+    """All elements along one axis.
+
+    >>> import pytensor as torch
+    >>> torch.zeros(2, 3).ravel().shape
+    torch.Size([6])
+    """
+    return reshape(input.contiguous(), (-1,)) if input.numel() else reshape(input, (0,))
+
+
+@op()
+def unflatten(input: Tensor, dim: int, sizes: Any) -> Tensor:
+    """One axis as several.
+
+    >>> import pytensor as torch
+    >>> torch.zeros(2, 12).unflatten(1, (3, -1)).shape
+    torch.Size([2, 3, 4])
+    """
+    at = normalize_dim(dim, input.ndim)
+    sizes = tuple(sizes)
+    if not sizes:
+        raise RuntimeError("unflatten: sizes must be non-empty")
+    shape = input.shape
+    try:
+        full = infer_size(sizes, shape[at])
+    except RuntimeError:
+        raise RuntimeError(
+            f"unflatten: Provided sizes {list(sizes)} don't multiply up to the size of dim {at} ({shape[at]}) in the "
+            "input tensor"
+        ) from None
+    return view_(input, (*shape[:at], *full, *shape[at + 1 :]))
+
+
+class PermuteBackward0(Node):
+    """ctx = the permutation."""
+
+    def backward(self, grad: Tensor) -> Any:
+        inverse = [0] * len(self.ctx)
+        for i, d in enumerate(self.ctx):
+            inverse[d] = i
+        return (permute(grad, inverse),)
+
+
+@op()
+def permute(input: Tensor, *dims: Any) -> Tensor:
+    """A view with the axes in another order.
+
+    >>> import pytensor as torch
+    >>> torch.zeros(2, 3, 4).permute(2, 0, 1).shape
+    torch.Size([4, 2, 3])
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.permute.html
+    """
+    wanted = sizes_argument(dims)
+    if len(wanted) != input.ndim:
+        raise RuntimeError(
+            f"permute(sparse_coo): number of dimensions in the tensor input does not match the length of the desired "
+            f"ordering of dimensions i.e. input.dim() = {input.ndim} is not equal to len(dims) = {len(wanted)}"
+        )
+    order = tuple(normalize_dim(d, input.ndim) for d in wanted)
+    if len(set(order)) != len(order):
+        raise RuntimeError("permute(): duplicate dims are not allowed.")
+    return view(input, input._array.transpose(order), PermuteBackward0, order)
+
+
+class TransposeBackward0(Node):
+    """ctx = the two axes."""
+
+    def backward(self, grad: Tensor) -> Any:
+        return (transpose(grad, *self.ctx),)
+
+
+class TBackward0(Node):
+    def backward(self, grad: Tensor) -> Any:
+        return (t(grad),)
+
+
+@op(aliases=("swapaxes", "swapdims"))
+def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
+    """A view with two axes swapped.
+
+    >>> import pytensor as torch
+    >>> torch.zeros(2, 3).transpose(0, 1).shape
+    torch.Size([3, 2])
+    """
+    ndim = input.ndim
+    a, b = normalize_dim(dim0, ndim), normalize_dim(dim1, ndim)
+    array = input._array
+    return view(input, array.swapaxes(a, b) if ndim else array.view(), TransposeBackward0, (a, b))
+
+
+@op()
+def t(input: Tensor) -> Tensor:
+    """A matrix with its axes swapped; 0-d and 1-d tensors as they are.
+
+    >>> import pytensor as torch
+    >>> torch.zeros(2, 3).t().shape
+    torch.Size([3, 2])
+    """
+    array = input._array
+    if array.ndim > 2:
+        raise RuntimeError(f"t() expects a tensor with <= 2 dimensions, but self is {array.ndim}D")
+    return view(input, array.T, TBackward0)
+
+
+@op()
+def adjoint(input: Tensor) -> Tensor:
+    """Matrices conjugated and transposed.
+
+    >>> import pytensor as torch
+    >>> torch.zeros(2, 3).adjoint().shape
+    torch.Size([3, 2])
+    """
+    return input.mH
+
+
+@op(aliases=("moveaxis",))
+def movedim(input: Tensor, source: Any, destination: Any) -> Tensor:
+    """Moves axes to other places, the rest keep their order.
+
+    >>> import pytensor as torch
+    >>> torch.zeros(2, 3, 4).movedim(0, 2).shape
+    torch.Size([3, 4, 2])
+    """
+    src, dst = normalize_dims(source, input.ndim), normalize_dims(destination, input.ndim)
+    if len(src) != len(dst):
+        raise RuntimeError(
+            f"movedim: Invalid source or destination dims: source ({list(src)} dims) should contain the same number of "
+            f"dims as destination ({list(dst)} dims)"
+        )
+    rest = [d for d in range(input.ndim) if d not in src]
+    order = [0] * input.ndim
+    for s, d in zip(src, dst, strict=True):
+        order[d] = s
+    free = iter(rest)
+    return permute(input, [order[i] if i in dst else next(free) for i in range(input.ndim)])
+
+
+class SqueezeBackward0(ReshapeBase):
+    pass
+
+
+class SqueezeBackward1(ReshapeBase):
+    pass
+
+
+@op()
+def squeeze(input: Tensor, dim: Any = None) -> Tensor:
+    """A view without the axes of size 1 (all, or those named).
+
+    >>> import pytensor as torch
+    >>> torch.zeros(1, 3, 1).squeeze().shape, torch.zeros(1, 3, 1).squeeze(0).shape
+    (torch.Size([3]), torch.Size([3, 1]))
+    """
+    array = input._array
+    if dim is None:
+        return view(input, array.squeeze(), SqueezeBackward0, input.shape)
+    dims = normalize_dims(dim, array.ndim)
+    axes = tuple(d for d in dims if array.ndim and array.shape[d] == 1)
+    return view(input, array.squeeze(axes) if axes else array.view(), SqueezeBackward1, input.shape)
+
+
+class UnsqueezeBackward0(ReshapeBase):
+    pass
+
+
+@op()
+def unsqueeze(input: Tensor, dim: int) -> Tensor:
+    """A view with a new axis of size 1.
+
+    >>> import pytensor as torch
+    >>> torch.zeros(3).unsqueeze(-1).shape
+    torch.Size([3, 1])
+    """
+    array = input._array
+    at = normalize_dim(dim, array.ndim + 1)
+    return view(input, array[(slice(None),) * at + (None,)], UnsqueezeBackward0, input.shape)
+
+
+class ExpandBackward0(Node):
+    """ctx = input shape."""
+
+    def backward(self, grad: Tensor) -> Any:
+        return (sum_to_size(grad, self.ctx),)
+
+
+@op(function=False)
+def expand(input: Tensor, *sizes: Any, implicit: bool = False) -> Tensor:
+    """A view with axes of size 1 stretched, and new leading axes; -1 keeps a size.
+
+    >>> import pytensor as torch
+    >>> torch.zeros(3, 1).expand(2, -1, 4).shape
+    torch.Size([2, 3, 4])
+    """
+    wanted = sizes_argument(sizes)
+    shape = tuple(input.shape)
+    missing = len(wanted) - len(shape)
+    if missing < 0:
+        raise RuntimeError(
+            f"expand({input.type()}{{{list(shape)}}}, size={list(wanted)}): the number of sizes provided "
+            f"({len(wanted)}) must be greater or equal to the number of dimensions in the tensor ({len(shape)})"
+        )
+    full = []
+    for i, size in enumerate(wanted):
+        have = shape[i - missing] if i >= missing else None
+        if size == -1:
+            if have is None:
+                raise RuntimeError(
+                    f"The expanded size of the tensor (-1) isn't allowed in a leading, non-existing dimension {i}"
+                )
+            size = have
+        if size < 0 or (have not in (None, 1, size)):
+            raise RuntimeError(
+                f"The expanded size of the tensor ({size}) must match the existing size ({have}) at non-singleton "
+                f"dimension {i}.  Target sizes: {list(wanted)}.  Tensor sizes: {list(shape)}"
+            )
+        full.append(size)
+    array = input._array
+    return view(input, _expanded(array, full, missing), ExpandBackward0, input.shape)
+
+
+def _expanded(array: Any, full: list[int], missing: int) -> Any:
+    """numpy.broadcast_to, but without its read-only flag: the view check of in-place ops does that work."""
+    steps = (0 if n == 1 and m != 1 else s for n, m, s in zip(array.shape, full[missing:], array.strides, strict=True))
+    return array_module(array).lib.stride_tricks.as_strided(array, full, (0,) * missing + tuple(steps))
+
+
+@op(function=False)
+def expand_as(input: Tensor, other: Tensor) -> Tensor:
+    """``expand`` to the shape of another tensor."""
+    return expand(input, other.shape)
+
+
+@op()
+def broadcast_to(input: Tensor, size: Any) -> Tensor:
+    """``expand`` as a function.
+
+    >>> import pytensor as torch
+    >>> torch.broadcast_to(torch.arange(2), (2, 2))
+    tensor([[0, 1],
+            [0, 1]])
+    """
+    return expand(input, tuple(size))
+
+
+@op(function=False)
+def sum_to_size(input: Tensor, *size: Any) -> Tensor:
+    """Sums over axes so that the result has a shape that broadcasts to this one's.
+
+    >>> import pytensor as torch
+    >>> torch.ones(2, 3).sum_to_size(1, 3)
+    tensor([[2., 2., 2.]])
+    """
+    wanted = sizes_argument(size)
+    shape = input.shape
+    extra = len(shape) - len(wanted)
+    if extra < 0 or any(w not in (1, n) for w, n in zip(wanted, shape[max(extra, 0) :], strict=True)):
+        raise RuntimeError(f"size {{{list(wanted)}}} is not expandable to size {{{list(shape)}}}.")
+    axes = [i for i in range(len(shape)) if i < extra or (wanted[i - extra] == 1 and shape[i] != 1)]
+    if not axes:
+        return input
+    summed = input.sum(axes, keepdim=True)
+    return reshape(summed, wanted) if extra else summed
+
+
+class NarrowSelect(Node):
+    """ctx = (input shape, key)."""
+
+    def backward(self, grad: Tensor) -> Any:
+        from pytensor.ops.indexing import place
+
+        shape, key = self.ctx
+        return (place(grad, shape, key),)
+
+
+class SliceBackward0(NarrowSelect):
+    pass
+
+
+class SelectBackward0(NarrowSelect):
+    pass
+
+
+@op()
+def narrow(input: Tensor, dim: int, start: Any, length: int) -> Tensor:
+    """A view of ``length`` entries of one axis from ``start`` on.
+
+    >>> import pytensor as torch
+    >>> torch.arange(5).narrow(0, 1, 3)
+    tensor([1, 2, 3])
+    """
+    if input.ndim == 0:
+        raise RuntimeError("narrow() cannot be applied to a 0-dim tensor.")
+    at = normalize_dim(dim, input.ndim)
+    size = input.shape[at]
+    if length < 0:
+        raise RuntimeError("narrow(): length must be non-negative.")
+    start = start.__index__()
+    if not -size <= start <= size:
+        raise IndexError(f"start out of range (expected to be in range of [{-size}, {size}], but got {start})")
+    start = start + size if start < 0 else start
+    if start + length > size:
+        raise RuntimeError(f"start ({start}) + length ({length}) exceeds dimension size ({size}).")
+    key = (slice(None),) * at + (slice(start, start + length),)
+    return view(input, input._array[key], SliceBackward0, (input.shape, key))
+
+
+@op()
+def select(input: Tensor, dim: int, index: int) -> Tensor:
+    """A view of one entry of an axis.
+
+    >>> import pytensor as torch
+    >>> torch.arange(6).view(2, 3).select(1, 2)
+    tensor([2, 5])
+    """
+    if input.ndim == 0:
+        raise IndexError("select() cannot be applied to a 0-dim tensor.")
+    at = normalize_dim(dim, input.ndim)
+    size = input.shape[at]
+    if not -size <= index < size:
+        raise IndexError(
+            f"select(): index {index} out of range for tensor of size {list(input.shape)} at dimension {at}"
+        )
+    key = (slice(None),) * at + (index, Ellipsis)
+    return view(input, input._array[key], SelectBackward0, (input.shape, key))
+
+
+class DiagonalBackward0(Node):
+    """ctx = (input shape, offset, dim1, dim2)."""
+
+    def backward(self, grad: Tensor) -> Any:
+        shape, offset, dim1, dim2 = self.ctx
+        return (diagonal_adjoint(grad, shape, offset, dim1, dim2),)
+
+
+class DiagonalAdjointBackward0(Node):
+    def backward(self, grad: Tensor) -> Any:
+        return (diagonal(grad, *self.ctx),)
+
+
+def diagonal_adjoint(grad: Tensor, shape: Any, offset: int, dim1: int, dim2: int) -> Tensor:
+    """Zeros of a shape with ``grad`` on a diagonal."""
+    xp = array_module(grad._array)
+    whole = xp.zeros(tuple(shape), dtype=grad._array.dtype)
+    _writable_diagonal(whole, offset, dim1, dim2)[...] = grad._array
+    return _C.record(DiagonalAdjointBackward0, (grad,), whole, ctx=(offset, dim1, dim2))
+
+
+def _writable_diagonal(array: Any, offset: int, dim1: int, dim2: int) -> Any:
+    """The diagonal as a view that may be written (ndarray.diagonal() gives a read-only one)."""
+    moved = array_module(array).moveaxis(array, (dim1, dim2), (-2, -1))
+    rows, columns = moved.shape[-2:]
+    first = max(-offset, 0), max(offset, 0)
+    length = max(min(rows - first[0], columns - first[1]), 0)
+    start = moved[..., min(first[0], rows) :, min(first[1], columns) :]
+    strides = (*moved.strides[:-2], moved.strides[-2] + moved.strides[-1])
+    return array_module(array).lib.stride_tricks.as_strided(start, (*moved.shape[:-2], length), strides)
+
+
+@op()
+def diagonal(input: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Tensor:
+    """A view of a diagonal of two axes, as the last axis.
+
+    >>> import pytensor as torch
+    >>> torch.arange(9).view(3, 3).diagonal(1)
+    tensor([1, 5])
+    """
+    a, b = normalize_dim(dim1, input.ndim), normalize_dim(dim2, input.ndim)
+    if a == b:
+        raise RuntimeError(f"diagonal dimensions cannot be identical {dim1}, {dim2}")
+    return view(
+        input, _writable_diagonal(input._array, offset, a, b), DiagonalBackward0, (input.shape, offset, a, b)
+    )
+
+
+@op()
+def as_strided(input: Tensor, size: Any, stride: Any, storage_offset: int | None = None) -> Tensor:
+    """A view of the storage with any sizes and strides (in elements).
+
+    >>> import pytensor as torch
+    >>> torch.arange(4).as_strided((3, 2), (1, 1))
+    tensor([[0, 1],
+            [1, 2],
+            [2, 3]])
+    """
+    from pytensor.storage import root_of
+
+    size, stride = tuple(size), tuple(stride)
+    if len(size) != len(stride):
+        raise RuntimeError(f"mismatch in length of strides and shape: {len(size)} sizes, {len(stride)} strides")
+    if any(s < 0 for s in stride):
+        raise RuntimeError(f"as_strided: Negative strides are not supported at the moment, got strides: {list(stride)}")
+    root = root_of(input._array)
+    offset = input.storage_offset() if storage_offset is None else storage_offset
+    reach = offset + sum((n - 1) * s for n, s in zip(size, stride, strict=True)) + 1 if math.prod(size) else 0
+    item = root.dtype.itemsize
+    if reach > root.size or offset < 0:
+        raise RuntimeError(
+            f"setStorage: sizes {list(size)}, strides {list(stride)}, storage offset {offset}, and itemsize {item} "
+            f"requiring a storage size of {reach * item} are out of bounds for storage of size {root.nbytes}"
+        )
+    flat = root.reshape(-1) if root.flags.c_contiguous else root.ravel(order="K")
+    out = array_module(root).lib.stride_tricks.as_strided(flat[offset:], size, tuple(s * item for s in stride))
+    start = geometry(input._array, _address(root) + offset * item, size, stride)
+    return view(input, out, AsStridedBackward0, start)
+
+
+def _address(array: Any) -> int:
+    from pytensor.autograd.views import address
+
+    return address(array)
+
+
+@op(name="unfold", function=False)
+def unfold_method(input: Tensor, dimension: int, size: int, step: int) -> Tensor:
+    """A view of all windows of ``size`` entries of an axis, ``step`` apart, as a new last axis.
+
+    >>> import pytensor as torch
+    >>> torch.arange(5).unfold(0, 2, 2)
+    tensor([[0, 1],
+            [2, 3]])
+    """
+    at = normalize_dim(dimension, input.ndim)
+    length = input.shape[at] if input.ndim else 1
+    if size > length:
+        raise RuntimeError(f"maximum size for tensor at dimension {at} is {length} but size is {size}")
+    if step <= 0:
+        raise RuntimeError(f"step is {step} but must be > 0")
+    array = input._array
+    shape = (*array.shape[:at], (length - size) // step + 1, *array.shape[at + 1 :], size)
+    strides = (*array.strides[:at], array.strides[at] * step, *array.strides[at + 1 :], array.strides[at])
+    out = array_module(array).lib.stride_tricks.as_strided(array, shape, strides)
+    item = array.dtype.itemsize
+    g = geometry(array, _address(array), shape, tuple(s // item for s in strides))
+    return view(input, out, AsStridedBackward0, g)
+
+
+def _in_place_view(name: str, fn: Any) -> None:
+    """squeeze_, transpose_ and their kin: the tensor itself takes the new shape."""
+
+    def changed(input: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        check_inplace(input)
+        result = fn(input, *args, **kwargs)
+        input._array = result._array
+        if result._requires_grad:
+            input._set_history(result.grad_fn, result.output_nr)
+        return input
+
+    changed.__name__ = changed.__qualname__ = name
+    changed.__doc__ = f"In-place form of {name[:-1]}: the tensor itself takes the new shape."
+    op(name=name, function=False)(changed)
+
+
+for _name, _fn in {
+    "squeeze_": squeeze,
+    "unsqueeze_": unsqueeze,
+    "transpose_": transpose,
+    "swapaxes_": transpose,
+    "swapdims_": transpose,
+    "t_": t,
+    "as_strided_": as_strided,
+}.items():
+    _in_place_view(_name, _fn)
