@@ -61,11 +61,33 @@ globals().update(registry.functions())
 __version__ = "0.1.0"
 
 # Packages that stand on the ops: imported when first asked for, which keeps `import pytensor` quick.
-_LAZY = ("backend", "cpu", "cuda", "distributions", "fft", "func", "linalg", "nn", "optim", "random", "special", "testing", "utils")
+_LAZY = (
+    "backend",
+    "cpu",
+    "cuda",
+    "distributions",
+    "fft",
+    "func",
+    "linalg",
+    "nn",
+    "optim",
+    "random",
+    "special",
+    "testing",
+    "utils",
+)
 # Top-level names that live in modules of their own.
 _FROM_MODULES = {
     "threads": ("get_num_threads", "set_num_threads", "get_num_interop_threads", "set_num_interop_threads"),
-    "random": ("Generator", "default_generator", "get_rng_state", "initial_seed", "manual_seed", "seed", "set_rng_state"),
+    "random": (
+        "Generator",
+        "default_generator",
+        "get_rng_state",
+        "initial_seed",
+        "manual_seed",
+        "seed",
+        "set_rng_state",
+    ),
     "printing": ("set_printoptions",),
     "serialization": ("load", "save"),
 }

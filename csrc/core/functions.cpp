@@ -86,7 +86,8 @@ int save_all(NodeObject* node, PyObject* saved, PyObject* result) {
 }
 
 // Fills slots that stay empty when save_all fails half-way, so that the node can be freed like any other.
-PyObject* record_node(PyTypeObject* type, PyObject* inputs, PyObject* outputs, PyObject* saved, PyObject* ctx) {
+PyObject* record_node(PyTypeObject* type, PyObject* inputs, PyObject* outputs, PyObject* saved,
+                      PyObject* ctx) {
     const int edges = static_cast<int>(PyTuple_GET_SIZE(inputs));
     const int saved_count = saved != nullptr ? static_cast<int>(PyTuple_GET_SIZE(saved)) : 0;
     const int output_count = PyTuple_Check(outputs) ? static_cast<int>(PyTuple_GET_SIZE(outputs)) : 1;
@@ -137,11 +138,13 @@ PyObject* function_record(PyObject*, PyObject* const* args, Py_ssize_t count, Py
         return PyErr_Format(PyExc_TypeError, "record(): node_class must be a subclass of Node");
     if (values[1] == nullptr || !PyTuple_Check(values[1]) || values[2] == nullptr ||
         (values[3] != nullptr && !PyTuple_Check(values[3])))
-        return PyErr_Format(PyExc_TypeError, "record(node_class, inputs: tuple, outputs, saved: tuple = (), ctx=None)");
+        return PyErr_Format(PyExc_TypeError,
+                            "record(node_class, inputs: tuple, outputs, saved: tuple = (), ctx=None)");
     const int needs = modes.grad ? any_needs_grad(values[1]) : 0;
     if (needs < 0) return nullptr;
     if (needs == 0) return wrap_outputs(nullptr, values[2]);
-    return record_node(reinterpret_cast<PyTypeObject*>(values[0]), values[1], values[2], values[3], values[4]);
+    return record_node(reinterpret_cast<PyTypeObject*>(values[0]), values[1], values[2], values[3],
+                       values[4]);
 }
 
 PyObject* function_wrap(PyObject*, PyObject* array) { return wrap(Py_NewRef(array)); }
@@ -149,8 +152,10 @@ PyObject* function_wrap(PyObject*, PyObject* array) { return wrap(Py_NewRef(arra
 // view(source, array, node_class, ctx=None, multi_output=False)
 PyObject* function_view(PyObject*, PyObject* const* args, Py_ssize_t count) {
     if (count < 3 || count > 5 || !is_tensor(args[0]) || !PyType_Check(args[2]))
-        return PyErr_Format(PyExc_TypeError, "view(source: Tensor, array, node_class, ctx=None, multi_output=False)");
-    const ViewKind kind = count == 5 && args[4] == Py_True ? ViewKind::multi_output : ViewKind::differentiable;
+        return PyErr_Format(PyExc_TypeError,
+                            "view(source: Tensor, array, node_class, ctx=None, multi_output=False)");
+    const ViewKind kind =
+        count == 5 && args[4] == Py_True ? ViewKind::multi_output : ViewKind::differentiable;
     return make_view(as_tensor(args[0]), Py_NewRef(args[1]), reinterpret_cast<PyTypeObject*>(args[2]),
                      count > 3 ? args[3] : nullptr, kind);
 }
@@ -184,15 +189,18 @@ PyObject* function_will_record(PyObject*, PyObject* const* args, Py_ssize_t coun
 
 // record() and view() run for every op: METH_FASTCALL costs a third of a pybind11 call.
 PyMethodDef functions[] = {
-    {"record", reinterpret_cast<PyCFunction>(reinterpret_cast<void*>(function_record)), METH_FASTCALL | METH_KEYWORDS,
-     "record(node_class, inputs, outputs, saved=(), ctx=None)"},
+    {"record", reinterpret_cast<PyCFunction>(reinterpret_cast<void*>(function_record)),
+     METH_FASTCALL | METH_KEYWORDS, "record(node_class, inputs, outputs, saved=(), ctx=None)"},
     {"wrap", function_wrap, METH_O, "wrap(array) -> Tensor outside any graph"},
-    {"view", fastcall(function_view), METH_FASTCALL, "view(source, array, node_class, ctx=None, multi_output=False)"},
+    {"view", fastcall(function_view), METH_FASTCALL,
+     "view(source, array, node_class, ctx=None, multi_output=False)"},
     {"will_record", fastcall(function_will_record), METH_FASTCALL, "will_record(*tensors) -> bool"},
     {"is_grad_enabled", function_is_grad_enabled, METH_NOARGS, nullptr},
-    {"set_grad_enabled", function_set_grad_enabled, METH_O, "Sets grad mode of this thread, returns the old one."},
+    {"set_grad_enabled", function_set_grad_enabled, METH_O,
+     "Sets grad mode of this thread, returns the old one."},
     {"is_inference_mode_enabled", function_is_inference, METH_NOARGS, nullptr},
-    {"set_inference_mode", function_set_inference, METH_O, "Sets inference mode of this thread, returns the old one."},
+    {"set_inference_mode", function_set_inference, METH_O,
+     "Sets inference mode of this thread, returns the old one."},
     {nullptr, nullptr, 0, nullptr}};
 
 PyTypeObject* type_argument(const py::object& object) {
@@ -204,12 +212,13 @@ PyTypeObject* type_argument(const py::object& object) {
 
 void add_functions(py::module_& m) {
     if (PyModule_AddFunctions(m.ptr(), functions) < 0) throw py::error_already_set();
-    m.def("register_tensor", [](py::object tensor_class, py::object size_class, std::vector<py::object> dtypes) {
-        PT_ASSERT(dtypes.size() == static_cast<size_t>(DType::unsupported));
-        registry.tensor_class = type_argument(tensor_class);
-        registry.size_class = type_argument(size_class);
-        for (size_t i = 0; i < dtypes.size(); ++i) registry.dtypes[i] = dtypes[i].inc_ref().ptr();
-    });
+    m.def("register_tensor",
+          [](py::object tensor_class, py::object size_class, std::vector<py::object> dtypes) {
+              PT_ASSERT(dtypes.size() == static_cast<size_t>(DType::unsupported));
+              registry.tensor_class = type_argument(tensor_class);
+              registry.size_class = type_argument(size_class);
+              for (size_t i = 0; i < dtypes.size(); ++i) registry.dtypes[i] = dtypes[i].inc_ref().ptr();
+          });
     m.def("register_autograd", [](py::object marker, py::object refresh_view, py::object version_error,
                                   py::object freed_error, std::vector<py::object> index_nodes) {
         PT_ASSERT(index_nodes.size() == 4);

@@ -127,8 +127,8 @@ PyObject* get_edges(PyObject* self, void*) {
     PyObject* result = PyTuple_New(node->edge_count);
     for (int i = 0; result != nullptr && i < node->edge_count; ++i) {
         const Edge& edge = node->edges[i];
-        PyObject* pair =
-            Py_BuildValue("(Oi)", edge.target != nullptr ? edge.target : Py_None, static_cast<int>(edge.output_nr));
+        PyObject* pair = Py_BuildValue("(Oi)", edge.target != nullptr ? edge.target : Py_None,
+                                       static_cast<int>(edge.output_nr));
         if (pair == nullptr) {
             Py_CLEAR(result);
             break;
@@ -202,11 +202,10 @@ PyGetSetDef node_getset[] = {
     {"__dict__", PyObject_GenericGetDict, PyObject_GenericSetDict, nullptr, nullptr},
     {nullptr, nullptr, nullptr, nullptr, nullptr}};
 
-PyMethodDef node_methods[] = {
-    {"_release", method_release, METH_NOARGS, "Frees the saved values."},
-    {"_fits", reinterpret_cast<PyCFunction>(reinterpret_cast<void*>(method_fits)), METH_FASTCALL,
-     "_fits(output_nr, gradient) -> bool"},
-    {nullptr, nullptr, 0, nullptr}};
+PyMethodDef node_methods[] = {{"_release", method_release, METH_NOARGS, "Frees the saved values."},
+                              {"_fits", reinterpret_cast<PyCFunction>(reinterpret_cast<void*>(method_fits)),
+                               METH_FASTCALL, "_fits(output_nr, gradient) -> bool"},
+                              {nullptr, nullptr, 0, nullptr}};
 
 template <class T, int N>
 bool reserve(T*& items, T (&inline_items)[N], int count) {
@@ -221,7 +220,8 @@ bool reserve(T*& items, T (&inline_items)[N], int count) {
 int64_t* set_ndim(OutputMeta& meta, int ndim) {
     int64_t* dims = meta.dims;
     if (ndim > kInlineDims) {
-        dims = meta.more_dims = static_cast<int64_t*>(PyMem_Malloc(sizeof(int64_t) * static_cast<size_t>(ndim)));
+        dims = meta.more_dims =
+            static_cast<int64_t*>(PyMem_Malloc(sizeof(int64_t) * static_cast<size_t>(ndim)));
         if (dims == nullptr) {
             PyErr_NoMemory();
             return nullptr;
@@ -240,7 +240,8 @@ int describe_foreign(OutputMeta& meta, PyObject* array) {
         meta.dtype = dtype_of_type(reinterpret_cast<PyArray_Descr*>(descr)->type_num);
         const int ndim = static_cast<int>(PyTuple_GET_SIZE(shape));
         int64_t* dims = set_ndim(meta, ndim);
-        for (int i = 0; dims != nullptr && i < ndim; ++i) dims[i] = PyLong_AsLongLong(PyTuple_GET_ITEM(shape, i));
+        for (int i = 0; dims != nullptr && i < ndim; ++i)
+            dims[i] = PyLong_AsLongLong(PyTuple_GET_ITEM(shape, i));
         status = dims != nullptr && !PyErr_Occurred() ? 0 : -1;
     } else if (!PyErr_Occurred()) {
         PyErr_SetString(PyExc_TypeError, "record: outputs must be arrays");

@@ -29,17 +29,16 @@ struct SaveRule {
 };
 
 struct OpObject {
-    PyObject_HEAD
-    vectorcallfunc vectorcall;
+    PyObject_HEAD vectorcallfunc vectorcall;
     PyObject* slow;      // the Python function
     PyObject* dict;      // __name__, __doc__, __wrapped__ ...
     PyTypeObject* node;  // gradient node, or null for ops without a gradient
     Kind kind;
-    bool floats_only;    // integers are promoted by the Python function
-    bool swapped;        // a reflected operator: (b, a)
+    bool floats_only;  // integers are promoted by the Python function
+    bool swapped;      // a reflected operator: (b, a)
     int8_t save_count;
     int kernel;
-    uint32_t dtypes;     // bit per DType that the kernel has
+    uint32_t dtypes;  // bit per DType that the kernel has
     SaveRule saves[3];
     int param_count;
     double params[4];
@@ -56,7 +55,8 @@ PyArrayObject* quick_array(const OpObject* op, PyObject* object, DType* dtype) {
     if (!is_tensor(object) || !PyArray_CheckExact(as_tensor(object)->array)) return nullptr;
     PyArrayObject* array = array_of(as_tensor(object));
     *dtype = dtype_of_array(array);
-    return *dtype != DType::unsupported && (op->dtypes >> static_cast<int>(*dtype) & 1u) != 0 ? array : nullptr;
+    return *dtype != DType::unsupported && (op->dtypes >> static_cast<int>(*dtype) & 1u) != 0 ? array
+                                                                                              : nullptr;
 }
 
 struct Operand {
@@ -66,7 +66,8 @@ struct Operand {
 };
 
 // Wraps `array` (stolen) and records the node when an operand needs a gradient.
-PyObject* finish(const OpObject* op, PyObject* array, const Operand* operands, int count, PyObject* ctx = nullptr) {
+PyObject* finish(const OpObject* op, PyObject* array, const Operand* operands, int count,
+                 PyObject* ctx = nullptr) {
     PyObject* result = wrap(array);
     bool needs = false;
     for (int i = 0; i < count; ++i) needs |= operands[i].needs;
@@ -131,8 +132,8 @@ PyObject* call_unary(PyObject* self, PyObject* const* args, size_t nargsf, PyObj
     return finish(op, out, &operand, 1);
 }
 
-// A Python number as an operand of a tensor of `dtype`: stored as that dtype. False when PyTorch would promote
-// the result instead, or the number does not fit.
+// A Python number as an operand of a tensor of `dtype`: stored as that dtype. False when PyTorch would
+// promote the result instead, or the number does not fit.
 bool scalar_as(PyObject* number, DType dtype, char* storage) {
     if (dtype == DType::float32 || dtype == DType::float64) {
         double value;
@@ -237,7 +238,8 @@ PyObject* call_reduction(PyObject* self, PyObject* const* args, size_t nargsf, P
     if (axis_object != nullptr) {
         int overflow = 0;
         const long wanted = PyLong_AsLongAndOverflow(axis_object, &overflow);
-        if (overflow != 0 || wanted < -in.ndim || wanted >= in.ndim) return call_slow(op, args, nargsf, names);
+        if (overflow != 0 || wanted < -in.ndim || wanted >= in.ndim)
+            return call_slow(op, args, nargsf, names);
         dim = static_cast<int>(wanted < 0 ? wanted + in.ndim : wanted);
     }
     Operand operand = {args[0], as_tensor(args[0]), false};
@@ -318,8 +320,8 @@ PyObject* call_linear(PyObject* self, PyObject* const* args, size_t nargsf, PyOb
     PyArrayObject* x = quick_array(op, args[0], &dtype);
     PyArrayObject* w = quick_array(op, args[1], &weight_dtype);
     PyArrayObject* b = has_bias ? quick_array(op, bias_object, &bias_dtype) : nullptr;
-    if (x == nullptr || w == nullptr || dtype != weight_dtype || PyArray_NDIM(x) != 2 || PyArray_NDIM(w) != 2 ||
-        PyArray_DIM(x, 1) != PyArray_DIM(w, 1) ||
+    if (x == nullptr || w == nullptr || dtype != weight_dtype || PyArray_NDIM(x) != 2 ||
+        PyArray_NDIM(w) != 2 || PyArray_DIM(x, 1) != PyArray_DIM(w, 1) ||
         (has_bias && (b == nullptr || bias_dtype != dtype || PyArray_NDIM(b) != 1 ||
                       PyArray_DIM(b, 0) != PyArray_DIM(w, 0))))
         return call_slow(op, args, nargsf, names);
@@ -338,7 +340,8 @@ PyObject* call_linear(PyObject* self, PyObject* const* args, size_t nargsf, PyOb
     {
         ReleaseGil release(shape[0] * shape[1] * weight_shape[0]);
         const ArrayView bias = has_bias ? view_of(b) : ArrayView{};
-        matmul::matmul(view_of(x), weight, view_of(reinterpret_cast<PyArrayObject*>(out)), has_bias ? &bias : nullptr);
+        matmul::matmul(view_of(x), weight, view_of(reinterpret_cast<PyArrayObject*>(out)),
+                       has_bias ? &bias : nullptr);
     }
     return finish(op, out, operands, 3);
 }
@@ -416,7 +419,8 @@ PyObject* call_index(PyObject* self, PyObject* const* args, size_t nargsf, PyObj
         int overflow = 0;
         long index = PyLong_AsLongAndOverflow(key, &overflow);
         if (index < 0) index += PyArray_DIM(array, 0);
-        if (overflow != 0 || index < 0 || index >= PyArray_DIM(array, 0)) return call_slow(op, args, nargsf, names);
+        if (overflow != 0 || index < 0 || index >= PyArray_DIM(array, 0))
+            return call_slow(op, args, nargsf, names);
         node = kSelect;
         view = view_at(array, index);
         if (view == nullptr) return nullptr;
@@ -488,12 +492,15 @@ PyObject* op_repr(PyObject* self) {
 }
 
 // Pickled by name, as functions are.
-PyObject* op_reduce(PyObject* self, PyObject*) { return PyObject_GetAttrString(as_op(self)->slow, "__qualname__"); }
+PyObject* op_reduce(PyObject* self, PyObject*) {
+    return PyObject_GetAttrString(as_op(self)->slow, "__qualname__");
+}
 
-PyMemberDef op_members[] = {{"__vectorcalloffset__", T_PYSSIZET, offsetof(OpObject, vectorcall), READONLY, nullptr},
-                            {"__dictoffset__", T_PYSSIZET, offsetof(OpObject, dict), READONLY, nullptr},
-                            {"__wrapped__", T_OBJECT, offsetof(OpObject, slow), READONLY, nullptr},
-                            {nullptr, 0, 0, 0, nullptr}};
+PyMemberDef op_members[] = {
+    {"__vectorcalloffset__", T_PYSSIZET, offsetof(OpObject, vectorcall), READONLY, nullptr},
+    {"__dictoffset__", T_PYSSIZET, offsetof(OpObject, dict), READONLY, nullptr},
+    {"__wrapped__", T_OBJECT, offsetof(OpObject, slow), READONLY, nullptr},
+    {nullptr, 0, 0, 0, nullptr}};
 PyGetSetDef op_getset[] = {{"__dict__", PyObject_GenericGetDict, PyObject_GenericSetDict, nullptr, nullptr},
                            {nullptr, nullptr, nullptr, nullptr, nullptr}};
 PyMethodDef op_methods[] = {{"__reduce__", op_reduce, METH_NOARGS, nullptr}, {nullptr, nullptr, 0, nullptr}};
@@ -502,7 +509,8 @@ PyTypeObject make_op_type() {
     PyTypeObject type = {PyVarObject_HEAD_INIT(nullptr, 0)};
     type.tp_name = "pytensor._C.Op";
     type.tp_basicsize = sizeof(OpObject);
-    type.tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_HAVE_VECTORCALL | Py_TPFLAGS_METHOD_DESCRIPTOR;
+    type.tp_flags =
+        Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_HAVE_VECTORCALL | Py_TPFLAGS_METHOD_DESCRIPTOR;
     type.tp_dealloc = op_dealloc;
     type.tp_traverse = op_traverse;
     type.tp_clear = op_clear;
@@ -523,9 +531,12 @@ struct KindOf {
     Kind kind;
     vectorcallfunc call;
 };
-constexpr KindOf kKinds[] = {{"unary", Kind::unary, call_unary},    {"binary", Kind::binary, call_binary},
-                             {"reduction", Kind::reduction, call_reduction}, {"matmul", Kind::matmul, call_matmul},
-                             {"linear", Kind::linear, call_linear}, {"index", Kind::index, call_index}};
+constexpr KindOf kKinds[] = {{"unary", Kind::unary, call_unary},
+                             {"binary", Kind::binary, call_binary},
+                             {"reduction", Kind::reduction, call_reduction},
+                             {"matmul", Kind::matmul, call_matmul},
+                             {"linear", Kind::linear, call_linear},
+                             {"index", Kind::index, call_index}};
 
 SaveRule save_rule(const std::string& what, int needed_by) {
     if (what == "input") return {Saves::input, static_cast<int8_t>(needed_by)};
@@ -549,14 +560,15 @@ uint32_t kernel_dtypes(Kind kind, int kernel, bool floats_only) {
 }
 
 // make_op(kind, slow, kernel, node, saves, params, floats_only, swapped): None when there is no such kernel.
-py::object make_op(const std::string& kind_name, py::function slow, const std::string& kernel, py::object node,
-                   const std::vector<std::pair<std::string, int>>& saves, const std::vector<double>& params,
-                   bool floats_only, bool swapped) {
+py::object make_op(const std::string& kind_name, py::function slow, const std::string& kernel,
+                   py::object node, const std::vector<std::pair<std::string, int>>& saves,
+                   const std::vector<double>& params, bool floats_only, bool swapped) {
     const KindOf* kind = nullptr;
     for (const KindOf& k : kKinds)
         if (kind_name == k.name) kind = &k;
     if (kind == nullptr) throw py::value_error("Op: unknown kind '" + kind_name + "'");
-    if (saves.size() > 3 || params.size() > 4) throw py::value_error("Op: at most 3 saved values and 4 parameters");
+    if (saves.size() > 3 || params.size() > 4)
+        throw py::value_error("Op: at most 3 saved values and 4 parameters");
     int index = 0;
     if (kind->kind == Kind::unary || kind->kind == Kind::binary) {
         index = pointwise::find(kernel.c_str());

@@ -90,11 +90,13 @@ PyObject* get_dtype(PyObject* self, void*) {
     } else {
         PyObject* descr = PyObject_GetAttrString(t->array, "dtype");
         if (descr == nullptr) return nullptr;
-        if (PyArray_DescrCheck(descr)) dtype = dtype_of_type(reinterpret_cast<PyArray_Descr*>(descr)->type_num);
+        if (PyArray_DescrCheck(descr))
+            dtype = dtype_of_type(reinterpret_cast<PyArray_Descr*>(descr)->type_num);
         Py_DECREF(descr);
     }
     if (dtype == DType::unsupported) {
-        PyErr_SetString(PyExc_TypeError, "the array behind this tensor has a dtype that pytensor does not know");
+        PyErr_SetString(PyExc_TypeError,
+                        "the array behind this tensor has a dtype that pytensor does not know");
         return nullptr;
     }
     return Py_NewRef(registry.dtypes[static_cast<int>(dtype)]);
@@ -123,7 +125,8 @@ PyObject* get_grad_fn(PyObject* self, void*) {
     return Py_NewRef(t->grad_fn != nullptr ? t->grad_fn : Py_None);
 }
 
-// (node, output_nr), or None to leave the graph. For the autograd layer: in-place ops rebase a tensor with it.
+// (node, output_nr), or None to leave the graph. For the autograd layer: in-place ops rebase a tensor with
+// it.
 PyObject* method_set_history(PyObject* self, PyObject* args) {
     PyObject* node;
     int output_nr = 0;
@@ -237,20 +240,21 @@ PyMemberDef tensor_members[] = {
     {"__weaklistoffset__", T_PYSSIZET, offsetof(TensorObject, weakrefs), READONLY, nullptr},
     {nullptr, 0, 0, 0, nullptr}};
 
-PyGetSetDef tensor_getset[] = {{"_array", get_array, set_array, nullptr, nullptr},
-                               {"shape", get_shape, nullptr, nullptr, nullptr},
-                               {"dtype", get_dtype, nullptr, nullptr, nullptr},
-                               {"ndim", get_ndim, nullptr, nullptr, nullptr},
-                               {"grad_fn", get_grad_fn, nullptr, nullptr, nullptr},
-                               {"_grad", get_grad, set_grad, nullptr, nullptr},
-                               {"_requires_grad", get_requires_grad, set_requires_grad_raw, nullptr, nullptr},
-                               {"is_leaf", get_is_leaf, nullptr, nullptr, nullptr},
-                               {"_base", get_base, nullptr, nullptr, nullptr},
-                               {"_view_kind", get_view_kind, nullptr, nullptr, nullptr},
-                               {"_version", get_version, nullptr, nullptr, nullptr},
-                               {"output_nr", get_output_nr, nullptr, nullptr, nullptr},
-                               {"__dict__", PyObject_GenericGetDict, PyObject_GenericSetDict, nullptr, nullptr},
-                               {nullptr, nullptr, nullptr, nullptr, nullptr}};
+PyGetSetDef tensor_getset[] = {
+    {"_array", get_array, set_array, nullptr, nullptr},
+    {"shape", get_shape, nullptr, nullptr, nullptr},
+    {"dtype", get_dtype, nullptr, nullptr, nullptr},
+    {"ndim", get_ndim, nullptr, nullptr, nullptr},
+    {"grad_fn", get_grad_fn, nullptr, nullptr, nullptr},
+    {"_grad", get_grad, set_grad, nullptr, nullptr},
+    {"_requires_grad", get_requires_grad, set_requires_grad_raw, nullptr, nullptr},
+    {"is_leaf", get_is_leaf, nullptr, nullptr, nullptr},
+    {"_base", get_base, nullptr, nullptr, nullptr},
+    {"_view_kind", get_view_kind, nullptr, nullptr, nullptr},
+    {"_version", get_version, nullptr, nullptr, nullptr},
+    {"output_nr", get_output_nr, nullptr, nullptr, nullptr},
+    {"__dict__", PyObject_GenericGetDict, PyObject_GenericSetDict, nullptr, nullptr},
+    {nullptr, nullptr, nullptr, nullptr, nullptr}};
 
 PyMethodDef tensor_methods[] = {
     {"dim", method_dim, METH_NOARGS, "The number of axes."},
@@ -258,7 +262,8 @@ PyMethodDef tensor_methods[] = {
     {"numel", method_numel, METH_NOARGS, "The number of elements."},
     {"nelement", method_numel, METH_NOARGS, "The number of elements."},
     {"_bump_version", method_bump_version, METH_NOARGS, "Counts an in-place write."},
-    {"_alias", method_alias, METH_O, "_alias(share_version): a new tensor on the same storage, outside the graph."},
+    {"_alias", method_alias, METH_O,
+     "_alias(share_version): a new tensor on the same storage, outside the graph."},
     {"_set_history", method_set_history, METH_VARARGS, "_set_history(node or None, output_nr=0)."},
     {"_fits", method_fits, METH_O, "_fits(gradient) -> bool"},
     {"_forget_base", method_forget_base, METH_NOARGS, "Ends a view's part in its base's history."},
@@ -298,7 +303,9 @@ PyObject* wrap(PyObject* array) {
     return self;
 }
 
-int64_t version_of(const TensorObject* tensor) { return tensor->version != nullptr ? tensor->version->version : 0; }
+int64_t version_of(const TensorObject* tensor) {
+    return tensor->version != nullptr ? tensor->version->version : 0;
+}
 
 VersionCounter* share_version(TensorObject* tensor) {
     if (tensor->version == nullptr) {
@@ -314,7 +321,8 @@ VersionCounter* share_version(TensorObject* tensor) {
 
 int refresh_needs_grad(TensorObject* tensor) {
     if (tensor->view_kind == ViewKind::differentiable && version_of(tensor) != tensor->view_version) {
-        tensor->view_version = version_of(tensor);  // first: refresh_view itself asks for this tensor's history
+        tensor->view_version =
+            version_of(tensor);  // first: refresh_view itself asks for this tensor's history
         PyObject* done = PyObject_CallOneArg(registry.refresh_view, as_object(tensor));
         if (done == nullptr) return -1;
         Py_DECREF(done);
@@ -359,7 +367,8 @@ int record_view(TensorObject* view, TensorObject* source, PyTypeObject* node_typ
 
 }  // namespace
 
-PyObject* make_view(TensorObject* source, PyObject* array, PyTypeObject* node_type, PyObject* ctx, ViewKind kind) {
+PyObject* make_view(TensorObject* source, PyObject* array, PyTypeObject* node_type, PyObject* ctx,
+                    ViewKind kind) {
     PyObject* result = wrap(array);
     if (result == nullptr) return nullptr;
     TensorObject* view = as_tensor(result);

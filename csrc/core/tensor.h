@@ -1,5 +1,5 @@
-// The two objects every eager operation makes: TensorObject, the C half of pytensor.Tensor, and NodeObject, the
-// C half of an autograd node. They hold state and are made quickly; what they mean (gradient rules, the
+// The two objects every eager operation makes: TensorObject, the C half of pytensor.Tensor, and NodeObject,
+// the C half of an autograd node. They hold state and are made quickly; what they mean (gradient rules, the
 // backward engine, views, printing) is Python, in pytensor/autograd and pytensor/tensor.py.
 //
 // Everything here runs under the GIL.
@@ -24,19 +24,18 @@ enum class ViewKind : uint8_t {
 };
 
 struct TensorObject {
-    PyObject_HEAD
-    PyObject* array;          // numpy.ndarray or cupy.ndarray, never null
-    PyObject* grad_fn;        // NodeObject that made it, or null
-    PyObject* grad;           // Tensor or null
-    PyObject* base;           // for views: the tensor whose history they share, or null
-    PyObject* dict;           // attributes, hooks
+    PyObject_HEAD PyObject* array;  // numpy.ndarray or cupy.ndarray, never null
+    PyObject* grad_fn;              // NodeObject that made it, or null
+    PyObject* grad;                 // Tensor or null
+    PyObject* base;                 // for views: the tensor whose history they share, or null
+    PyObject* dict;                 // attributes, hooks
     PyObject* weakrefs;
     VersionCounter* version;  // null until shared or counted: version 0
     int64_t view_version;     // for views: the version at which grad_fn was made
     int32_t output_nr;        // which output of grad_fn
     bool requires_grad;       // a leaf that wants a gradient, or has a grad_fn
     bool retains_grad;
-    bool inference;           // made in inference mode
+    bool inference;  // made in inference mode
     ViewKind view_kind;
 };
 
@@ -63,16 +62,15 @@ struct OutputMeta {
 };
 
 struct NodeObject {
-    PyObject_HEAD
-    PyObject* ctx;      // what the op wants to remember besides tensors, or null
-    PyObject* dict;     // hooks, anomaly traceback
+    PyObject_HEAD PyObject* ctx;  // what the op wants to remember besides tensors, or null
+    PyObject* dict;               // hooks, anomaly traceback
     PyObject* weakrefs;
     uint64_t sequence;  // creation order: a node's inputs always have smaller numbers
     int32_t edge_count;
     int32_t saved_count;
     int32_t output_count;
     bool freed;
-    Edge* edges;        // these three point at the inline storage below, or to the heap when that is too small
+    Edge* edges;  // these three point at the inline storage below, or to the heap when that is too small
     SavedValue* saved;
     OutputMeta* outputs;
     Edge inline_edges[3];
@@ -99,11 +97,11 @@ struct Registry {
     PyTypeObject* tensor_class = nullptr;  // pytensor.Tensor
     PyTypeObject* size_class = nullptr;    // pytensor.Size
     PyObject* dtypes[static_cast<int>(DType::unsupported)] = {};
-    PyObject* refresh_view = nullptr;      // (view) -> None: make grad_fn anew after a write to its storage
-    PyObject* version_error = nullptr;     // (value, node, expected, found): raises
-    PyObject* freed_error = nullptr;       // (): raises
-    PyObject* on_node = nullptr;           // (node): anomaly mode, else null
-    PyTypeObject* index_nodes[4] = {};     // select, slice, unsqueeze, alias
+    PyObject* refresh_view = nullptr;   // (view) -> None: make grad_fn anew after a write to its storage
+    PyObject* version_error = nullptr;  // (value, node, expected, found): raises
+    PyObject* freed_error = nullptr;    // (): raises
+    PyObject* on_node = nullptr;        // (node): anomaly mode, else null
+    PyTypeObject* index_nodes[4] = {};  // select, slice, unsqueeze, alias
 };
 extern Registry registry;
 
@@ -131,13 +129,15 @@ void set_edge(NodeObject* node, int index, TensorObject* input);  // input: one 
 void save_object(NodeObject* node, int index, PyObject* object);
 void save_tensor(NodeObject* node, int index, TensorObject* tensor);
 int save_output(NodeObject* node, int index, TensorObject* tensor, int output);
-int attach_output(NodeObject* node, int index, TensorObject* tensor);  // makes `tensor` output `index` of `node`
-int finish_node(NodeObject* node);                                     // tells anomaly mode
+int attach_output(NodeObject* node, int index,
+                  TensorObject* tensor);  // makes `tensor` output `index` of `node`
+int finish_node(NodeObject* node);        // tells anomaly mode
 
 PyObject* size_from(int ndim, const int64_t* shape);  // pytensor.Size
 
 // `array` (stolen), a view of source's array, as a tensor that shares source's version counter and history.
-PyObject* make_view(TensorObject* source, PyObject* array, PyTypeObject* node_type, PyObject* ctx, ViewKind kind);
+PyObject* make_view(TensorObject* source, PyObject* array, PyTypeObject* node_type, PyObject* ctx,
+                    ViewKind kind);
 
 void add_types(py::module_& m);      // TensorBase, NodeBase
 void add_functions(py::module_& m);  // record, modes, registration

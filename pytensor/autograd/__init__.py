@@ -147,9 +147,7 @@ def _output_gradients(roots: tuple[Any, ...], grads: tuple[Any, ...]) -> list[An
             if root._requires_grad and root.numel() != 1:
                 raise RuntimeError("grad can be implicitly created only for scalar outputs")
             if root._requires_grad and not root.dtype.is_floating_point:
-                raise RuntimeError(
-                    f"grad can be implicitly created only for real scalar outputs but got {root.dtype}"
-                )
+                raise RuntimeError(f"grad can be implicitly created only for real scalar outputs but got {root.dtype}")
             given = root.new_ones(root.shape)
         elif given.shape != root.shape:
             raise RuntimeError(

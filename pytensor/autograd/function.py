@@ -35,7 +35,9 @@ class FunctionCtx:
         """Saves tensors (or None) for ``backward``: their versions are checked there."""
         for t in tensors:
             if t is not None and not isinstance(t, _C.TensorBase):
-                raise TypeError(f"save_for_backward can only save variables, but argument is of type {type(t).__name__}")
+                raise TypeError(
+                    f"save_for_backward can only save variables, but argument is of type {type(t).__name__}"
+                )
         self._to_save = tensors
 
     save_for_forward = save_for_backward
@@ -155,9 +157,7 @@ def _record(cls: type[Function], context: FunctionCtx, args: tuple[Any, ...], ou
     if not _C.will_record(*args):
         return outputs
     arrays = tuple(
-        o._array
-        if isinstance(o, _C.TensorBase) and _identity_index(o, context._non_differentiable) < 0
-        else None
+        o._array if isinstance(o, _C.TensorBase) and _identity_index(o, context._non_differentiable) < 0 else None
         for o in outputs
     )
     saved = tuple(
@@ -196,9 +196,7 @@ def once_differentiable(fn: Callable[..., Any]) -> Callable[..., Any]:
             return result
         outputs = result if isinstance(result, tuple) else (result,)
         with enable_grad():
-            marked = record(
-                OnceDifferentiableError, grads, tuple(None if o is None else o._array for o in outputs)
-            )
+            marked = record(OnceDifferentiableError, grads, tuple(None if o is None else o._array for o in outputs))
         return marked if isinstance(result, tuple) else marked[0]
 
     return wrapper

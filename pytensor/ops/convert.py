@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pytensor import _C
+from pytensor import _C, dtypes
 from pytensor import device as _device
-from pytensor import dtypes
 from pytensor.autograd.node import Node, record
 from pytensor.backend.reference.array_module import array_module
 from pytensor.dtypes import dtype

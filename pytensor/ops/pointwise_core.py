@@ -273,9 +273,7 @@ def apply_binary(
     input = as_operand(input, function, "input", 1)
     other = as_operand(other, function, "other", 2)
     if not isinstance(input, _C.TensorBase) and not isinstance(other, _C.TensorBase):
-        raise TypeError(
-            f"{function}(): argument 'input' (position 1) must be Tensor, not {type(input).__name__}"
-        )
+        raise TypeError(f"{function}(): argument 'input' (position 1) must be Tensor, not {type(input).__name__}")
     return apply_pointwise(kernel, node, (input, other), params=params, promotes=promotes, out=out)
 
 

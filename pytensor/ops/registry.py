@@ -85,5 +85,3 @@ def attach_methods(tensor_class: type) -> None:
     for entry in REGISTRY:
         if entry.is_method:
             setattr(tensor_class, entry.name, entry.function)
-
-

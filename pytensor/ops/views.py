@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from pytensor import _C
 from pytensor.autograd.node import Node, view
 from pytensor.autograd.views import AsStridedBackward0, geometry
@@ -39,6 +37,8 @@ __all__ = [
 
 def infer_size(sizes: tuple[int, ...], numel: int) -> tuple[int, ...]:
     """Sizes with a -1 replaced by what is left over."""
+    if -1 not in sizes and min(sizes, default=0) >= 0 and math.prod(sizes) == numel:
+        return sizes
     unknown = [i for i, s in enumerate(sizes) if s == -1]
     if len(unknown) > 1:
         raise RuntimeError("only one dimension can be inferred")
@@ -538,9 +538,7 @@ def diagonal(input: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Te
     a, b = normalize_dim(dim1, input.ndim), normalize_dim(dim2, input.ndim)
     if a == b:
         raise RuntimeError(f"diagonal dimensions cannot be identical {dim1}, {dim2}")
-    return view(
-        input, _writable_diagonal(input._array, offset, a, b), DiagonalBackward0, (input.shape, offset, a, b)
-    )
+    return view(input, _writable_diagonal(input._array, offset, a, b), DiagonalBackward0, (input.shape, offset, a, b))
 
 
 @op()
