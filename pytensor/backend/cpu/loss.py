@@ -1,0 +1,37 @@
+"""Softmax cross-entropy on NumPy arrays: C++ kernels for float32 and float64, plain NumPy for other dtypes."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pytensor import _C
+from pytensor.backend.reference import loss as plain
+
+__all__ = ["bad_target", "cross_entropy", "cross_entropy_backward"]
+
+
+def _dense(array):
+    return array if array.flags.c_contiguous else np.ascontiguousarray(array)
+
+
+def _has_kernel(x, weight) -> bool:
+    return x.dtype.char in "fd" and x.dtype.isnative and (weight is None or weight.dtype == x.dtype)
+
+
+def bad_target(target, classes, ignore_index):
+    return _C.loss_bad_target(_dense(target), classes, ignore_index)
+
+
+def cross_entropy(x, target, weight, ignore_index, smoothing):
+    if not _has_kernel(x, weight):
+        return plain.cross_entropy(x, target, weight, ignore_index, smoothing)
+    weight = None if weight is None else _dense(weight)
+    return _C.loss_cross_entropy(_dense(x), _dense(target), weight, ignore_index, smoothing)
+
+
+def cross_entropy_backward(grad, x, target, weight, ignore_index, smoothing, largest, log_sum, factor):
+    if not _has_kernel(x, weight):
+        return plain.cross_entropy_backward(grad, x, target, weight, ignore_index, smoothing, largest, log_sum, factor)
+    weight = None if weight is None else _dense(weight)
+    arrays = _dense(grad), _dense(x), _dense(target), weight
+    return _C.loss_cross_entropy_backward(*arrays, ignore_index, smoothing, largest, log_sum, factor)

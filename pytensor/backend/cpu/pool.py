@@ -1,0 +1,81 @@
+"""Pooling on NumPy arrays: C++ kernels for float32 and float64, plain NumPy for other dtypes."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from pytensor import _C
+from pytensor.backend.reference import pool as plain
+from pytensor.backend.reference.pool import max_pool_indices, pool_gather
+
+__all__ = [
+    "adaptive_avg_pool",
+    "adaptive_avg_pool_backward",
+    "adaptive_max_pool",
+    "avg_pool",
+    "avg_pool_backward",
+    "max_pool",
+    "max_pool_backward",
+    "max_pool_indices",
+    "pool_gather",
+    "pool_scatter",
+]
+
+
+def _dense(array):
+    return array if array.flags.c_contiguous else np.ascontiguousarray(array)
+
+
+def _has_kernel(array) -> bool:
+    return array.dtype.char in "fd" and array.dtype.isnative
+
+
+def max_pool(x, out_size, kernel, stride, padding, dilation, keep):
+    if not _has_kernel(x) or (keep == "offsets" and math.prod(kernel) > 256):
+        return plain.max_pool(x, out_size, kernel, stride, padding, dilation, keep)
+    return _C.pool_max_forward(_dense(x), out_size, kernel, stride, padding, dilation, keep)
+
+
+def max_pool_backward(grad, offsets, in_shape, kernel, stride, padding, dilation):
+    if not _has_kernel(grad) or offsets.dtype != np.uint8:
+        return plain.max_pool_backward(grad, offsets, in_shape, kernel, stride, padding, dilation)
+    return _C.pool_max_backward(_dense(grad), offsets, in_shape, kernel, stride, padding, dilation)
+
+
+def avg_pool(x, out_size, kernel, stride, padding, count_include_pad, divisor):
+    if not _has_kernel(x):
+        return plain.avg_pool(x, out_size, kernel, stride, padding, count_include_pad, divisor)
+    return _C.pool_avg_forward(_dense(x), out_size, kernel, stride, padding, count_include_pad, divisor)
+
+
+def avg_pool_backward(grad, in_shape, kernel, stride, padding, count_include_pad, divisor):
+    if not _has_kernel(grad):
+        return plain.avg_pool_backward(grad, in_shape, kernel, stride, padding, count_include_pad, divisor)
+    grad = _dense(grad)
+    return _C.pool_avg_backward(grad, in_shape, kernel, stride, padding, count_include_pad, divisor)
+
+
+def adaptive_avg_pool(x, out_size):
+    if not _has_kernel(x):
+        return plain.adaptive_avg_pool(x, out_size)
+    return _C.pool_adaptive_avg_forward(_dense(x), out_size)
+
+
+def adaptive_avg_pool_backward(grad, in_shape, axes):
+    if not _has_kernel(grad):
+        return plain.adaptive_avg_pool_backward(grad, in_shape, axes)
+    return _C.pool_adaptive_avg_backward(_dense(grad), in_shape, grad.shape[grad.ndim - axes :])
+
+
+def adaptive_max_pool(x, out_size):
+    if not _has_kernel(x):
+        return plain.adaptive_max_pool(x, out_size)
+    return _C.pool_adaptive_max_forward(_dense(x), out_size)
+
+
+def pool_scatter(grad, indices, in_shape, axes):
+    if not _has_kernel(grad):
+        return plain.pool_scatter(grad, indices, in_shape, axes)
+    return _C.pool_scatter_backward(_dense(grad), _dense(indices), in_shape, axes)

@@ -1,0 +1,66 @@
+"""Softmax cross-entropy with class indices by its definition.
+
+Logits are (batch, classes, inner), targets (batch, inner) or anything of that size; samples are numbered in that
+order. ``weight`` has one entry per class, or is None.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pytensor.backend.reference.array_module import array_module
+
+__all__ = ["bad_target", "cross_entropy", "cross_entropy_backward"]
+
+
+def _wide(x):
+    return x.astype(np.float32) if x is not None and x.dtype.itemsize == 2 else x
+
+
+def _prepare(x, target, weight, ignore_index):
+    """Logits as (batch, classes, inner), which samples count, their targets (0 for others), weights of classes."""
+    xp = array_module(x)
+    batch, classes, inner = x.shape
+    t = target.reshape(batch, 1, inner)
+    counts = t != ignore_index
+    w = xp.ones(classes, _wide(x).dtype) if weight is None else _wide(weight)
+    return xp, _wide(x), counts, xp.where(counts, t, 0), w
+
+
+def bad_target(target, classes, ignore_index):
+    """The first target that is neither ignore_index nor a class; None when all are fine."""
+    wrong = target[(target != ignore_index) & ((target < 0) | (target >= classes))]
+    return int(wrong.reshape(-1)[0]) if wrong.size else None
+
+
+def cross_entropy(x, target, weight, ignore_index, smoothing):
+    """(losses per sample, largest logits, logarithms of the sums, sum of the weights of the samples that count).
+
+    The log-probability of class c is (x_c - largest) - log_sum. A loss is
+    (1 - smoothing) * w[t] * -logp_t + smoothing / classes * sum of w[c] * -logp_c.
+    """
+    xp, wide, counts, t, w = _prepare(x, target, weight, ignore_index)
+    largest = wide.max(axis=1, keepdims=True)
+    log_sum = xp.log(xp.exp(wide - largest).sum(axis=1, keepdims=True))
+    nll = log_sum - (wide - largest)
+    weights = w[t]
+    losses = weights * xp.take_along_axis(nll, t, axis=1)
+    if smoothing:
+        spread = (w.reshape(1, -1, 1) * nll).sum(axis=1, keepdims=True)
+        losses = (1 - smoothing) * losses + smoothing / x.shape[1] * spread
+    losses = xp.where(counts, losses, 0).astype(x.dtype)
+    return losses.reshape(-1), largest.reshape(-1), log_sum.reshape(-1), float(weights[counts].sum())
+
+
+def cross_entropy_backward(grad, x, target, weight, ignore_index, smoothing, largest, log_sum, factor):
+    """Gradient of the logits, where loss i has the gradient factor * grad[i] (or grad[0])."""
+    xp, wide, counts, t, w = _prepare(x, target, weight, ignore_index)
+    batch, classes, inner = x.shape
+    g = _wide(grad).reshape(batch, 1, inner) if grad.size != 1 else _wide(grad).reshape(1, 1, 1)
+    g = xp.where(counts, g * wide.dtype.type(factor), 0)
+    p = xp.exp(wide - largest.reshape(batch, 1, inner) - log_sum.reshape(batch, 1, inner))
+    hit = xp.arange(classes).reshape(1, -1, 1) == t
+    result = g * (1 - smoothing) * w[t] * (p - hit)
+    if smoothing:
+        result = result + g * (smoothing / classes) * (p * w.sum() - w.reshape(1, -1, 1))
+    return result.astype(x.dtype)
