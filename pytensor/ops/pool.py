@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+from pytensor.autograd.grad_mode import is_grad_enabled
 from pytensor.autograd.node import Node, record, wrap
 from pytensor.backend import backend_of
 from pytensor.ops.pool_window import Window, check_dtype, per_axis, pool_window
@@ -99,7 +100,7 @@ def _max_pool(axes: int, input: Any, *arguments: Any, return_indices: bool) -> A
     if return_indices:
         values, indices = backend.max_pool(input._array, *window, "indices")
         return record(MaxPoolWithIndicesBackward, (input,), values, saved=(indices,), ctx=ctx), wrap(indices)
-    if not input.requires_grad:
+    if not (input.requires_grad and is_grad_enabled()):
         return record(MaxPoolWithIndicesBackward, (input,), backend.max_pool(input._array, *window, "none"))
     values, offsets = backend.max_pool(input._array, *window, "offsets")
     return record(MaxPoolWithIndicesBackward, (input,), values, saved=(offsets,), ctx=ctx)
