@@ -5,9 +5,9 @@ import importlib
 import pkgutil
 
 import pytest
-from pytensor.ops.registry import REGISTRY
 
 import pytensor
+from pytensor.ops.registry import REGISTRY
 
 FLAGS = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS | doctest.IGNORE_EXCEPTION_DETAIL
 

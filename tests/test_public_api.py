@@ -1,8 +1,8 @@
 """Every public op has a spec and a docstring with an example."""
 
 import pytest
-from pytensor.ops.registry import REGISTRY, Entry
 
+from pytensor.ops.registry import REGISTRY, Entry
 from pytensor.testing.specs import all_specs
 
 # Public ops without a spec, each with its reason.
