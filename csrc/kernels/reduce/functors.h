@@ -126,6 +126,11 @@ struct Max : OneNumber<Max<T>> {
     PT_INLINE V join(V a, V b) {
         return ((a > b) | (a != a)) ? a : b;
     }
+    PT_INLINE Vec<T> quick(Vec<T> a, Vec<T> b)
+        requires(is_float<T>)
+    {
+        return max_hw<T>(a, b);
+    }
     template <class V>
     PT_INLINE auto better(V a, V than) {
         return ((a > than) | (a != a)) & (than == than);
@@ -144,6 +149,11 @@ struct Min : OneNumber<Min<T>> {
     template <class V>
     PT_INLINE V join(V a, V b) {
         return ((a < b) | (a != a)) ? a : b;
+    }
+    PT_INLINE Vec<T> quick(Vec<T> a, Vec<T> b)
+        requires(is_float<T>)
+    {
+        return min_hw<T>(a, b);
     }
     template <class V>
     PT_INLINE auto better(V a, V than) {

@@ -16,12 +16,33 @@ constexpr int64_t kLeafRows = 64;  // the same for columns
 
 template <class T, class Op>
 PT_INLINE T join_lanes(Vec<T> v) {
+    const auto lane = iota<typename int_of<sizeof(T)>::type>();
+    for (int width = lanes<T> / 2; width > 0; width /= 2) v = Op::join(v, __builtin_shuffle(v, lane ^ width));
+    return v[0];
+}
+
+// The order statistics by the hardware's own maximum, which may drop a NaN. `poison` becomes NaN when there
+// is one (or an infinity), and the leaf is then folded again with care.
+template <class T, class Op>
+static bool fold_quickly(const T* x, int64_t n, Vec<T>& total, int64_t& done) {
     constexpr int L = lanes<T>;
-    T buffer[L];
-    store(buffer, v);
-    for (int width = L / 2; width > 0; width /= 2)
-        for (int i = 0; i < width; ++i) buffer[i] = Op::join(buffer[i], buffer[i + width]);
-    return buffer[0];
+    constexpr int U = 8;
+    Vec<T> acc[U];
+    Vec<T> poison[U / 2] = {};
+    for (int u = 0; u < U; ++u) acc[u] = load(x + u * L);
+    for (int u = 0; u < U; ++u) poison[u % (U / 2)] += acc[u] * broadcast<T>(0);
+    int64_t i = U * L;
+    for (; i + U * L <= n; i += U * L)
+        for (int u = 0; u < U; ++u) {
+            const Vec<T> v = load(x + i + u * L);
+            acc[u] = Op::quick(acc[u], v);
+            poison[u % (U / 2)] += v * broadcast<T>(0);
+        }
+    for (int width = U / 2; width > 0; width /= 2)
+        for (int u = 0; u < width; ++u) acc[u] = Op::quick(acc[u], acc[u + width]);
+    total = acc[0];
+    done = i;
+    return sum_lanes<T>((poison[0] + poison[1]) + (poison[2] + poison[3])) == 0;
 }
 
 template <class T, class Op>
@@ -30,7 +51,10 @@ static T fold_leaf(const T* x, int64_t n) {
     constexpr int U = 8;
     Vec<T> total = broadcast<T>(Op::identity());
     int64_t i = 0;
-    if (n >= U * L) {
+    bool done = false;
+    if constexpr (requires { Op::quick(total, total); })
+        if (n >= U * L) done = fold_quickly<T, Op>(x, n, total, i);
+    if (!done && n >= U * L) {
         Vec<T> acc[U];
         for (int u = 0; u < U; ++u) acc[u] = Op::lift(load(x + u * L));
         for (i = U * L; i + U * L <= n; i += U * L)
