@@ -3,6 +3,7 @@
 #include "base/check.h"
 
 #include "kernels/reduce/reduce.h"
+#include "kernels/reduce/scan.h"
 
 namespace pt {
 
@@ -56,11 +57,24 @@ py::object reduce_run(const std::string& name, const py::object& array, uint64_t
     return values;
 }
 
+py::object reduce_scan(const std::string& name, const py::object& array, int axis) {
+    PT_CHECK(name == "cumsum" || name == "cumprod", "unknown scan " + name);
+    const ArrayView in = view(array, "input");
+    PT_CHECK(in.dtype == DType::float32 || in.dtype == DType::float64, name + ": no kernel for this dtype");
+    PT_CHECK(axis >= 0 && axis < in.ndim, name + ": no such axis");
+    const py::object result = make_array(in.ndim, in.shape, in.dtype);
+    const ArrayView out = view_of(result);
+    ReleaseGil nogil(in.numel());
+    reduce::scan(name == "cumsum" ? reduce::Scan::sum : reduce::Scan::product, in, axis, out);
+    return result;
+}
+
 }  // namespace
 
 void bind_reduce(py::module_& m) {
     m.def("reduce_run", &reduce_run, py::arg("name"), py::arg("input"), py::arg("axes"), py::arg("keepdim"),
           py::arg("param") = 0.0, py::arg("with_indices") = false);
+    m.def("reduce_scan", &reduce_scan, py::arg("name"), py::arg("input"), py::arg("axis"));
     m.def("reduce_supports", [](const std::string& name, const py::object& array) {
         return reduce::supports(find_reduction(name), view(array, "input").dtype);
     });

@@ -126,17 +126,32 @@ using Arg = Loops<T, Op>;
 template <class T, template <class> class>
 using Moments = Loops<T, Welford>;
 
+template <class T, bool Product>
+void scan(const ScanBlock& b) {
+    for (int64_t j = 0; j < b.lines; ++j) {
+        double total = Product;
+        for (int64_t i = 0; i < b.n; ++i) {
+            const T x = *reinterpret_cast<const T*>(b.in + j * b.line_in + i * b.step_in);
+            total = Product ? total * x : total + x;
+            *reinterpret_cast<T*>(b.out + j * b.line_out + i * b.step_out) = static_cast<T>(total);
+        }
+    }
+}
+
 #define PT_ENTRY(functor, family, T) {&family<T, functor>::row, &family<T, functor>::columns}
 
 }  // namespace
 
-const Kernels kernels = {{
+const Kernels kernels = {
+    {
 #define PT_KERNEL(kind, functor, family)                                     \
     {PT_ENTRY(functor, family, float), PT_ENTRY(functor, family, double),    \
      PT_ENTRY(functor, family, uint8_t), PT_ENTRY(functor, family, int32_t), \
      PT_ENTRY(functor, family, int64_t)},
 #include "kernels/reduce/kernels.inc"
 #undef PT_KERNEL
-}};
+    },
+    {{&scan<float, false>, &scan<double, false>}, {&scan<float, true>, &scan<double, true>}},
+};
 
 }  // namespace pt::reduce::plain

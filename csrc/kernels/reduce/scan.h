@@ -1,0 +1,16 @@
+// Cumulative sums and products along one axis.
+//
+// Contract: `in` and `out` have the same shape and dtype (float32 or float64), any strides, and do not
+// overlap. Accumulated in double precision in the order of the axis, so results do not depend on the number
+// of threads.
+#pragma once
+
+#include "base/array_view.h"
+
+namespace pt::reduce {
+
+enum class Scan : int { sum, product };
+
+void scan(Scan op, const ArrayView& in, int axis, const ArrayView& out);
+
+}  // namespace pt::reduce

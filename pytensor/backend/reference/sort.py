@@ -1,0 +1,79 @@
+"""Sorting, searching and counting in plain NumPy. NaN sorts as the greatest value, as in PyTorch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from pytensor.backend.reference.array_module import array_module
+
+__all__ = ["bin_counts", "histogram_counts", "search_sorted", "sort", "top_k", "unique"]
+
+
+def sort(x: Any, axis: int, descending: bool = False) -> tuple[Any, Any]:
+    """Sorted values and where they came from; equal elements keep their order."""
+    xp = array_module(x)
+    if x.ndim == 0:
+        return x.copy(), xp.zeros((), dtype=np.int64)
+    keys = x.astype(np.float32) if x.dtype.kind not in "biuf" else x
+    if descending:  # a stable ascending sort of the reversed axis, read backwards
+        places = xp.flip(xp.argsort(xp.flip(keys, axis), axis=axis, kind="stable"), axis)
+        places = x.shape[axis] - 1 - places
+    else:
+        places = xp.argsort(keys, axis=axis, kind="stable")
+    return xp.take_along_axis(x, places, axis), places.astype(np.int64)
+
+
+def top_k(x: Any, k: int, axis: int, largest: bool = True) -> tuple[Any, Any]:
+    """The k greatest (or smallest) elements in order, and their places."""
+    values, places = sort(x, axis, largest)
+    if x.ndim == 0:
+        return values, places
+    head = (slice(None),) * axis + (slice(0, k),)
+    return values[head].copy(), places[head].copy()
+
+
+def search_sorted(boundaries: Any, values: Any, right: bool) -> Any:
+    """Where ``values`` would be inserted into rows of ``boundaries`` (last axis; sorted)."""
+    xp = array_module(boundaries)
+    side = "right" if right else "left"
+    if boundaries.ndim == 1:
+        return xp.asarray(xp.searchsorted(boundaries, values, side=side)).astype(np.int64)
+    rows = boundaries.reshape(-1, boundaries.shape[-1])
+    wanted = values.reshape(rows.shape[0], -1) if rows.shape[0] else values.reshape(0, 0)
+    result = xp.zeros(wanted.shape, dtype=np.int64)
+    for i in range(rows.shape[0]):
+        result[i] = xp.searchsorted(rows[i], wanted[i], side=side)
+    return result.reshape(values.shape)
+
+
+def unique(x: Any, axis: int | None = None) -> tuple[Any, Any, Any]:
+    """Sorted different elements (or slices along ``axis``), for every element which of them it is, and how often
+    each comes."""
+    xp = array_module(x)
+    if axis is None:
+        values, inverse, counts = xp.unique(x.reshape(-1), return_inverse=True, return_counts=True, equal_nan=False)
+        return values, inverse.reshape(x.shape).astype(np.int64), counts.astype(np.int64)
+    values, inverse, counts = xp.unique(x, return_inverse=True, return_counts=True, axis=axis, equal_nan=False)
+    return values, inverse.reshape(-1).astype(np.int64), counts.astype(np.int64)
+
+
+def bin_counts(x: Any, weights: Any | None, minlength: int) -> Any:
+    """How often each of 0, 1, ... comes, or the sum of its weights."""
+    xp = array_module(x)
+    if weights is None:
+        return xp.bincount(x, minlength=minlength).astype(np.int64)
+    wide = weights.astype(np.float64)
+    return xp.bincount(x, wide, minlength=minlength).astype(np.float32 if weights.dtype == np.float32 else np.float64)
+
+
+def histogram_counts(x: Any, edges: Any, weights: Any | None = None) -> Any:
+    """Elements per bin; the last bin includes its upper edge. Elements outside and NaN do not count."""
+    xp = array_module(x)
+    bins = edges.shape[0] - 1
+    place = xp.searchsorted(edges, x, side="right") - 1
+    place = xp.where(x == edges[-1], bins - 1, place)
+    inside = (x >= edges[0]) & (x <= edges[-1])
+    kept = None if weights is None else weights[inside]
+    return xp.bincount(place[inside], kept, minlength=bins)

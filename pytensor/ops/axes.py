@@ -1,0 +1,86 @@
+"""The axes of a reduction: normalising them, and giving a reduced tensor its axes back."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from pytensor import _C
+from pytensor.autograd.node import wrap
+from pytensor.backend.reference.array_module import array_module
+from pytensor.dtypes import dtype
+from pytensor.ops.checks import normalize_dim, normalize_dims
+
+__all__ = ["count", "fast_reduction", "like_input", "numpy_names", "reduced_axes", "spread", "zeros_beside"]
+
+Axes = int | Sequence[int] | None
+
+
+def reduced_axes(dim: Axes, ndim: int) -> tuple[int, ...]:
+    """The axes that ``dim`` names: all of them for None and for an empty list."""
+    if dim is None or (not isinstance(dim, int) and len(dim) == 0):
+        return tuple(range(ndim))
+    if ndim == 0:  # a 0-d tensor has the axes 0 and -1, and nothing to reduce
+        normalize_dims(dim, 0)
+        return ()
+    return (normalize_dim(dim, ndim),) if isinstance(dim, int) else normalize_dims(dim, ndim)
+
+
+def count(shape: Sequence[int], axes: Sequence[int]) -> int:
+    """The number of elements that one result is made of."""
+    n = 1
+    for axis in axes:
+        n *= shape[axis]
+    return n
+
+
+def like_input(reduced: Any, shape: Sequence[int], dim: Axes, keepdim: bool) -> Any:
+    """A reduced tensor with its lost axes back, as size 1."""
+    if keepdim or len(shape) == 0:
+        return reduced
+    axes = reduced_axes(dim, len(shape))
+    return reduced.reshape([1 if i in axes else n for i, n in enumerate(shape)])
+
+
+def spread(reduced: Any, shape: Sequence[int], dim: Axes, keepdim: bool) -> Any:
+    """A reduced tensor expanded to the shape of what was reduced: the gradient of a sum."""
+    return like_input(reduced, shape, dim, keepdim).expand(tuple(shape))
+
+
+def zeros_beside(tensor: Any, shape: Sequence[int], dtype: dtype | None = None) -> Any:
+    """New zeros of a shape, on the device of a tensor and of its dtype unless another is given."""
+    array = tensor._array
+    return wrap(array_module(array).zeros(tuple(shape), dtype=array.dtype if dtype is None else dtype.numpy))
+
+
+def numpy_names(fn: Callable[..., Any]) -> Callable[..., Any]:
+    """Lets NumPy's keywords ``x``, ``axis`` and ``keepdims`` stand for ``input``, ``dim`` and ``keepdim``, as PyTorch
+    does."""
+
+    @functools.wraps(fn)
+    def renaming(*args: Any, **kwargs: Any) -> Any:
+        if kwargs:
+            for numpy_name, name in (("axis", "dim"), ("keepdims", "keepdim"), ("x", "input")):
+                if numpy_name in kwargs:
+                    kwargs[name] = kwargs.pop(numpy_name)
+        return fn(*args, **kwargs)
+
+    return renaming
+
+
+def fast_reduction(kernel: str, node: Any = None, params: tuple[float, ...] = ()) -> Callable[..., Any]:
+    """Puts the C callable in front of ``f(input)`` and ``f(input, dim)``; the function answers all other calls.
+
+    The node's ctx is (shape of the input, dim or None, keepdim) in both.
+    """
+    from pytensor.ops.pointwise_core import make_op
+
+    def decorate(fn: Callable[..., Any]) -> Any:
+        return make_op("reduction", fn, kernel=kernel, node=node, params=params)
+
+    return decorate
+
+
+def is_tensor(value: Any) -> bool:
+    return isinstance(value, _C.TensorBase)
