@@ -233,7 +233,7 @@ PyObject* call_reduction(PyObject* self, PyObject* const* args, size_t nargsf, P
     if (axis_object != nullptr || (count == 1 && names == nullptr)) array = quick_array(op, args[0], &dtype);
     if (array == nullptr) return call_slow(op, args, nargsf, names);
     const ArrayView in = view_of(array);
-    if (reduce::has_indices(op->kernel) && in.numel() == 0) return call_slow(op, args, nargsf, names);
+    if (reduce::needs_elements(op->kernel) && in.numel() == 0) return call_slow(op, args, nargsf, names);
     int dim = -1;
     if (axis_object != nullptr) {
         int overflow = 0;

@@ -18,6 +18,7 @@ namespace pt::reduce {
 PT_WEAK int find(const char*) { return -1; }
 PT_WEAK bool supports(int, DType) { return false; }
 PT_WEAK bool has_indices(int) { return false; }
+PT_WEAK bool needs_elements(int) { return false; }
 PT_WEAK DType result_dtype(int, DType input) { return input; }
 PT_WEAK void run(int, const ArrayView&, uint64_t, const ArrayView&, const ArrayView*, double) {}
 }  // namespace pt::reduce

@@ -9,8 +9,7 @@ from pytensor import return_types
 from pytensor.autograd.node import OUTPUT, Node, record, wrap
 from pytensor.backend import backend_of
 from pytensor.dtypes import COMPLEX
-from pytensor.ops.axes import is_tensor, like_input, numpy_names, reduced_axes, zeros_beside
-from pytensor.ops.axes import fast_reduction
+from pytensor.ops.axes import fast_reduction, is_tensor, like_input, numpy_names, reduced_axes, zeros_beside
 from pytensor.ops.checks import check_tensor, normalize_dim
 from pytensor.ops.out import write_out
 from pytensor.ops.registry import op
@@ -133,9 +132,7 @@ def _extreme(name: str, input: Any, dim: Any, keepdim: bool, out: Any, other: An
     return write_out(getattr(return_types, name)((values, indices)), out, name)
 
 
-def max(
-    input: Tensor, dim: Any = None, keepdim: bool = False, *, out: Any = None, other: Tensor | None = None
-) -> Any:
+def max(input: Tensor, dim: Any = None, keepdim: bool = False, *, out: Any = None, other: Tensor | None = None) -> Any:
     """The greatest element, or with ``dim`` the greatest along it and their indices, or of two tensors elementwise.
 
     ``max(x)`` shares its gradient evenly among equal elements; ``max(x, dim)`` gives it to the first.
@@ -151,9 +148,7 @@ def max(
     return _extreme("max", input, dim, keepdim, out, other)
 
 
-def min(
-    input: Tensor, dim: Any = None, keepdim: bool = False, *, out: Any = None, other: Tensor | None = None
-) -> Any:
+def min(input: Tensor, dim: Any = None, keepdim: bool = False, *, out: Any = None, other: Tensor | None = None) -> Any:
     """The least element, or with ``dim`` the least along it and their indices, or of two tensors elementwise.
 
     >>> import pytensor as torch
@@ -273,6 +268,7 @@ def _place(name: str, input: Any, dim: int | None, keepdim: bool, out: Any) -> A
 
 
 @op()
+@fast_reduction("argmax")
 @numpy_names
 def argmax(input: Tensor, dim: int | None = None, keepdim: bool = False, *, out: Tensor | None = None) -> Tensor:
     """Where the greatest element is: the first of equal ones; in the flattened tensor without ``dim``.
@@ -287,6 +283,7 @@ def argmax(input: Tensor, dim: int | None = None, keepdim: bool = False, *, out:
 
 
 @op()
+@fast_reduction("argmin")
 @numpy_names
 def argmin(input: Tensor, dim: int | None = None, keepdim: bool = False, *, out: Tensor | None = None) -> Tensor:
     """Where the least element is: the first of equal ones; in the flattened tensor without ``dim``.

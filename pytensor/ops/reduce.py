@@ -11,6 +11,7 @@ from pytensor.dtypes import COMPLEX, FLOATING, dtype
 from pytensor.ops.axes import count, fast_reduction, numpy_names, reduced_axes, spread
 from pytensor.ops.checks import check_tensor
 from pytensor.ops.out import write_out
+from pytensor.ops.patch import joined
 from pytensor.ops.registry import op
 from pytensor.typename import scalar_type_name
 
@@ -128,15 +129,12 @@ class ProdBackward(Node):
 
 def products_of_others(x: Any, dim: int) -> Any:
     """For every element the product of the other elements along ``dim``."""
-    from pytensor.ops.scan import cumprod
-    from pytensor.ops.shape import cat, flip
-
     if x.ndim == 0:
         return x * 0 + 1
     n = x.shape[dim]
     one = x.narrow(dim, 0, 1) * 0 + 1
-    before = cumprod(cat([one, x.narrow(dim, 0, n - 1)], dim), dim)
-    after = flip(cumprod(cat([one, flip(x.narrow(dim, 1, n - 1), [dim])], dim), dim), [dim])
+    before = joined([one, x.narrow(dim, 0, n - 1)], dim).cumprod(dim)
+    after = joined([one, x.narrow(dim, 1, n - 1).flip(dim)], dim).cumprod(dim).flip(dim)
     return before * after
 
 
@@ -280,12 +278,9 @@ def nanmean(
     check_tensor(input, "nanmean", "input", 1)
     if input.dtype.category < FLOATING:
         raise RuntimeError(
-            "nanmean(): expected input to have floating point or complex dtype but got "
-            f"{scalar_type_name(input.dtype)}"
+            f"nanmean(): expected input to have floating point or complex dtype but got {scalar_type_name(input.dtype)}"
         )
     array = input._array
     numbers = backend_of(array).reduction("sum", array == array, reduced_axes(dim, array.ndim), keepdim)
     total = nansum(input, dim, keepdim, dtype=dtype)
     return write_out(total / wrap(numbers).to(total.dtype), out, "nanmean")
-
-

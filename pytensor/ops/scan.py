@@ -11,8 +11,8 @@ from pytensor.dtypes import FLOATING, dtype
 from pytensor.ops.axes import numpy_names, zeros_beside
 from pytensor.ops.checks import check_tensor, normalize_dim
 from pytensor.ops.out import write_out
+from pytensor.ops.patch import joined
 from pytensor.ops.registry import op
-from pytensor.ops.shape import cat, flip, stack
 from pytensor.typename import scalar_type_name
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ __all__ = [
 
 
 def _reversed_cumsum(x: Any, dim: int) -> Any:
-    return flip(cumsum(flip(x, [dim]), dim), [dim]) if x.ndim else x
+    return cumsum(x.flip(dim), dim).flip(dim) if x.ndim else x
 
 
 def _cumulative(name: str, node: type[Node], input: Any, dim: int, dtype: Any, saved: Any, out: Any) -> Any:
@@ -88,7 +88,7 @@ def _cumprod_gradient(grad: Any, input: Any, dim: int) -> Any:
     for i in reversed(range(len(x))):
         carried = g[i] if carried is None else g[i] + carried * x[i + 1].conj()
         gradients.append(carried * before[i].conj())
-    return stack(gradients[::-1], dim)
+    return joined([g.unsqueeze(dim) for g in gradients[::-1]], dim)
 
 
 @op(inplace=True)
@@ -174,7 +174,7 @@ class LogcumsumexpBackward0(Node):
         total = None
         for sign in (1.0, -1.0):
             part = (grad * sign).clamp(min=0).log() - result
-            part = flip(logcumsumexp(flip(part, [dim]), dim), [dim]) + input
+            part = logcumsumexp(part.flip(dim), dim).flip(dim) + input
             part = part.exp() * sign
             total = part if total is None else total + part
         return (total,)
@@ -193,9 +193,7 @@ def logcumsumexp(input: Tensor, dim: int, *, out: Tensor | None = None) -> Tenso
     check_tensor(input, "logcumsumexp", "input", 1)
     dim = normalize_dim(dim, input.ndim)
     if input.dtype.category < FLOATING:
-        raise NotImplementedError(
-            f"\"logcumsumexp_out_cpu\" not implemented for '{scalar_type_name(input.dtype)}'"
-        )
+        raise NotImplementedError(f"\"logcumsumexp_out_cpu\" not implemented for '{scalar_type_name(input.dtype)}'")
     array = backend_of(input._array).logcumsumexp(input._array, dim)
     result = record(LogcumsumexpBackward0, (input,), array, saved=(input, OUTPUT), ctx=dim)
     return write_out(result, out, "logcumsumexp")
@@ -227,7 +225,7 @@ def diff(
         raise RuntimeError(f"order must be non-negative but got {n}")
     dim = normalize_dim(dim, input.ndim)
     parts = [t for t in (prepend, input, append) if t is not None]
-    x = cat(parts, dim) if len(parts) > 1 else input
+    x = joined(parts, dim) if len(parts) > 1 else input
     if n == 0 and len(parts) == 1:
         return write_out(input.clone(), out, "diff")
     for _ in range(min(n, x.shape[dim])):
@@ -247,7 +245,7 @@ def _panels(name: str, y: Any, x: Any, dx: Any, dim: int) -> tuple[Any, int]:
     heights = y.narrow(dim, 1, n - 1) + y.narrow(dim, 0, n - 1)
     if x is None:
         return heights * (dx / 2.0), dim
-    if x.ndim == 1 and x.shape[0] != n or x.ndim > 1 and x.shape[normalize_dim(dim - y.ndim, x.ndim)] != n:
+    if (x.ndim == 1 and x.shape[0] != n) or (x.ndim > 1 and x.shape[normalize_dim(dim - y.ndim, x.ndim)] != n):
         raise RuntimeError(f"{name}: There must be one `x` value for each sample point")
     at = dim - y.ndim if x.ndim > 1 else 0
     m = x.shape[at]

@@ -56,9 +56,7 @@ def _sorted(input: Any, dim: int, descending: bool) -> tuple[Any, Any]:
 
 @op()
 @numpy_names
-def sort(
-    input: Tensor, dim: int = -1, descending: bool = False, stable: bool | None = None, *, out: Any = None
-) -> Any:
+def sort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool | None = None, *, out: Any = None) -> Any:
     """Elements along ``dim`` in ascending or descending order, and where they came from.
 
     Equal elements always keep their order, whatever ``stable`` says.
@@ -107,9 +105,7 @@ def msort(input: Tensor, *, out: Tensor | None = None) -> Tensor:
 
 @op()
 @numpy_names
-def topk(
-    input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: bool = True, *, out: Any = None
-) -> Any:
+def topk(input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: bool = True, *, out: Any = None) -> Any:
     """The ``k`` greatest (or smallest) elements along ``dim`` in order, and where they are.
 
     >>> import pytensor as torch
@@ -173,9 +169,7 @@ def _search(name: str, boundaries: Any, values: Any, out_int32: bool, right: boo
     if side is not None and side not in ("left", "right"):
         raise RuntimeError(f"{name}(): side can only be 'left' or 'right' but got {side}")
     if side == "left" and right:
-        raise RuntimeError(
-            f"{name}(): side and right can't be set to opposites, got side of left while right was True"
-        )
+        raise RuntimeError(f"{name}(): side and right can't be set to opposites, got side of left while right was True")
     number = not is_tensor(values)
     wanted = np.asarray(values, dtype=boundaries._array.dtype) if number else values._array
     edges = boundaries._array

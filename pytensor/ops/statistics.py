@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytensor.autograd.node import OUTPUT, Node, record
 from pytensor.dtypes import FLOATING
-from pytensor.ops.axes import count, like_input, numpy_names, reduced_axes, spread
+from pytensor.ops.axes import count, like_input, numpy_names, reduced_axes
 from pytensor.ops.checks import check_tensor
 from pytensor.ops.out import write_out
 from pytensor.ops.reduce import reduce_array
@@ -262,8 +262,7 @@ def corrcoef(input: Tensor) -> Tensor:
     check_tensor(input, "corrcoef", "input", 1)
     if input.ndim > 2:
         raise RuntimeError(
-            "corrcoef(): expected input to have two or fewer dimensions but got an input with "
-            f"{input.ndim} dimensions"
+            f"corrcoef(): expected input to have two or fewer dimensions but got an input with {input.ndim} dimensions"
         )
     c = cov(input)
     if c.ndim == 0:

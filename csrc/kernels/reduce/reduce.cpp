@@ -330,6 +330,10 @@ int num_ops() { return kOpCount; }
 
 bool supports(int op, DType input) {
     const int slot = type_slot(input);
+    const Kind kind = kOps[op].kind;
+    // PyTorch gives bytes for any and all of bytes, and refuses argmax and argmin of booleans.
+    if (input == DType::uint8 && (kind == kAny || kind == kAll)) return false;
+    if (input == DType::boolean && (kind == kArgmax || kind == kArgmin)) return false;
     return slot >= 0 && (slot < 2 || !kOps[op].floats_only);
 }
 
@@ -349,6 +353,10 @@ DType result_dtype(int op, DType input) {
     }
 }
 
+bool needs_elements(int op) {
+    const Kind kind = kOps[op].kind;
+    return kind == kMax || kind == kMin || kind == kArgmax || kind == kArgmin;
+}
 bool has_indices(int op) { return kOps[op].kind == kMax || kOps[op].kind == kMin; }
 
 void run(int op, const ArrayView& in, uint64_t axes, const ArrayView& out, const ArrayView* indices,

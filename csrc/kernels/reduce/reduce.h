@@ -16,12 +16,14 @@
 
 namespace pt::reduce {
 
-int find(const char* name);  // sum mean prod max min argmax argmin any all var; -1 when unknown
+// sum mean prod max min argmax argmin any all var std sum_squares norm2; -1 when unknown
+int find(const char* name);
 const char* name(int op);
 int num_ops();
 bool supports(int op, DType input);
 DType result_dtype(int op, DType input);  // int64 for argmax/argmin and integer sum/prod, boolean for any/all
 bool has_indices(int op);                 // max and min give values and indices when asked
+bool needs_elements(int op);              // max, min, argmax, argmin: there is no identity
 void run(int op, const ArrayView& in, uint64_t axes, const ArrayView& out, const ArrayView* indices,
          double param);
 

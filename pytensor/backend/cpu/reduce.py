@@ -15,14 +15,16 @@ _EXTREMES = {"max", "min"}
 _PREDICATES = {"any", "all", "argmax", "argmin"}
 
 
-def reduction(
-    name: str, x: np.ndarray, axes: tuple[int, ...], keepdim: bool = False, param: float = 0.0
-) -> np.ndarray:
+def reduction(name: str, x: np.ndarray, axes: tuple[int, ...], keepdim: bool = False, param: float = 0.0) -> np.ndarray:
     """See :func:`pytensor.backend.reference.reduction`."""
     mask = 0
     for axis in axes:
         mask |= 1 << axis
     dtype = x.dtype
+    if dtype == np.uint8 and (name == "any" or name == "all"):
+        return _C.reduce_run(name, x != 0, mask, keepdim, param)
+    if dtype == np.bool_ and name.startswith("arg"):
+        return _C.reduce_run(name, x.view(np.uint8), mask, keepdim, param)
     if dtype in _KERNEL_TYPES and (name not in _FLOATS_ONLY or dtype.kind == "f"):
         return _C.reduce_run(name, x, mask, keepdim, param)
     stand_in = _stand_in(dtype)

@@ -38,7 +38,7 @@ def scatter(x: Any, axis: int, index: Any, source: Any) -> Any:
     ``source`` may be a number."""
     xp = array_module(x)
     out = x.copy()
-    values = source if np.ndim(source) == 0 and not hasattr(source, "ndim") else source
+    values = source
     if index.size == 0:
         return out
     if out.ndim == 0:
