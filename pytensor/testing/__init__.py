@@ -38,7 +38,8 @@ The fields of :class:`OpSpec`
     ``samples``         function of a :class:`~pytensor.testing.source.Source` returning a :class:`Sample`
     ``reference``       the op in NumPy, called with the sample's arguments: NumPy arrays where the op gets Tensors.
                         Float arrays arrive in double precision (``upcast=False``: as drawn), the result is
-                        rounded to the dtype of the op's result. Several results: a tuple
+                        rounded to the dtype of the op's result. Several results: a tuple. With ``upcast=False`` the
+                        reference's dtype has to be the op's
     ``verify``          instead of a reference, for random ops and decompositions: ``verify(results, *args,
                         **kwargs)`` raises AssertionError; one result comes as itself, several as a list
     ``dtypes``          dtypes of the drawn arrays: ``FLOATS`` (default), ``INTEGERS``, ``REALS``, ``ANY``, names
@@ -54,6 +55,7 @@ The fields of :class:`OpSpec`
                         samples with one below 0.01 are redrawn. ``at(0.0)``: argument 0 at fixed points;
                         ``lambda a, b: a - b`` for maximum
     ``gradient_tolerance``  relative to the derivative plus the size of the values; 1e-6
+    ``mutates``         the op writes to its first argument (``Tensor.copy_``): draw that with ``read_only=False``
     ``inplace``, ``out``    whether there is ``x.op_()`` and ``op(out=)``; found out when None
     ``flops``, ``bytes``    work of one call, functions of the sample's arguments (``bytes`` defaults to the sum of
                         all arrays)

@@ -74,6 +74,8 @@ class Curve:
     def weighted(self, t: float) -> tuple[Any, list[Any]]:
         """<w, f(x + t v)> as a tensor with its graph, and the leaves."""
         moved, leaves = self.inputs(t)
+        if self.spec.mutates:  # not a leaf itself: those refuse to be written
+            moved = Sample(moved.args[0] * 1, *moved.args[1:], **moved.kwargs)
         returned = self.library.function(self.spec.name)(*moved.args, **moved.kwargs)
         outputs = [o for o in tensors_in(returned, self.library.module.Tensor) if o.requires_grad]
         if self.weights is None:

@@ -91,6 +91,7 @@ class OpSpec:
     second_order: bool = True
     kinks: Callable[..., Any] | None = None
     gradient_tolerance: float = 1e-6
+    mutates: bool = False
     inplace: bool | None = None
     out: bool | None = None
     flops: Callable[..., int] | None = None

@@ -56,16 +56,17 @@ def fill(rng: np.random.Generator, shape: tuple[int, ...], dtype: np.dtype, kind
     size = int(np.prod(shape))
     low, high = only
     if dtype.kind == "b":
-        return rng.random(shape) < 0.5
+        return np.asarray(rng.random(shape) < 0.5)
     if kind == "distinct":
         values = rng.permutation(size) - size // 2
         if dtype.kind == "u":
             values = rng.permutation(size)
-        return np.asarray(values, dtype).reshape(shape) / dtype.type(8 if is_float(dtype) and size < 128 else 1)
+        values = np.asarray(values, dtype).reshape(shape)
+        return values / dtype.type(8) if is_float(dtype) and size < 128 else values
     if dtype.kind in "iu":
         return fill_integers(rng, shape, dtype, kind, only)
     if dtype.kind == "c":
-        return (rng.normal(size=shape) * 2 + 2j * rng.normal(size=shape)).astype(dtype)
+        return np.asarray(rng.normal(size=shape) * 2 + 2j * rng.normal(size=shape), dtype)
     return fill_floats(rng, shape, dtype, kind, low, high)
 
 
@@ -159,5 +160,5 @@ def arrays(
     if isinstance(shape, st.SearchStrategy):
         shape = draw(shape)
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
-    array = fill(rng, tuple(shape), numpy_dtype(dtype), values, only)
+    array = np.asarray(fill(rng, tuple(shape), numpy_dtype(dtype), values, only))
     return draw(arranged(array, layouts, read_only))
