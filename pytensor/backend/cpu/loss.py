@@ -6,8 +6,9 @@ import numpy as np
 
 from pytensor import _C
 from pytensor.backend.reference import loss as plain
+from pytensor.backend.reference.loss import nll_loss, nll_loss_backward
 
-__all__ = ["bad_target", "cross_entropy", "cross_entropy_backward"]
+__all__ = ["bad_target", "cross_entropy", "cross_entropy_backward", "nll_loss", "nll_loss_backward"]
 
 
 def _dense(array):

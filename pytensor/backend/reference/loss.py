@@ -10,7 +10,7 @@ import numpy as np
 
 from pytensor.backend.reference.array_module import array_module
 
-__all__ = ["bad_target", "cross_entropy", "cross_entropy_backward"]
+__all__ = ["bad_target", "cross_entropy", "cross_entropy_backward", "nll_loss", "nll_loss_backward"]
 
 
 def _wide(x):
@@ -64,3 +64,25 @@ def cross_entropy_backward(grad, x, target, weight, ignore_index, smoothing, lar
     if smoothing:
         result = result + g * (smoothing / classes) * (p * w.sum() - w.reshape(1, -1, 1))
     return result.astype(x.dtype)
+
+
+def nll_loss(x, target, weight, ignore_index):
+    """(-w[t] * x_t per sample, sum of the weights of the samples that count)."""
+    xp, _, counts, t, w = _prepare(x, target, weight, ignore_index)
+    losses = -w[t] * xp.take_along_axis(x, t, axis=1) if x.size else xp.zeros(t.shape, x.dtype)
+    return xp.where(counts, losses, 0).astype(x.dtype).reshape(-1), float(w[t][counts].sum())
+
+
+def nll_loss_backward(grad, shape, target, weight, ignore_index, factor):
+    """Gradient of x of the given shape, where loss i has the gradient factor * grad[i] (or grad[0])."""
+    xp = array_module(grad)
+    batch, classes, inner = shape
+    t = target.reshape(batch, 1, inner)
+    counts = t != ignore_index
+    t = xp.where(counts, t, 0)
+    g = grad.reshape(batch, 1, inner) if grad.size != 1 else grad.reshape(1, 1, 1)
+    scale = -grad.dtype.type(factor) * g * (1 if weight is None else weight[t])
+    result = xp.zeros(shape, grad.dtype)
+    if result.size:
+        xp.put_along_axis(result, t, xp.where(counts, scale, 0).astype(grad.dtype), axis=1)
+    return result
