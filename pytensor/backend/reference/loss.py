@@ -76,7 +76,7 @@ def nll_loss(x, target, weight, ignore_index):
 def nll_loss_backward(grad, shape, target, weight, ignore_index, factor):
     """Gradient of x of the given shape, where loss i has the gradient factor * grad[i] (or grad[0])."""
     xp = array_module(grad)
-    batch, classes, inner = shape
+    batch, _, inner = shape
     t = target.reshape(batch, 1, inner)
     counts = t != ignore_index
     t = xp.where(counts, t, 0)
