@@ -6,14 +6,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from pytensor.autograd.node import Node, record
-from pytensor.backend.reference.array_module import array_module
 from pytensor.ops.checks import check_tensor, normalize_dim
 from pytensor.ops.registry import op
 
 if TYPE_CHECKING:
     from pytensor.tensor import Tensor
 
-__all__ = ["diagonal_scatter", "joined", "select_scatter", "slice_scatter"]
+__all__ = ["diagonal_scatter", "select_scatter", "slice_scatter"]
 
 
 def _check_part(src: Any, expected: Sequence[int]) -> None:
@@ -113,25 +112,3 @@ def diagonal_scatter(input: Tensor, src: Tensor, offset: int = 0, dim1: int = 0,
     _check_part(src, diagonal.shape)
     diagonal.copy_(src.detach())
     return record(DiagonalScatterBackward0, (input, src), copy._array, ctx=(offset, dim1, dim2))
-
-
-class JoinedBackward(Node):
-    """ctx: (dim, sizes)."""
-
-    def backward(self, grad: Any) -> Any:
-        dim, sizes = self.ctx
-        parts, start = [], 0
-        for size in sizes:
-            parts.append(grad.narrow(dim, start, size))
-            start += size
-        return tuple(parts)
-
-    def name(self) -> str:
-        return "CatBackward0"
-
-
-def joined(tensors: Sequence[Any], dim: int) -> Any:
-    """Tensors of one dtype one after the other along ``dim``: what gradient rules need of ``cat``."""
-    arrays = [t._array for t in tensors]
-    whole = array_module(arrays[0]).concatenate(arrays, axis=dim)
-    return record(JoinedBackward, tuple(tensors), whole, ctx=(dim, [t.shape[dim] for t in tensors]))

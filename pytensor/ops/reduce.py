@@ -10,8 +10,8 @@ from pytensor.backend import backend_of
 from pytensor.dtypes import COMPLEX, FLOATING, dtype
 from pytensor.ops.axes import count, fast_reduction, numpy_names, reduced_axes, spread
 from pytensor.ops.checks import check_tensor
+from pytensor.ops.join import cat
 from pytensor.ops.out import write_out
-from pytensor.ops.patch import joined
 from pytensor.ops.registry import op
 from pytensor.typename import scalar_type_name
 
@@ -133,8 +133,8 @@ def products_of_others(x: Any, dim: int) -> Any:
         return x * 0 + 1
     n = x.shape[dim]
     one = x.narrow(dim, 0, 1) * 0 + 1
-    before = joined([one, x.narrow(dim, 0, n - 1)], dim).cumprod(dim)
-    after = joined([one, x.narrow(dim, 1, n - 1).flip(dim)], dim).cumprod(dim).flip(dim)
+    before = cat([one, x.narrow(dim, 0, n - 1)], dim).cumprod(dim)
+    after = cat([one, x.narrow(dim, 1, n - 1).flip(dim)], dim).cumprod(dim).flip(dim)
     return before * after
 
 

@@ -10,8 +10,8 @@ from pytensor.backend import backend_of
 from pytensor.dtypes import FLOATING, dtype
 from pytensor.ops.axes import numpy_names, zeros_beside
 from pytensor.ops.checks import check_tensor, normalize_dim
+from pytensor.ops.join import cat, stack
 from pytensor.ops.out import write_out
-from pytensor.ops.patch import joined
 from pytensor.ops.registry import op
 from pytensor.typename import scalar_type_name
 
@@ -88,7 +88,7 @@ def _cumprod_gradient(grad: Any, input: Any, dim: int) -> Any:
     for i in reversed(range(len(x))):
         carried = g[i] if carried is None else g[i] + carried * x[i + 1].conj()
         gradients.append(carried * before[i].conj())
-    return joined([g.unsqueeze(dim) for g in gradients[::-1]], dim)
+    return stack(gradients[::-1], dim)
 
 
 @op(inplace=True)
@@ -225,7 +225,7 @@ def diff(
         raise RuntimeError(f"order must be non-negative but got {n}")
     dim = normalize_dim(dim, input.ndim)
     parts = [t for t in (prepend, input, append) if t is not None]
-    x = joined(parts, dim) if len(parts) > 1 else input
+    x = cat(parts, dim) if len(parts) > 1 else input
     if n == 0 and len(parts) == 1:
         return write_out(input.clone(), out, "diff")
     for _ in range(min(n, x.shape[dim])):
