@@ -1,0 +1,11 @@
+#include "kernels/random/generic.h"
+
+namespace pt::random::avx2 {
+
+const Kernels kernels = {
+#define PT_KERNEL(name, parameters) name,
+#include "kernels/random/kernels.inc"
+#undef PT_KERNEL
+};
+
+}  // namespace pt::random::avx2
