@@ -203,15 +203,14 @@ def _suffixes(x: Tensor) -> list[str]:
     """What follows the numbers: device, size and dtype where they are not the usual ones, and the graph."""
     default = dtypes.get_default_dtype()
     usual = (default, default.to_complex(), dtypes.int64, dtypes.bool)
-    size = f"size={tuple(x.shape)}"
     suffixes = []
     if x.device.type != get_default_device().type:
         suffixes.append(f"device='{x.device}'")
     empty = x.numel() == 0
-    if x.device.type == "meta" or (empty and x.dim() != 1) or (not empty and not OPTIONS.edgeitems):
-        suffixes.append(size)
+    if x.dim() != 1 if empty else not OPTIONS.edgeitems:
+        suffixes.append(f"size={tuple(x.shape)}")
     # Without numbers nothing tells int64 from float32.
-    if x.dtype is not default if empty or x.device.type == "meta" else x.dtype not in usual:
+    if x.dtype is not default if empty else x.dtype not in usual:
         suffixes.append(f"dtype={x.dtype}")
     if x.grad_fn is not None:
         suffixes.append(f"grad_fn=<{type(x.grad_fn).__name__}>")
@@ -236,20 +235,12 @@ def _is_ours(kind: type) -> bool:
     return kind.__module__.partition(".")[0] == "pytensor"
 
 
-def tensor_text(x: Tensor) -> str:
-    """``repr(x)``. Classes derived outside the library print under their own name."""
+def tensor_str(x: Tensor, *, tensor_contents: str | None = None) -> str:
+    """``repr(x)``; ``tensor_contents`` stands in for the numbers. Classes derived outside the library print under
+    their own name."""
     prefix = "tensor(" if _is_ours(type(x)) else f"{type(x).__name__}("
     indent = len(prefix)
-    if x.device.type == "meta":
-        contents = "..."
-    else:
+    if tensor_contents is None:
         array = x._array
-        contents = _contents(array if isinstance(array, np.ndarray) else array.get(), x.dtype, indent)
-    return _join(prefix + contents, _suffixes(x), indent)
-
-
-def format_tensor(x: Tensor, spec: str) -> str:
-    """``format(x, spec)``: a 0-d tensor formats as its number."""
-    if x.dim() == 0 and x.device.type != "meta" and type(x).__name__ == "Tensor" and _is_ours(type(x)):
-        return format(x.item(), spec)
-    return object.__format__(x, spec)
+        tensor_contents = _contents(array if isinstance(array, np.ndarray) else array.get(), x.dtype, indent)
+    return _join(prefix + tensor_contents, _suffixes(x), indent)

@@ -1,5 +1,7 @@
 #include "bindings/bindings.h"
 
+#include <pybind11/stl.h>
+
 #include "base/check.h"
 #include "kernels/random/random.h"
 
@@ -58,10 +60,11 @@ ArrayView int64_array(py::handle out) {
     return v;
 }
 
-void integers(Generator& g, py::handle out, uint64_t range, int64_t base) {
+void integers(Generator& g, py::handle out, uint64_t range, int64_t base, bool wide) {
     const ArrayView v = int64_array(out);
+    PT_CHECK(wide || (range > 0 && range < (uint64_t{1} << 32)), "range: does not fit in 32 bits");
     ReleaseGil gil(v.numel());
-    random::integers(g, v.as<int64_t>(), v.numel(), range, base);
+    random::integers(g, v.as<int64_t>(), v.numel(), range, base, wide);
 }
 
 void permutation(Generator& g, py::handle out) {
@@ -149,6 +152,16 @@ void bind_random(py::module_& m) {
              })
         .def("get_state", &get_state)
         .def("set_state", &set_state)
+        .def_property(
+            "next_normal", [](const Generator& g) { return g.next_normal; },
+            [](Generator& g, std::optional<double> value) { g.next_normal = value; })
+        .def("raw",
+             [](Generator& g, int64_t n) {
+                 std::string words(static_cast<size_t>(4 * n), '\0');
+                 const std::lock_guard lock(g.mutex);
+                 g.raw(reinterpret_cast<uint32_t*>(words.data()), n);
+                 return py::bytes(words);
+             })
         .def("next64", [](Generator& g) {
             const std::lock_guard lock(g.mutex);
             return g.next64();

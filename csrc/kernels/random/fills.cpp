@@ -220,9 +220,9 @@ void masked_scale(const T* x, const uint8_t* drawn, T* out, int64_t n, T scale) 
 template void masked_scale<float>(const float*, const uint8_t*, float*, int64_t, float);
 template void masked_scale<double>(const double*, const uint8_t*, double*, int64_t, double);
 
-void integers(Generator& g, int64_t* out, int64_t n, uint64_t range, int64_t base) {
+void integers(Generator& g, int64_t* out, int64_t n, uint64_t range, int64_t base, bool wide) {
     Lock lock(g.mutex);
-    if (range != 0 && range < (uint64_t{1} << 28)) {
+    if (!wide) {
         uint32_t raw[kChunk];
         for (int64_t i = 0; i < n; i += kChunk) {
             const int64_t part = std::min(kChunk, n - i);
@@ -231,7 +231,6 @@ void integers(Generator& g, int64_t* out, int64_t n, uint64_t range, int64_t bas
         }
         return;
     }
-    // Wide ranges take 64 bits, so that the remainder stays close to uniform.
     for (int64_t i = 0; i < n; ++i) {
         const uint64_t draw = g.next64();
         out[i] = static_cast<int64_t>((range != 0 ? draw % range : draw) + static_cast<uint64_t>(base));

@@ -56,8 +56,8 @@ void normal(Generator& g, float* out, int64_t n, double mean, double std, bool s
 void normal(Generator& g, double* out, int64_t n, double mean, double std, bool serial);
 // out[i] = one when a double uniform is below p.
 void bernoulli(Generator& g, uint8_t* out, int64_t n, double p);
-// base + draw % range (range 0 stands for 2^64).
-void integers(Generator& g, int64_t* out, int64_t n, uint64_t range, int64_t base);
+// base + draw % range, with 64-bit draws when `wide` (range 0 then stands for 2^64), else 32-bit ones.
+void integers(Generator& g, int64_t* out, int64_t n, uint64_t range, int64_t base, bool wide);
 void permutation(Generator& g, int64_t* out, int64_t n);
 // x * (mask ? 1 / keep : 0), with mask drawn as bernoulli(keep).
 template <class T>
