@@ -42,7 +42,7 @@ class Tensor(_C.TensorBase):
     # ---- construction by type, the old way ----------------------------------------------------------------
 
     def __new__(cls, *args: Any, device: Any = None) -> Tensor:
-        from pytensor.ops.create import legacy_tensor
+        from pytensor.ops.legacy import legacy_tensor
 
         return legacy_tensor(cls, args, device)
 

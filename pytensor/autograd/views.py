@@ -90,7 +90,7 @@ def as_strided_gradient(grad: Tensor, g: Geometry) -> Tensor:
     indices = view_indices(g).ravel()
     inside = indices >= 0
     flat = grad.reshape(-1)
-    from pytensor.ops.create import from_numpy
+    from pytensor.ops.from_data import from_numpy
 
     if not inside.all():
         flat = flat[from_numpy(np.flatnonzero(inside))]

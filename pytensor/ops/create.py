@@ -235,9 +235,7 @@ def empty_strided(
             f"dimensionality of sizes ({len(shape)}) must match dimensionality of strides ({len(strides)})"
         )
     if any(s < 0 for s in strides):
-        raise RuntimeError(
-            f"Storage size calculation overflowed with sizes={list(shape)} and strides={list(strides)}"
-        )
+        raise RuntimeError(f"Storage size calculation overflowed with sizes={list(shape)} and strides={list(strides)}")
     options = Options("empty_strided", dtypes.get_default_dtype(), dtype, layout, device, requires_grad, pin_memory)
     return options.finish(new_strided_array(shape, strides, options.dtype, options.device))
 

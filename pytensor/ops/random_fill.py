@@ -133,9 +133,7 @@ def _real_view(array: Any) -> Any:
     if array.dtype.kind != "c":
         return array
     part = array.real.dtype
-    return np.lib.stride_tricks.as_strided(
-        array.real, (*array.shape, 2), (*array.strides, part.itemsize)
-    )
+    return np.lib.stride_tricks.as_strided(array.real, (*array.shape, 2), (*array.strides, part.itemsize))
 
 
 def _check_floating(array: Any, name: str) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pytensor import _C, dtypes
-from pytensor.autograd.node import Node, record, wrap
+from pytensor.autograd.node import wrap
 from pytensor.ops.checks import check_tensor
 from pytensor.ops.create import Options, module_of
 from pytensor.ops.out import write_out
@@ -289,12 +289,13 @@ def meshgrid(*tensors: Any, indexing: str | None = None) -> tuple[Tensor, ...]:
     if not given:
         raise RuntimeError("meshgrid expects a non-empty TensorList")
     for t in given:
-        if t.dim() > 1:
-            raise RuntimeError(f"Expected 0D or 1D tensor in the tensor list but got: {t}")
         if t.dtype is not given[0].dtype:
             raise RuntimeError("meshgrid expects all tensors to have the same dtype")
         if t.device != given[0].device:
             raise RuntimeError("meshgrid expects all tensors to have the same device")
+    for t in given:
+        if t.dim() > 1:
+            raise RuntimeError(f"Expected 0D or 1D tensor in the tensor list but got: {t}")
     if indexing not in ("ij", "xy"):
         raise RuntimeError(f'torch.meshgrid: indexing must be one of "xy" or "ij", but received: {indexing}')
     swap = indexing == "xy" and len(given) >= 2
@@ -304,7 +305,7 @@ def meshgrid(*tensors: Any, indexing: str | None = None) -> tuple[Tensor, ...]:
         t.reshape([-1 if axis == i else 1 for axis in range(len(given))]).expand(shape) for i, t in enumerate(given)
     ]
     if swap:
-        grids = [grids[1].transpose(0, 1), grids[0].transpose(0, 1), *(g.transpose(0, 1) for g in grids[2:])]
+        grids[0], grids[1] = grids[1], grids[0]
     return tuple(grids)
 
 
@@ -319,13 +320,13 @@ def cartesian_prod(*tensors: Tensor) -> Tensor:
             [2, 3],
             [2, 4]])
     """
-    from pytensor import stack
-
     for t in tensors:
         if t.dim() != 1:
             raise RuntimeError(f"Expect a 1D vector, but got shape {list(t.shape)}")
     if len(tensors) == 1:
         return tensors[0]
+    from pytensor import stack
+
     return stack([g.reshape(-1) for g in meshgrid(*tensors, indexing="ij")], dim=1)
 
 
@@ -361,74 +362,12 @@ def vander(x: Tensor, N: int | None = None, increasing: bool = False) -> Tensor:
             [4, 2, 1],
             [9, 3, 1]])
     """
-    from pytensor import pow as power
-
     check_tensor(x, "vander", "x", 1)
     if x.dim() != 1:
         raise RuntimeError("x must be a one-dimensional tensor.")
     n = x.numel() if N is None else N
     if n < 0:
         raise RuntimeError("N must be non-negative.")
-    exponents = arange(n, device=x.device) if increasing else arange(n - 1, -1, -1, device=x.device)
-    if n == 0:
-        exponents = arange(0, device=x.device)
-    integral = x.dtype.category <= dtypes.INTEGER
-    return power(x.to(dtypes.int64) if integral else x, exponents) if n else x.reshape(-1, 1)[:, :0]
-
-
-# --- complex numbers from parts ------------------------------------------------------------------------------------
-
-
-class ComplexBackward0(Node):
-    def backward(self, grad: Tensor) -> Any:
-        return grad.real, grad.imag
-
-
-def _check_parts(first: Tensor, second: Tensor) -> None:
-    names = {dtypes.float16: "Half", dtypes.float32: "Float", dtypes.float64: "Double"}
-    if first.dtype not in names or second.dtype not in names:
-        from pytensor.typename import scalar_type_name
-
-        raise RuntimeError(
-            "Expected both inputs to be Half, Float or Double tensors but got "
-            f"{scalar_type_name(first.dtype)} and {scalar_type_name(second.dtype)}"
-        )
-    if first.dtype is not second.dtype:
-        raise RuntimeError(
-            f"Expected object of scalar type {names[first.dtype]} but got scalar type {names[second.dtype]} for second "
-            "argument"
-        )
-    if first.dtype is dtypes.float16:
-        raise NotImplementedError("complex tensors of float16 parts (ComplexHalf) are not implemented")
-
-
-@op(method=False)
-def complex(real: Tensor, imag: Tensor, *, out: Tensor | None = None) -> Tensor:
-    """Complex numbers of real and imaginary parts, float32 or float64, which broadcast.
-
-    >>> import pytensor as torch
-    >>> torch.complex(torch.tensor([1.0, 2.0]), torch.tensor([3.0, 4.0]))
-    tensor([1.+3.j, 2.+4.j])
-    """
-    check_tensor(real, "complex", "real", 1)
-    check_tensor(imag, "complex", "imag", 2)
-    _check_parts(real, imag)
-    xp = module_of(real.device)
-    array = xp.empty(xp.broadcast_shapes(real._array.shape, imag._array.shape), real.dtype.to_complex().numpy)
-    array.real = real._array
-    array.imag = imag._array
-    return write_out(record(ComplexBackward0, (real, imag), array), out, "complex")
-
-
-@op(method=False)
-def polar(abs: Tensor, angle: Tensor, *, out: Tensor | None = None) -> Tensor:
-    """Complex numbers of magnitudes and angles.
-
-    >>> import pytensor as torch
-    >>> torch.polar(torch.tensor([1.0]), torch.tensor([0.0]))
-    tensor([1.+0.j])
-    """
-    check_tensor(abs, "polar", "abs", 1)
-    check_tensor(angle, "polar", "angle", 2)
-    _check_parts(abs, angle)
-    return write_out(complex(abs * angle.cos(), abs * angle.sin()), out, "polar")
+    column = (x.to(dtypes.int64) if x.dtype.category <= dtypes.INTEGER else x).reshape(-1, 1)
+    exponents = arange(n, device=x.device)
+    return column ** (exponents if increasing else n - 1 - exponents)
