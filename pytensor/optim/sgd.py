@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from pytensor.backend import backend_of
-from pytensor.ops.creation import empty_like
+from pytensor.ops.like import empty_like
 from pytensor.optim.optimizer import Optimizer, check_implementation, check_single, evaluate
 from pytensor.tensor import Tensor
 

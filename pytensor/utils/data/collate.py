@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from pytensor.dtypes import float64
-from pytensor.ops.creation import as_tensor, tensor
+from pytensor.ops.from_data import as_tensor, tensor
 from pytensor.ops.shape import stack
 from pytensor.tensor import Tensor
 

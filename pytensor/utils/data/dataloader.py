@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Generic, TypeVar
 
 from pytensor.dtypes import int64
-from pytensor.ops.creation import empty
+from pytensor.ops.create import empty
 from pytensor.random import Generator
 from pytensor.utils.data.collate import default_collate, default_convert
 from pytensor.utils.data.dataset import Dataset, IterableDataset

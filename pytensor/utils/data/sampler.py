@@ -7,8 +7,9 @@ from collections.abc import Iterable, Iterator, Sequence, Sized
 from typing import Any, Generic, TypeVar
 
 from pytensor.dtypes import float64, int64
-from pytensor.ops.creation import as_tensor, empty, randint, randperm
-from pytensor.ops.random import multinomial
+from pytensor.ops.create import empty
+from pytensor.ops.from_data import as_tensor
+from pytensor.ops.random import multinomial, randint, randperm
 from pytensor.random import Generator
 from pytensor.tensor import Tensor
 
