@@ -9,7 +9,7 @@
 #pragma once
 
 #include "kernels/conv/forward.h"
-#include "kernels/conv/transpose.h"
+#include "simd/transpose.h"
 
 namespace pt::conv::PT_ISA {
 

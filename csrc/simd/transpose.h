@@ -3,9 +3,7 @@
 
 #include "simd/vec.h"
 
-namespace pt::conv::PT_ISA {
-
-using namespace ::pt::PT_ISA;
+namespace pt::PT_ISA {
 
 // a0 b0 a1 b1 ... of the lower (High = 0) or upper halves.
 template <int High, class V>
@@ -55,4 +53,4 @@ PT_INLINE void transpose_block(const T* from, int64_t from_row, int rows, int co
     }
 }
 
-}  // namespace pt::conv::PT_ISA
+}  // namespace pt::PT_ISA

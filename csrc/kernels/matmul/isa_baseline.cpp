@@ -1,0 +1,11 @@
+#include "kernels/matmul/generic.h"
+
+namespace pt::matmul::PT_ISA {
+
+const Kernels kernels = {
+#define PT_MATMUL_KERNEL(name, dtype, T) &name<T>,
+#include "kernels/matmul/kernels.inc"
+#undef PT_MATMUL_KERNEL
+};
+
+}  // namespace pt::matmul::PT_ISA

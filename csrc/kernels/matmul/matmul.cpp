@@ -1,0 +1,148 @@
+// Checks, batches, and the choice of the kernel by level and dtype.
+#include "kernels/matmul/matmul.h"
+
+#include "base/check.h"
+#include "base/parallel.h"
+#include "kernels/matmul/problem.h"
+
+namespace pt::matmul {
+
+namespace {
+
+const Kernels& kernels() { return PT_SELECT(Kernels); }
+
+template <class T>
+using Multiply = void (*)(const Problem<T>&);
+
+// The batch axes that are left when neighbours that step alike are merged.
+struct Batch {
+    int ndim = 0;
+    int64_t sizes[kMaxDims], a[kMaxDims], b[kMaxDims], out[kMaxDims];
+
+    void add(int64_t size, int64_t a_step, int64_t b_step, int64_t out_step) {
+        if (size == 1) return;
+        if (ndim > 0) {
+            const int last = ndim - 1;
+            if (a[last] == size * a_step && b[last] == size * b_step && out[last] == size * out_step) {
+                sizes[last] *= size;
+                a[last] = a_step;
+                b[last] = b_step;
+                out[last] = out_step;
+                return;
+            }
+        }
+        sizes[ndim] = size;
+        a[ndim] = a_step;
+        b[ndim] = b_step;
+        out[ndim++] = out_step;
+    }
+
+    int64_t count() const {
+        int64_t n = 1;
+        for (int i = 0; i < ndim; ++i) n *= sizes[i];
+        return n;
+    }
+
+    // One matrix b for a whole axis of the batch, whose matrices a and out lie behind each other: one tall
+    // product.
+    template <class T>
+    void fold_into_rows(Problem<T>& p) {
+        while (ndim > 0) {
+            const int last = ndim - 1;
+            if (b[last] != 0 || a[last] != p.m * p.a_row || out[last] != p.m * p.c_row || (p.bias_row != 0))
+                return;
+            p.m *= sizes[last];
+            --ndim;
+        }
+    }
+};
+
+template <class T>
+void run_range(Multiply<T> multiply, const Batch& batch, const Problem<T>& first, int64_t begin,
+               int64_t end) {
+    for (int64_t at = begin; at < end; ++at) {
+        Problem<T> p = first;
+        int64_t rest = at;
+        for (int i = batch.ndim - 1; i >= 0; --i) {
+            const int64_t index = rest % batch.sizes[i];
+            rest /= batch.sizes[i];
+            p.a += index * batch.a[i];
+            p.b += index * batch.b[i];
+            p.c += index * batch.out[i];
+        }
+        multiply(p);
+    }
+}
+
+template <class T>
+void run(const ArrayView& a, const ArrayView& b, const ArrayView& out, const ArrayView* bias, bool relu,
+         Multiply<T> multiply) {
+    constexpr int64_t item = sizeof(T);
+    const int row = out.ndim - 2, col = out.ndim - 1;
+    Problem<T> p{out.shape[row],
+                 out.shape[col],
+                 a.shape[col],
+                 a.as<const T>(),
+                 a.strides[row] / item,
+                 a.strides[col] / item,
+                 b.as<const T>(),
+                 b.strides[row] / item,
+                 b.strides[col] / item,
+                 out.as<T>(),
+                 out.strides[row] / item,
+                 out.strides[col] / item,
+                 nullptr,
+                 0,
+                 0,
+                 relu};
+    if (bias != nullptr) {
+        p.bias = bias->as<const T>();
+        p.bias_col = bias->strides[0] / item;
+    }
+    Batch batch;
+    for (int i = 0; i < row; ++i)
+        batch.add(out.shape[i], a.shape[i] == 1 ? 0 : a.strides[i] / item,
+                  b.shape[i] == 1 ? 0 : b.strides[i] / item, out.strides[i] / item);
+    batch.fold_into_rows(p);
+    const int64_t count = batch.count(), work = p.m * p.n * (p.k + 1);
+    if (count == 0 || p.m == 0 || p.n == 0) return;
+    if (batch.ndim == 0) return multiply(p);
+    // Small products go one to a thread; of large ones, each takes all threads.
+    if (work >= int64_t{1} << 21 && count % num_threads() != 0)
+        return run_range(multiply, batch, p, 0, count);
+    parallel_for(0, count, 1 + 100000 / work,
+                 [&](int64_t begin, int64_t end) { run_range(multiply, batch, p, begin, end); });
+}
+
+void check(const ArrayView& a, const ArrayView& b, const ArrayView& out, const ArrayView* bias) {
+    PT_CHECK(out.ndim >= 2 && a.ndim == out.ndim && b.ndim == out.ndim,
+             "matmul: expected the same number of axes, at least 2");
+    PT_CHECK(supports(out.dtype) && a.dtype == out.dtype && b.dtype == out.dtype,
+             "matmul: expected one dtype, float32 or float64");
+    const int row = out.ndim - 2, col = out.ndim - 1;
+    PT_CHECK(a.shape[col] == b.shape[row] && a.shape[row] == out.shape[row] && b.shape[col] == out.shape[col],
+             "matmul: sizes do not fit together");
+    for (int i = 0; i < row; ++i)
+        PT_CHECK((a.shape[i] == out.shape[i] || a.shape[i] == 1) &&
+                     (b.shape[i] == out.shape[i] || b.shape[i] == 1),
+                 "matmul: batch sizes do not fit together");
+    PT_CHECK(
+        bias == nullptr || (bias->ndim == 1 && bias->shape[0] == out.shape[col] && bias->dtype == out.dtype),
+        "matmul: bias must have one element per column, of the same dtype");
+}
+
+}  // namespace
+
+bool supports(DType dtype) { return dtype == DType::float32 || dtype == DType::float64; }
+
+void matmul(const ArrayView& a, const ArrayView& b, const ArrayView& out, const ArrayView* bias,
+            Activation activation) {
+    check(a, b, out, bias);
+    const bool relu = activation == Activation::relu;
+    if (out.dtype == DType::float32)
+        run<float>(a, b, out, bias, relu, kernels().multiply_float32);
+    else
+        run<double>(a, b, out, bias, relu, kernels().multiply_float64);
+}
+
+}  // namespace pt::matmul

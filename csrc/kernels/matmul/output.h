@@ -1,0 +1,82 @@
+// Where tiles of C go: any strides, with the epilogue (bias, ReLU) after the last pass over the depth.
+#pragma once
+
+#include "kernels/matmul/pack.h"
+#include "kernels/matmul/problem.h"
+
+namespace pt::matmul::PT_ISA {
+
+template <class T>
+struct Output {
+    T* c;
+    int64_t row, column;
+    const T* bias;
+    int64_t bias_row, bias_column;
+    bool relu;
+
+    bool has_epilogue() const { return bias != nullptr || relu; }
+};
+
+// A part of C: rows from i, columns from j, at most one tile.
+struct Part {
+    int64_t i;
+    int rows;
+    int64_t j;
+    int columns;
+};
+
+template <class T>
+PT_INLINE void finish_element(const Output<T>& out, int64_t i, int64_t j) {
+    T& x = out.c[i * out.row + j * out.column];
+    if (out.bias != nullptr) x += out.bias[i * out.bias_row + j * out.bias_column];
+    if (out.relu && x < T(0)) x = T(0);
+}
+
+// Bias and ReLU, in place: the tile is in the cache still.
+template <class T>
+static void finish(const Output<T>& out, const Part& part) {
+    constexpr int L = lanes<T>;
+    const bool vectors =
+        out.column == 1 && (out.bias == nullptr || (out.bias_column == 0 || out.bias_column == 1));
+    for (int r = 0; r < part.rows; ++r) {
+        const int64_t i = part.i + r;
+        int j = 0;
+        for (; vectors && j < part.columns; j += L) {
+            const int count = part.columns - j < L ? part.columns - j : L;
+            T* at = out.c + i * out.row + part.j + j;
+            Vec<T> x = load_n(at, count);
+            if (out.bias != nullptr) {
+                const T* bias = out.bias + i * out.bias_row;
+                x += out.bias_column == 1 ? load_n(bias + part.j + j, count) : broadcast(*bias);
+            }
+            if (out.relu) x = max_hw<T>(Vec<T>{}, x);  // a NaN stays one
+            store_n(at, x, count);
+        }
+        for (; j < part.columns; ++j) finish_element(out, i, part.j + j);
+    }
+}
+
+// One tile, from strips of A and B.
+template <class T>
+PT_INLINE void multiply_tile(const Output<T>& out, const Part& part, int64_t depth, const Strip<T>& a,
+                             const Strip<T>& b, bool masked, bool first, bool last) {
+    constexpr int L = lanes<T>;
+    const int vecs = (part.columns + L - 1) / L, tail = part.columns - (vecs - 1) * L;
+    const Tile<T> tile = tiles<T>.of[masked][vecs][part.rows];
+    T* c = out.c + part.i * out.row + part.j * out.column;
+    if (out.column == 1) {
+        tile(depth, a.data, a.row, a.step, b.data, b.step, tail, c, out.row, !first);
+    } else {
+        constexpr int width = kMaxVecs * L;
+        T sums[max_rows(1) * width];
+        tile(depth, a.data, a.row, a.step, b.data, b.step, tail, sums, width, false);
+        for (int r = 0; r < part.rows; ++r)
+            for (int j = 0; j < part.columns; ++j) {
+                T& to = c[r * out.row + j * out.column];
+                to = first ? sums[r * width + j] : to + sums[r * width + j];
+            }
+    }
+    if (last && out.has_epilogue()) finish(out, part);
+}
+
+}  // namespace pt::matmul::PT_ISA

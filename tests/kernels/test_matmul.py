@@ -1,0 +1,208 @@
+"""The matrix products at every level and thread count against the NumPy reference."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pytensor import _C
+from pytensor.backend import cpu, reference
+from pytensor.testing.strategies import arrays
+
+LEVELS = ["plain", "baseline", "avx2", "avx512"]
+LEVELS = LEVELS[: LEVELS.index(_C.best_cpu_level()) + 1]
+SETTINGS = list(itertools.product(LEVELS, (1, 2)))
+
+
+@pytest.fixture(autouse=True)
+def restore_settings():
+    level, threads = _C.cpu_level(), _C.get_num_threads()
+    yield
+    _C.set_cpu_level(level)
+    _C.set_num_threads(threads)
+
+
+sides = st.sampled_from([0, 1, 1, 2, 3, 4, 5, 6, 7, 8, 11, 12, 13, 15, 16, 17, 24, 31, 32, 33, 48, 63, 64, 65, 97])
+
+
+@st.composite
+def batches(draw, count: int):
+    """Batch shapes that broadcast with each other."""
+    full = draw(st.lists(st.integers(0, 3), max_size=2))
+    result = []
+    for _ in range(count):
+        kept = full[draw(st.integers(0, len(full))) :]
+        result.append([1 if draw(st.booleans()) else side for side in kept])
+    return result
+
+
+@st.composite
+def products(draw, values="finite"):
+    """(a, b, bias) of a product."""
+    m, n, k = draw(sides), draw(sides), draw(sides | st.sampled_from([255, 256, 257, 520]))
+    batch_a, batch_b = draw(batches(2))
+    dtype = draw(st.sampled_from(["float32", "float64"]))
+    a = draw(arrays(dtype, (*batch_a, m, k), values))
+    b = draw(arrays(dtype, (*batch_b, k, n), values))
+    return a, b, draw(st.none() | arrays(dtype, (n,), "smooth"))
+
+
+def assert_close(actual, a, b, bias=None, activation=None):
+    """A product against the reference in double; the error is relative to the sum of magnitudes."""
+    wide = [None if x is None else x.astype(np.float64) for x in (a, b, bias)]
+    expected = reference.matmul(*wide, activation)
+    scale = reference.matmul(*(None if x is None else np.abs(x) for x in wide))
+    assert actual.dtype == a.dtype
+    assert actual.shape == expected.shape
+    # One chain of roundings per block of the depth, longest 256.
+    allowed = 64 * np.finfo(a.dtype).eps * scale + np.finfo(a.dtype).tiny
+    assert (np.abs(actual - expected) <= allowed).all(), float(np.abs(actual - expected).max())
+
+
+@given(products(), st.sampled_from([None, "relu"]))
+def test_matmul(product, activation):
+    a, b, bias = product
+    for level, threads in SETTINGS:
+        _C.set_cpu_level(level)
+        _C.set_num_threads(threads)
+        actual = cpu.matmul(a, b, bias, activation)
+        assert actual.flags.c_contiguous
+        assert_close(actual, a, b, bias, activation)
+
+
+@st.composite
+def places(draw, shape, dtype):
+    """A view of any layout and the whole buffer around it, filled with a mark."""
+    axes = draw(st.permutations(range(len(shape))))
+    steps = [draw(st.sampled_from([1, 1, 2, -1])) for _ in shape]
+    room = np.full([(shape[axis] + 2) * abs(step) for axis, step in zip(axes, steps, strict=True)], 77.0, dtype)
+    inner = room[tuple(slice(abs(s), abs(s) * (shape[x] + 1), abs(s)) for x, s in zip(axes, steps, strict=True))]
+    inner = inner[tuple(slice(None, None, -1 if s < 0 else 1) for s in steps)]
+    return inner.transpose(np.argsort(axes)), room
+
+
+@given(products(), st.data())
+def test_any_layout_of_the_result_and_nothing_beside_it(product, data):
+    a, b, bias = product
+    shape = reference.matmul(a, b).shape
+    for level, threads in SETTINGS:
+        _C.set_cpu_level(level)
+        _C.set_num_threads(threads)
+        out, room = data.draw(places(shape, a.dtype))
+        assert cpu.matmul(a, b, bias, None, out) is out
+        assert_close(out.copy(), a, b, bias)
+        out[...] = 77.0
+        assert (room == 77.0).all()
+
+
+@given(products("any"))
+def test_special_values(product):
+    """NaN and infinities come out where they do in the reference, and nowhere else."""
+    a, b, bias = product
+    with np.errstate(all="ignore"):
+        wide = [None if x is None else np.nan_to_num(x.astype(np.float64), nan=np.nan) for x in (a, b, bias)]
+        expected = reference.matmul(*wide)
+        magnitude = reference.matmul(*(None if x is None else np.abs(x) for x in wide))
+    quiet = np.isfinite(a.astype(np.float64)).all(-1)[..., None] & np.isfinite(b).all(-2)[..., None, :]
+    safe = quiet & (magnitude < np.finfo(a.dtype).max / 2)
+    for level, threads in SETTINGS:
+        _C.set_cpu_level(level)
+        _C.set_num_threads(threads)
+        with np.errstate(all="ignore"):
+            actual = cpu.matmul(a, b, bias)
+        assert np.isnan(actual[np.isnan(expected)]).all()
+        assert not np.isfinite(actual[~quiet & ~np.isfinite(expected)]).any()
+        assert np.isfinite(actual[safe]).all()
+        rectified = cpu.matmul(a, b, bias, "relu")
+        np.testing.assert_array_equal(np.isnan(rectified), np.isnan(actual))
+
+
+@given(products())
+def test_threads_do_not_change_results(product):
+    a, b, bias = product
+    for level in LEVELS:
+        _C.set_cpu_level(level)
+        results = []
+        for threads in (1, 2, 3):
+            _C.set_num_threads(threads)
+            results.append(cpu.matmul(a, b, bias))
+        np.testing.assert_array_equal(results[0], results[1])
+        np.testing.assert_array_equal(results[0], results[2])
+
+
+LARGE = [
+    (200, 300, 600),
+    (1, 700, 900),
+    (700, 1, 900),
+    (3, 500, 800),
+    (500, 5, 800),
+    (16, 400, 700),
+    (400, 16, 700),
+    (31, 33, 2000),
+    (130, 2200, 30),
+    (150, 40, 1),
+]
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("level", LEVELS[1:])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("layout", ["nn", "nt", "tn", "gg"])
+def test_large_products(level, threads, dtype, layout):
+    """Sizes that need several blocks, and those of the special roads; g: a matrix with gaps."""
+    _C.set_cpu_level(level)
+    _C.set_num_threads(threads)
+    rng = np.random.default_rng(7)
+
+    def matrix(rows, columns, how):
+        if how == "t":
+            return rng.normal(size=(columns, rows)).astype(dtype).T
+        step = 2 if how == "g" else 1
+        return rng.normal(size=(rows, columns * step)).astype(dtype)[:, ::step]
+
+    for m, n, k in LARGE:
+        a, b = matrix(m, k, layout[0]), matrix(k, n, layout[1])
+        assert_close(cpu.matmul(a, b), a, b)
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_random_projection(level):
+    """A large product, checked by a vector: (a @ b) @ x = a @ (b @ x)."""
+    _C.set_cpu_level(level)
+    rng = np.random.default_rng(3)
+    side = 100 if level == "plain" else 700
+    a, b, x = rng.normal(size=(side, side)), rng.normal(size=(side, side)), rng.normal(size=(side, 1))
+    np.testing.assert_allclose(cpu.matmul(cpu.matmul(a, b), x), cpu.matmul(a, cpu.matmul(b, x)), rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("dtype", ["int64", "int32", "int16", "uint8", "int8", "float16", "complex64", "complex128"])
+def test_other_dtypes(dtype):
+    rng = np.random.default_rng(5)
+    a, b = rng.integers(0, 9, (2, 5, 40)).astype(dtype), rng.integers(0, 9, (40, 7)).astype(dtype)
+    actual = cpu.matmul(a, b, np.ones(7, dtype))
+    assert actual.dtype == np.dtype(dtype)
+    exact = reference.matmul(a.astype("complex128"), b.astype("complex128")) + 1
+    expected = exact.astype(dtype) if dtype.startswith("complex") else exact.real.astype("int64").astype(dtype)
+    np.testing.assert_array_equal(actual, expected)
+
+
+def test_bindings_refuse_what_does_not_fit():
+    a, b = np.zeros((3, 4), "float32"), np.zeros((4, 5), "float32")
+    with pytest.raises(ValueError, match="sizes"):
+        _C.matmul(a, a)
+    with pytest.raises(ValueError, match="dtype"):
+        _C.matmul(a, b.astype("float64"))
+    with pytest.raises(ValueError, match="bias"):
+        _C.matmul(a, b, None, np.zeros(3, "float32"))
+    with pytest.raises(ValueError, match="out"):
+        _C.matmul(a, b, np.zeros((3, 4), "float32"))
+    with pytest.raises(ValueError, match="batch"):
+        _C.matmul(np.zeros((2, 3, 4), "float32"), np.zeros((3, 4, 5), "float32"))
+    with pytest.raises(ValueError, match="read-only"):
+        out = np.zeros((3, 5), "float32")
+        out.flags.writeable = False
+        _C.matmul(a, b, out)
