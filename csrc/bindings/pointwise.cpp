@@ -1,5 +1,7 @@
 #include "kernels/pointwise/pointwise.h"
 
+#include <algorithm>
+
 #include "base/check.h"
 #include "bindings/bindings.h"
 
@@ -15,41 +17,50 @@ int find_op(const std::string& name) {
     return op;
 }
 
-bool broadcasts_to(const ArrayView& in, const ArrayView& out) {
-    if (in.ndim > out.ndim) return false;
-    for (int i = 1; i <= in.ndim; ++i) {
-        const int64_t size = in.shape[in.ndim - i];
-        if (size != 1 && size != out.shape[out.ndim - i]) return false;
-    }
-    return true;
+// The shape that the inputs broadcast to, aligned at the right end of `shape`; gives its number of axes.
+int broadcast_shape(const ArrayView* views, int count, int64_t* shape) {
+    int ndim = 0;
+    for (int k = 0; k < count; ++k) ndim = std::max(ndim, views[k].ndim);
+    std::fill(shape, shape + ndim, 1);
+    for (int k = 0; k < count; ++k)
+        for (int i = 0; i < views[k].ndim; ++i) {
+            int64_t& size = shape[i + ndim - views[k].ndim];
+            const int64_t own = views[k].shape[i];
+            PT_CHECK(own == size || own == 1 || size == 1, "pointwise: the inputs' shapes do not broadcast");
+            if (own != 1) size = own;
+        }
+    return ndim;
 }
 
-// out[...] = op(inputs..., params...), every input broadcast to out's shape.
-void run(const std::string& name, const py::tuple& inputs, const py::tuple& params, const py::object& out) {
+// op(inputs..., params...), every input broadcast to the result's shape: a new array, or `out`.
+py::object run(const std::string& name, const py::tuple& inputs, const py::tuple& params, py::object out) {
     const int op = find_op(name);
     const int arity = pointwise::arity(op);
     PT_CHECK(static_cast<int>(inputs.size()) == arity, "pointwise: " + name + ": wrong number of inputs");
     PT_CHECK(static_cast<int>(params.size()) == pointwise::num_params(op),
              "pointwise: " + name + ": wrong number of parameters");
     ArrayView views[3];
-    const ArrayView result = writable_view(out, "out");
-    for (int i = 0; i < arity; ++i) {
-        views[i] = view(inputs[i], "inputs");
-        PT_CHECK(broadcasts_to(views[i], result),
-                 "pointwise: " + name + ": an input does not broadcast to out");
-    }
+    for (int i = 0; i < arity; ++i) views[i] = view(inputs[i], "inputs");
     const DType dtype = views[arity - 1].dtype;
     const bool selects = name == "where";
     for (int i = 0; i < arity; ++i)
         PT_CHECK(views[i].dtype == (selects && i == 0 ? DType::boolean : dtype),
                  "pointwise: " + name + ": the inputs differ in dtype");
     PT_CHECK(pointwise::supports(op, dtype), "pointwise: " + name + ": no kernel for this dtype");
-    PT_CHECK(result.dtype == pointwise::result_dtype(op, dtype),
-             "pointwise: " + name + ": out has another dtype");
     double values[kMaxParams];
     for (size_t i = 0; i < params.size(); ++i) values[i] = params[i].cast<double>();
+
+    int64_t shape[kMaxDims];
+    const int ndim = broadcast_shape(views, arity, shape);
+    const DType result_dtype = pointwise::result_dtype(op, dtype);
+    if (out.is_none()) out = make_array(ndim, shape, result_dtype);
+    const ArrayView result = writable_view(out, "out");
+    PT_CHECK(result.dtype == result_dtype, "pointwise: " + name + ": out has another dtype");
+    PT_CHECK(result.ndim == ndim && std::equal(shape, shape + ndim, result.shape),
+             "pointwise: " + name + ": out has another shape");
     ReleaseGil release(result.numel());
     pointwise::run(op, views, result, values);
+    return out;
 }
 
 // (name, arity, number of parameters) of every op.
@@ -68,7 +79,8 @@ DType dtype_of_descr(const py::object& descr) {
 }  // namespace
 
 void bind_pointwise(py::module_& m) {
-    m.def("pointwise", &run, py::arg("name"), py::arg("inputs"), py::arg("params"), py::arg("out"));
+    m.def("pointwise", &run, py::arg("name"), py::arg("inputs"), py::arg("params") = py::tuple(),
+          py::arg("out") = py::none());
     m.def("pointwise_supports", [](const std::string& name, const py::object& dtype) {
         const int op = pointwise::find(name.c_str());
         return op >= 0 && pointwise::supports(op, dtype_of_descr(dtype));

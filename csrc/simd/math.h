@@ -16,6 +16,9 @@
 
 namespace pt::PT_ISA {
 
+// Half a vector of floats: what converts to one of doubles.
+typedef float HalfFloats __attribute__((vector_size(PT_VEC_BYTES / 2)));
+
 template <class T>
 struct Format;
 template <>
@@ -337,7 +340,7 @@ PT_INLINE Vec<float> tanh(Vec<float> x) {
     const Vec<float> near = x * (z * tanh_center(z)) + x;
     const Vec<float> one = constant<float>(1), two = constant<float>(2);
     const Vec<float> far = one - two / (exp_generic<float>(t + t) + one);
-    return select<float>(t > constant<float>(0.55), copysign_of<float>(far, x), near);
+    return copysign_of<float>(select<float>(t > constant<float>(0.55), far, near), x);
 }
 PT_INLINE Vec<double> tanh(Vec<double> x) {
     const Vec<double> limit = constant<double>(22);

@@ -5,8 +5,6 @@
 
 namespace pt::PT_ISA {
 
-typedef float HalfFloats __attribute__((vector_size(PT_VEC_BYTES / 2)));
-
 // x^y of positive finite numbers, to 2^-33: enough for a float. Results beyond float's range are cut off.
 PT_INLINE Vec<double> pow_positive(Vec<double> x, Vec<double> y) {
     constexpr double log_coefficients[] = {

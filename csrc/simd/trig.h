@@ -7,14 +7,7 @@
 
 namespace pt::PT_ISA {
 
-#if defined(__FMA__) || defined(__aarch64__)
-// With FMA the products need not be representable.
-constexpr float pio2_f[3] = {0x1.921fb0p+00f, 0x1.5110b4p-22f, 0x1.846988p-48f};
 constexpr float trig_max_f = 48000.0f;
-#else
-constexpr float pio2_f[3] = {1.5703125f, 4.837512969970703125e-4f, 7.549789954891882e-8f};
-constexpr float trig_max_f = 8000.0f;
-#endif
 constexpr double pio2_d[3] = {1.57079632673412561417e+00, 6.07710050630396597660e-11,
                               2.02226624879595063154e-21};
 constexpr double trig_max_d = 1.0e5;
@@ -24,12 +17,6 @@ struct TrigReduced {
     Vec<T> r, low;       // |r| <= pi/4, low: what r lost in rounding
     IntVec<T> quadrant;  // x = quadrant pi/2 + r + low
 };
-PT_INLINE TrigReduced<float> trig_reduce(Vec<float> x) {
-    const auto [n, q] = round_to_integer<float>(x * broadcast<float>(0.636619772367581343f));
-    Vec<float> r = x - n * broadcast<float>(pio2_f[0]);
-    r = r - n * broadcast<float>(pio2_f[1]);
-    return {r - n * broadcast<float>(pio2_f[2]), constant<float>(0), q};
-}
 PT_INLINE TrigReduced<double> trig_reduce(Vec<double> x) {
     const auto [n, q] = round_to_integer<double>(x * broadcast<double>(0.636619772367581343076));
     const Vec<double> a = x - n * broadcast<double>(pio2_d[0]);
@@ -37,6 +24,31 @@ PT_INLINE TrigReduced<double> trig_reduce(Vec<double> x) {
     const Vec<double> r = a - b;
     return {r, ((a - r) - b) - n * broadcast<double>(pio2_d[2]), q};
 }
+
+#if defined(__FMA__) || defined(__aarch64__)
+PT_INLINE TrigReduced<float> trig_reduce(Vec<float> x) {
+    constexpr float pio2[3] = {0x1.921fb0p+00f, 0x1.5110b4p-22f, 0x1.846988p-48f};
+    const auto [n, q] = round_to_integer<float>(x * broadcast<float>(0.636619772367581343f));
+    Vec<float> r = x - n * broadcast<float>(pio2[0]);
+    r = r - n * broadcast<float>(pio2[1]);
+    return {r - n * broadcast<float>(pio2[2]), constant<float>(0), q};
+}
+#else
+// Without FMA the products above would round: reduce in double.
+PT_INLINE TrigReduced<float> trig_reduce(Vec<float> x) {
+    HalfFloats parts[2], multiples[2];
+    __builtin_memcpy(parts, &x, sizeof(x));
+    for (int i = 0; i < 2; ++i) {
+        const TrigReduced<double> reduced = trig_reduce(__builtin_convertvector(parts[i], Vec<double>));
+        parts[i] = __builtin_convertvector(reduced.r + reduced.low, HalfFloats);
+        multiples[i] = __builtin_convertvector(small_integer_to_float<double>(reduced.quadrant), HalfFloats);
+    }
+    Vec<float> r, n;
+    __builtin_memcpy(&r, parts, sizeof(r));
+    __builtin_memcpy(&n, multiples, sizeof(n));
+    return {r, constant<float>(0), round_to_integer<float>(n).integer};
+}
+#endif
 
 template <class T>
 struct SinCos {

@@ -1,0 +1,35 @@
+"""Pointwise ops on NumPy arrays: the C++ kernels, and NumPy for dtypes that have none."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pytensor import _C
+from pytensor.backend.reference import pointwise as reference
+
+__all__ = ["binary", "pointwise", "unary"]
+
+_has_kernel: dict[tuple[str, np.dtype], bool] = {}
+
+
+def pointwise(name, inputs, params=(), out=None):
+    """The op `name` (kernels.inc lists them) on broadcast inputs of one dtype; `where` takes a boolean first.
+
+    params: the op's scalars. out: the array that takes the result, of its exact shape and dtype; may be one of the
+    inputs, else shares no memory with them.
+    """
+    dtype = inputs[-1].dtype
+    supported = _has_kernel.get((name, dtype))
+    if supported is None:
+        supported = _has_kernel[name, dtype] = _C.pointwise_supports(name, dtype)
+    if not supported:
+        return reference.pointwise(name, inputs, params, out)
+    return _C.pointwise(name, inputs, params, out)
+
+
+def unary(name, x, out=None):
+    return pointwise(name, (x,), (), out)
+
+
+def binary(name, a, b, out=None):
+    return pointwise(name, (a, b), (), out)
