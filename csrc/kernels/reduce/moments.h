@@ -1,6 +1,7 @@
-// Mean and sum of squared deviations. A leaf is read twice while it is in the cache (for columns: while it is
-// in registers): first its mean, then the deviations from it, corrected for the mean's own rounding. Leaves
-// are merged by Chan's formula, so nothing cancels even where the mean is large against the deviation.
+// Mean and sum of squared deviations. A leaf of a row is read twice while it is in the cache: first its mean,
+// then the deviations from it, corrected for the mean's own rounding. Columns take the deviations from the
+// mean of their first rows instead. Leaves are merged by Chan's formula, so nothing cancels even where the
+// mean is large against the deviation.
 #pragma once
 
 #include "kernels/reduce/generic.h"
@@ -43,11 +44,10 @@ struct Moments {
     static void columns(const char* data, int64_t rows, int64_t stride, int64_t cols, ColumnState* state) {
         if (cols < lanes<T>) return narrow(data, rows, stride, cols, state);
         for (int64_t r = 0; r < rows; r += kLeafRows) {
-            T mean[kColumns];
-            T m2[kColumns];
+            LeafSums sums;
             const int64_t n = rows - r < kLeafRows ? rows - r : kLeafRows;
-            leaf_rows(data + r * stride, n, stride, cols, mean, m2);
-            merge(mean, m2, n, cols, state);
+            add_rows(data + r * stride, n, stride, cols, sums);
+            merge(sums, n, cols, state);
         }
     }
 
@@ -74,77 +74,77 @@ struct Moments {
         second += d * d;
     }
 
-    static void leaf_rows(const char* data, int64_t rows, int64_t stride, int64_t cols, T* mean, T* m2) {
+    // Of each column the deviations from `shift` and their squares. The shift is the mean of the leaf's first
+    // rows, so it is never further from the mean of all than a few standard deviations. Tile t is at t *
+    // lanes; the last one is moved back to end with the last column, and merge() skips its overlap.
+    struct LeafSums {
+        T shift[kColumns + lanes<T>];
+        T first[kColumns + lanes<T>];
+        T second[kColumns + lanes<T>];
+    };
+
+    static void add_rows(const char* data, int64_t rows, int64_t stride, int64_t cols, LeafSums& sums) {
         int64_t r = 0;
-        for (; r + 8 <= rows; r += 8) group<8>(data + r * stride, r, stride, cols, mean, m2);
-        for (; r < rows; ++r) group<1>(data + r * stride, r, stride, cols, mean, m2);
-    }
-
-    // R rows, after `before` others. The last tile is moved back to end with the last column; its overlap is
-    // taken from copies, since a column must not be counted twice.
-    template <int R>
-    static void group(const char* data, int64_t before, int64_t stride, int64_t cols, T* mean, T* m2) {
-        constexpr int L = lanes<T>;
-        const int64_t whole = cols / L * L;
-        for (int64_t j = 0; j < whole; j += L) {
-            Vec<T> a = load(mean + j);
-            Vec<T> b = load(m2 + j);
-            tile<R>(data + j * static_cast<int64_t>(sizeof(T)), before, stride, a, b);
-            store(mean + j, a);
-            store(m2 + j, b);
-        }
-        if (whole == cols) return;
-        const int n = static_cast<int>(cols - whole);
-        T old_mean[L];
-        T old_m2[L];
-        for (int l = 0; l < L; ++l) {
-            old_mean[l] = l >= L - n ? mean[cols - L + l] : T(0);
-            old_m2[l] = l >= L - n ? m2[cols - L + l] : T(0);
-        }
-        Vec<T> a = load(old_mean);
-        Vec<T> b = load(old_m2);
-        tile<R>(data + (cols - L) * static_cast<int64_t>(sizeof(T)), before, stride, a, b);
-        store(old_mean, a);
-        store(old_m2, b);
-        for (int l = L - n; l < L; ++l) {
-            mean[cols - L + l] = old_mean[l];
-            m2[cols - L + l] = old_m2[l];
-        }
-    }
-
-    template <int R>
-    PT_INLINE void tile(const char* x, int64_t before, int64_t stride, Vec<T>& mean, Vec<T>& m2) {
-        Vec<T> v[R];
-        for (int u = 0; u < R; ++u) v[u] = load(reinterpret_cast<const T*>(x + u * stride));
-        Vec<T> sum[R];
-        for (int u = 0; u < R; ++u) sum[u] = v[u];
-        for (int width = R / 2; width > 0; width /= 2)
-            for (int u = 0; u < width; ++u) sum[u] += sum[u + width];
-        const Vec<T> center = sum[0] * (T(1) / T(R));
-        Vec<T> squares[R];
-        for (int u = 0; u < R; ++u) squares[u] = (v[u] - center) * (v[u] - center);
-        for (int width = R / 2; width > 0; width /= 2)
-            for (int u = 0; u < width; ++u) squares[u] += squares[u + width];
-        if (before == 0) {
-            mean = center;
-            m2 = squares[0];
+        if (rows >= 8) {
+            add_group<8, true>(data, stride, cols, sums);
+            for (r = 8; r + 8 <= rows; r += 8) add_group<8, false>(data + r * stride, stride, cols, sums);
         } else {
-            merge_moments(mean, m2, center, squares[0], static_cast<T>(before), static_cast<T>(R));
+            add_group<1, true>(data, stride, cols, sums);
+            r = 1;
+        }
+        for (; r < rows; ++r) add_group<1, false>(data + r * stride, stride, cols, sums);
+    }
+
+    template <int R>
+    PT_INLINE Vec<T> tree_sum(Vec<T>* v) {
+        for (int width = R / 2; width > 0; width /= 2)
+            for (int u = 0; u < width; ++u) v[u] += v[u + width];
+        return v[0];
+    }
+
+    template <int R, bool First>
+    static void add_group(const char* data, int64_t stride, int64_t cols, LeafSums& sums) {
+        constexpr int L = lanes<T>;
+        for (int64_t j = 0; j < cols; j += L) {
+            const char* x = data + (j + L <= cols ? j : cols - L) * static_cast<int64_t>(sizeof(T));
+            Vec<T> v[R], w[R];
+            for (int u = 0; u < R; ++u) w[u] = v[u] = load(reinterpret_cast<const T*>(x + u * stride));
+            const Vec<T> shift = First ? tree_sum<R>(w) * (T(1) / T(R)) : load(sums.shift + j);
+            for (int u = 0; u < R; ++u) {
+                v[u] -= shift;
+                w[u] = v[u] * v[u];
+            }
+            const Vec<T> first = tree_sum<R>(v);
+            const Vec<T> second = tree_sum<R>(w);
+            if (First) store(sums.shift + j, shift);
+            store(sums.first + j, First ? first : load(sums.first + j) + first);
+            store(sums.second + j, First ? second : load(sums.second + j) + second);
         }
     }
 
-    static void merge(const T* mean, const T* m2, int64_t rows, int64_t cols, ColumnState* state) {
+    static void merge(const LeafSums& sums, int64_t rows, int64_t cols, ColumnState* state) {
+        const int64_t whole = cols / lanes<T> * lanes<T>;
+        merge_part(sums, 0, 0, whole, rows, state);
+        if (whole < cols) merge_part(sums, lanes<T> - (cols - whole), whole, cols, rows, state);
+        state->count += rows;
+    }
+    // Columns [begin, end), which stand `moved` places further on in the sums.
+    static void merge_part(const LeafSums& sums, int64_t moved, int64_t begin, int64_t end, int64_t rows,
+                           ColumnState* state) {
         const double na = static_cast<double>(state->count);
         const double nb = static_cast<double>(rows);
-        if (state->count == 0)
-            for (int64_t j = 0; j < cols; ++j) {
-                state->f[0][j] = mean[j];
-                state->f[1][j] = m2[j];
+        for (int64_t j = begin; j < end; ++j) {
+            const double s1 = sums.first[j + moved];
+            const double mean = sums.shift[j + moved] + s1 / nb;
+            const double spread = sums.second[j + moved] - s1 * s1 / nb;
+            const double m2 = spread < 0 ? 0.0 : spread;
+            if (state->count == 0) {
+                state->f[0][j] = mean;
+                state->f[1][j] = m2;
+            } else {
+                merge_moments<double, double>(state->f[0][j], state->f[1][j], mean, m2, na, nb);
             }
-        else
-            for (int64_t j = 0; j < cols; ++j)
-                merge_moments<double, double>(state->f[0][j], state->f[1][j], mean[j], m2[j], na, nb);
-        state->count += rows;
+        }
     }
 
     static void narrow(const char* data, int64_t rows, int64_t stride, int64_t cols, ColumnState* state) {

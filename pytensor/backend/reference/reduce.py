@@ -1,4 +1,4 @@
-"""Reductions in plain NumPy: in double precision, rounded once at the end."""
+"""Reductions in plain NumPy: in a wider type than the input's, rounded once at the end."""
 
 from __future__ import annotations
 
@@ -41,12 +41,13 @@ def extreme_with_indices(name: str, x: Any, axis: int, keepdim: bool = False) ->
 
 def _arithmetic(xp: Any, name: str, x: Any, axes: tuple[int, ...], keepdim: bool, param: float) -> Any:
     complex_, integer = x.dtype.kind == "c", x.dtype.kind in "biu"
-    wide = x.astype(np.complex128 if complex_ else np.int64 if integer else np.float64)
+    double = np.longdouble if xp is np and x.dtype == np.float64 else np.float64
+    wide = x.astype(np.complex128 if complex_ else np.int64 if integer else double)
     kwargs = {"axis": axes, "keepdims": keepdim}
     if name in ("sum", "prod"):
         result = getattr(wide, name)(**kwargs)
     elif name == "mean":
-        result = wide.sum(**kwargs) / np.float64(_count(x, axes))
+        result = wide.sum(**kwargs) / wide.real.dtype.type(_count(x, axes))
     elif name in ("sum_squares", "norm2"):
         result = (abs(wide) ** 2).sum(**kwargs)
         result = xp.sqrt(result) if name == "norm2" else result
@@ -60,10 +61,10 @@ def _arithmetic(xp: Any, name: str, x: Any, axes: tuple[int, ...], keepdim: bool
 
 
 def _variance(wide: Any, axes: tuple[int, ...], keepdim: bool, correction: float) -> Any:
-    count = np.float64(_count(wide, axes))
+    count = wide.real.dtype.type(_count(wide, axes))
     mean = wide.sum(axis=axes, keepdims=True) / count
     squares = (abs(wide - mean) ** 2).sum(axis=axes, keepdims=keepdim)
-    return squares / np.maximum(count - correction, 0.0)
+    return squares / np.maximum(count - correction, count * 0)
 
 
 def _count(x: Any, axes: tuple[int, ...]) -> int:

@@ -1,0 +1,207 @@
+"""Reduction and scan kernels against plain NumPy, at every instruction set level and number of threads."""
+
+import numpy as np
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from pytensor import _C
+from pytensor.backend import cpu, reference
+from pytensor.testing.strategies import arrays, shapes
+
+LEVELS = ["plain", "baseline", "avx2", "avx512"]
+LEVELS = LEVELS[: LEVELS.index(_C.best_cpu_level()) + 1]
+FLOATS = ("float32", "float64")
+TYPES = (*FLOATS, "bool", "uint8", "int32", "int64", "int16", "float16")
+SUMS = ("sum", "mean", "sum_squares", "norm2", "var", "std")
+ORDERED = ("max", "min", "argmax", "argmin", "any", "all")
+
+
+@pytest.fixture(params=[(level, threads) for level in LEVELS for threads in (1, 2)], ids=str)
+def machine(request):
+    level, threads = _C.cpu_level(), _C.get_num_threads()
+    _C.set_cpu_level(request.param[0])
+    _C.set_num_threads(request.param[1])
+    yield
+    _C.set_cpu_level(level)
+    _C.set_num_threads(threads)
+
+
+def axes_of(mask, x):
+    return tuple(i for i in range(x.ndim) if mask >> i & 1)
+
+
+def count(x, axes):
+    return int(np.prod([x.shape[i] for i in axes]))
+
+
+def assert_sum(name, x, axes, keepdim):
+    """Within a few ulp of the sum of the magnitudes."""
+    got = cpu.reduction(name, x, axes, keepdim, 1.0)
+    want = reference.reduction(name, x, axes, keepdim, 1.0)
+    assert got.dtype == want.dtype and got.shape == want.shape
+    eps = np.finfo(x.dtype).eps
+    wide = np.abs(x.astype(np.float64))
+    size = {"sum": wide, "mean": wide / max(count(x, axes), 1)}.get(name)
+    if size is not None:
+        bound = 4 * eps * size.sum(axis=axes, keepdims=keepdim)
+    else:
+        bound = 8 * eps * np.abs(want.astype(np.float64))
+        if name in ("var", "std"):  # what rounding the mean to the input's type costs
+            bound = bound + 8 * eps**2 * (wide**2).max(axis=axes, keepdims=keepdim, initial=0)
+    finite = np.isfinite(want)
+    np.testing.assert_array_equal(np.isnan(got), np.isnan(want))
+    np.testing.assert_array_equal(got[~finite & ~np.isnan(want)], want[~finite & ~np.isnan(want)])
+    assert (np.abs(got.astype(np.float64) - want)[finite] <= bound[finite] + np.finfo(x.dtype).tiny).all()
+
+
+@given(
+    x=st.sampled_from(FLOATS).flatmap(lambda d: arrays(d, values="finite")), mask=st.integers(0, 15), keep=st.booleans()
+)
+def check_sums(x, mask, keep):
+    for name in SUMS:
+        assert_sum(name, x, axes_of(mask, x), keep)
+
+
+def test_sums(machine):
+    check_sums()
+
+
+@given(x=st.sampled_from(FLOATS).flatmap(arrays), mask=st.integers(0, 15))
+def check_sums_of_special_values(x, mask):
+    """NaN and infinities come through; sums that overflow on the way are left out."""
+    if x.size and np.abs(np.where(np.isfinite(x), x, 0)).max() > 1e30:
+        return
+    got, want = (b.reduction("sum", x, axes_of(mask, x)) for b in (cpu, reference))
+    np.testing.assert_allclose(got, want, rtol=1e-5, atol=1e-4)
+
+
+def test_sums_of_special_values(machine):
+    check_sums_of_special_values()
+
+
+@given(x=st.sampled_from(TYPES).flatmap(arrays), mask=st.integers(0, 15), keep=st.booleans())
+def check_ordered(x, mask, keep):
+    axes = axes_of(mask, x)
+    for name in ORDERED:
+        if count(x, axes) == 0 and name not in ("any", "all"):
+            continue
+        got, want = (b.reduction(name, x, axes, keep) for b in (cpu, reference))
+        assert got.dtype == want.dtype
+        np.testing.assert_array_equal(got, want)
+
+
+def test_order_statistics_and_truth(machine):
+    check_ordered()
+
+
+@given(x=st.sampled_from(TYPES).flatmap(lambda d: arrays(d, shapes(1, 4, min_side=1))), axis=st.integers(0, 3))
+def check_indices(x, axis):
+    for name in ("max", "min"):
+        got, want = (b.extreme_with_indices(name, x, axis % x.ndim) for b in (cpu, reference))
+        np.testing.assert_array_equal(got[0], want[0])
+        np.testing.assert_array_equal(got[1], want[1])
+
+
+def test_extremes_with_indices(machine):
+    check_indices()
+
+
+@given(x=st.sampled_from(("bool", "uint8", "int32", "int64", "int16")).flatmap(arrays), mask=st.integers(0, 15))
+def check_integers(x, mask):
+    with np.errstate(all="ignore"):
+        for name in ("sum", "prod"):
+            got, want = (b.reduction(name, x, axes_of(mask, x)) for b in (cpu, reference))
+            assert got.dtype == want.dtype == np.int64
+            np.testing.assert_array_equal(got, want)
+
+
+def test_integers(machine):
+    check_integers()
+
+
+@given(seed=st.integers(0, 99), shape=shapes(0, 3), mask=st.integers(0, 7), dtype=st.sampled_from(FLOATS))
+def check_products(seed, shape, mask, dtype):
+    x = np.asarray(np.random.default_rng(seed).uniform(0.8, 1.25, shape)).astype(dtype)
+    got, want = (b.reduction("prod", np.asarray(x), axes_of(mask, np.asarray(x))) for b in (cpu, reference))
+    eps = np.finfo(dtype).eps
+    np.testing.assert_allclose(got, want, rtol=eps * (8 + max([*shape, 1]) ** 0.5 * 4))
+
+
+def test_products(machine):
+    check_products()
+
+
+LARGE = [(70_001,), (300_000, 2), (2, 300_000), (20, 6_600), (6_600, 20), (16, 3, 1030), (40_000, 1, 3), (129, 1031)]
+
+
+@pytest.mark.parametrize("shape", LARGE, ids=str)
+@pytest.mark.parametrize("dtype", FLOATS)
+def test_large_inputs_do_not_depend_on_threads(shape, dtype):
+    """Long enough to be cut into blocks: the same bits from one thread and two, and NumPy's values."""
+    x = np.random.default_rng(0).standard_normal(shape).astype(dtype)
+    x[tuple(n // 2 for n in shape)] = 7
+    threads = _C.get_num_threads()
+    try:
+        for layout in (x, x[::-1], x.T):
+            for axes in {(0,), (layout.ndim - 1,), tuple(range(layout.ndim))}:
+                for name in (*SUMS, *ORDERED, "prod"):
+                    _C.set_num_threads(1)
+                    one = cpu.reduction(name, layout, axes, False, 1.0)
+                    _C.set_num_threads(2)
+                    np.testing.assert_array_equal(cpu.reduction(name, layout, axes, False, 1.0), one)
+                    if name in ORDERED:
+                        np.testing.assert_array_equal(one, reference.reduction(name, layout, axes))
+                    elif name != "prod":
+                        assert_sum(name, layout, axes, False)
+    finally:
+        _C.set_num_threads(threads)
+
+
+def test_mean_far_from_zero_leaves_the_variance_alone(machine):
+    x = (np.random.default_rng(0).standard_normal((257, 300)) + 1e4).astype(np.float32)
+    for axes in ((0,), (1,), (0, 1)):
+        want = reference.reduction("var", x, axes, False, 1.0)
+        np.testing.assert_allclose(cpu.reduction("var", x, axes, False, 1.0), want, rtol=2e-6)
+
+
+def test_sum_is_as_exact_as_its_result(machine):
+    x = np.full(1 << 20, 0.1, dtype=np.float32)
+    exact = float(np.float32(0.1)) * x.size
+    assert abs(float(cpu.reduction("sum", x, (0,))) - exact) <= 3 * np.finfo(np.float32).eps * exact
+    x = np.array([1e16, 1.0, -1e16] * 5000)
+    assert cpu.reduction("sum", x.reshape(-1, 3).T.copy().reshape(-1), (0,)) == 5000.0
+
+
+def test_no_elements():
+    empty = np.zeros((3, 0), dtype=np.float32)
+    assert cpu.reduction("sum", empty, (1,)).tolist() == [0, 0, 0]
+    assert cpu.reduction("prod", empty, (0, 1)) == 1
+    assert cpu.reduction("all", empty, (1,)).all() and not cpu.reduction("any", empty, (1,)).any()
+    assert np.isnan(cpu.reduction("mean", empty, (1,))).all()
+    assert cpu.reduction("max", empty, (0,)).shape == (0,)
+    with pytest.raises(ValueError, match="no identity"):
+        cpu.reduction("max", empty, (1,))
+
+
+@example(x=np.ones((1, 1), dtype=np.float32), axis=0)
+@given(x=st.sampled_from(FLOATS).flatmap(lambda d: arrays(d, shapes(1, 4), values="finite")), axis=st.integers(0, 3))
+def check_scans(x, axis):
+    axis %= x.ndim
+    for name in ("cumsum", "cumprod"):
+        got, want = (b.cumulative(name, x, axis) for b in (cpu, reference))
+        assert got.dtype == want.dtype
+        np.testing.assert_allclose(got, want, rtol=2 * np.finfo(x.dtype).eps, atol=np.finfo(x.dtype).tiny)
+
+
+def test_scans(machine):
+    check_scans()
+
+
+def test_what_has_no_kernel_is_refused():
+    with pytest.raises(ValueError, match="unknown reduction"):
+        _C.reduce_run("median", np.ones(3), 1, False)
+    with pytest.raises(ValueError, match="no kernel"):
+        _C.reduce_run("mean", np.ones(3, dtype=np.int64), 1, False)
+    with pytest.raises(TypeError, match=r"numpy\.ndarray"):
+        _C.reduce_run("sum", [1.0], 1, False)
