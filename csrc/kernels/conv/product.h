@@ -9,6 +9,7 @@
 
 #include "base/pool.h"
 #include "kernels/conv/stage.h"
+#include "simd/transpose.h"
 
 namespace pt::conv::PT_ISA {
 
@@ -95,38 +96,42 @@ static void pack_run(const T* from, const int64_t* offsets, int64_t depth, int r
     }
 }
 
-// depth rows of kNr columns; columns beyond the runs become zeros.
+// depth rows of kNr columns; columns beyond the runs become zeros. Some rows at a time, so that a row stays
+// in the first cache until all its runs are there.
 template <class T>
-static void pack_panel(const Product<T>& p, const T* source, const int64_t* offsets, int64_t depth,
-                       const Run* runs, int total, T* to) {
+static void pack_panel(const T* source, const int64_t* offsets, int64_t depth, const Run* runs, int total,
+                       T* to) {
     constexpr int L = lanes<T>;
+    constexpr int64_t rows = 64;
     const int used = runs[total - 1].first + runs[total - 1].count;
-    if (used < kNr<T>)
-        for (int64_t k = 0; k < depth; ++k)
-            for (int j = used; j < kNr<T>; ++j) to[k * kNr<T> + j] = T(0);
-    for (int i = 0; i < total; ++i) {
-        const T* from = source + runs[i].source;
-        T* at = to + runs[i].first;
-        const int rest = runs[i].count % L;
-        switch (runs[i].count / L) {
-            case 0:
-                pack_run<T, 0>(from, offsets, depth, rest, at);
-                break;
-            case 1:
-                pack_run<T, 1>(from, offsets, depth, rest, at);
-                break;
-            case 2:
-                pack_run<T, 2>(from, offsets, depth, rest, at);
-                break;
-            case 3:
-                pack_run<T, 3>(from, offsets, depth, rest, at);
-                break;
-            default:
-                pack_run<T, 4>(from, offsets, depth, rest, at);
-                break;
+    for (int64_t k = 0; k < depth; k += rows, offsets += rows, to += rows * kNr<T>) {
+        const int64_t n = depth - k < rows ? depth - k : rows;
+        if (used < kNr<T>)
+            for (int64_t i = 0; i < n; ++i)
+                for (int j = used; j < kNr<T>; ++j) to[i * kNr<T> + j] = T(0);
+        for (int i = 0; i < total; ++i) {
+            const T* from = source + runs[i].source;
+            T* at = to + runs[i].first;
+            const int rest = runs[i].count % L;
+            switch (runs[i].count / L) {
+                case 0:
+                    pack_run<T, 0>(from, offsets, n, rest, at);
+                    break;
+                case 1:
+                    pack_run<T, 1>(from, offsets, n, rest, at);
+                    break;
+                case 2:
+                    pack_run<T, 2>(from, offsets, n, rest, at);
+                    break;
+                case 3:
+                    pack_run<T, 3>(from, offsets, n, rest, at);
+                    break;
+                default:
+                    pack_run<T, 4>(from, offsets, n, rest, at);
+                    break;
+            }
         }
     }
-    (void)p;
 }
 
 // c[r][j] (+)= sum_k a[k][r] * b[k][j] for Rows rows and a whole panel; the first pass starts from the bias.
@@ -161,11 +166,33 @@ template <class T>
 static constexpr Tile<T> tile_of_rows[kMr + 1] = {nullptr,     &tile<T, 1>, &tile<T, 2>, &tile<T, 3>,
                                                   &tile<T, 4>, &tile<T, 5>, &tile<T, 6>};
 
+// to[j * step] = from[j]: every second element with masked stores where the level has them.
+template <class T>
+PT_INLINE void copy_stepped(const T* from, int count, int64_t step, T* to) {
+    int j = 0;
+#if defined(__AVX512F__)
+    if (step == 2) {
+        constexpr int L = lanes<T>;
+        for (; j + L <= count; j += L) {
+            const Vec<T> x = load(from + j), low = interleave<0>(x, x), high = interleave<1>(x, x);
+            if constexpr (sizeof(T) == 4) {
+                _mm512_mask_storeu_ps(to + 2 * j, 0x5555, low);
+                _mm512_mask_storeu_ps(to + 2 * j + L, 0x5555, high);
+            } else {
+                _mm512_mask_storeu_pd(to + 2 * j, 0x55, low);
+                _mm512_mask_storeu_pd(to + 2 * j + L, 0x55, high);
+            }
+        }
+    }
+#endif
+    for (; j < count; ++j) to[j * step] = from[j];
+}
+
 template <class T>
 PT_INLINE void copy_run(const T* from, int count, int64_t step, T* to) {
     constexpr int L = lanes<T>;
     if (step != 1) {
-        for (int j = 0; j < count; ++j) to[j * step] = from[j];
+        copy_stepped(from, count, step, to);
         return;
     }
     int j = 0;
@@ -173,56 +200,86 @@ PT_INLINE void copy_run(const T* from, int count, int64_t step, T* to) {
     if (j < count) store_n(to + j, load_n(from + j, count - j), count - j);
 }
 
-// Row tiles [tile_begin, tile_end) of one panel of columns. `panel` holds kDepth x kNr, `sums` the tiles'.
+// Where the columns of one panel come from and go to.
 template <class T>
-static void product_panel(const Product<T>& p, int64_t group, int64_t column, int64_t tile_begin,
-                          int64_t tile_end, T* panel, T* sums) {
+struct Panel {
     Run runs[kNr<T>], outs[kNr<T>];
+    int total, out_total;
+    bool direct;  // a tile can be written straight to the output
+};
+
+template <class T>
+static void lay_out_panel(const Product<T>& p, int64_t column, Panel<T>& panel) {
     const int64_t left = p.columns() - column;
     const int used = left < kNr<T> ? static_cast<int>(left) : kNr<T>;
-    const int total = make_runs(p, column, used, runs);
-    const int out_total = merge_outputs(runs, total, p.out_step[2], outs);
-    const bool direct = used == kNr<T> && out_total == 1 && p.out_step[2] == 1;
+    panel.total = make_runs(p, column, used, panel.runs);
+    panel.out_total = merge_outputs(panel.runs, panel.total, p.out_step[2], panel.outs);
+    panel.direct = used == kNr<T> && panel.out_total == 1 && p.out_step[2] == 1;
+}
+
+// Panels that share a pass over the weights: these come from the second cache or beyond.
+constexpr int kPanels = 2;
+
+// Row tiles [begin, end) of `count` (at most kPanels) neighbouring panels of columns. `packed` holds
+// kPanels x kDepth x kNr elements, `sums` kPanels x tiles.
+template <class T>
+static void product_panels(const Product<T>& p, int64_t group, int64_t first, int count, int64_t begin,
+                           int64_t end, T* packed, T* sums) {
+    Panel<T> panels[kPanels];
+    for (int j = 0; j < count; ++j) lay_out_panel(p, (first + j) * kNr<T>, panels[j]);
+    const int64_t all = p.tiles();
     T* out = p.out + group * p.out_group;
     const T* source = p.source + group * p.source_group;
-    const T* weights = p.weights + group * p.tiles() * p.depth * kMr;
-    const T* bias = p.bias + group * p.tiles() * kMr;
+    const T* weights = p.weights + group * all * p.depth * kMr;
+    const T* bias = p.bias + group * all * kMr;
+    const int64_t sums_size = all * kMr * kNr<T>, packed_size = kDepth * kNr<T>;
     const int64_t passes = p.depth > 0 ? (p.depth + kDepth - 1) / kDepth : 1;
     for (int64_t pass = 0; pass < passes; ++pass) {
         const int64_t k0 = p.depth * pass / passes, k1 = p.depth * (pass + 1) / passes;
-        pack_panel(p, source, p.offsets + k0, k1 - k0, runs, total, panel);
-        for (int64_t i = tile_begin; i < tile_end; ++i) {
+        for (int j = 0; j < count; ++j)
+            pack_panel(source, p.offsets + k0, k1 - k0, panels[j].runs, panels[j].total,
+                       packed + j * packed_size);
+        for (int64_t i = begin; i < end; ++i) {
             const int64_t m = i * kMr;
             const int rows = p.rows - m < kMr ? static_cast<int>(p.rows - m) : kMr;
-            T* c = direct ? out + outs[0].out + m * p.out_channel : sums + (m - tile_begin * kMr) * kNr<T>;
-            tile_of_rows<T>[rows](k1 - k0, weights + (i* p.depth + k0)* kMr, panel, bias + m, pass == 0, c,
-                                  direct ? p.out_channel : kNr<T>);
+            for (int j = 0; j < count; ++j) {
+                const bool direct = panels[j].direct;
+                T* c = direct ? out + panels[j].outs[0].out + m * p.out_channel
+                              : sums + j * sums_size + m * kNr<T>;
+                tile_of_rows<T>[rows](k1 - k0, weights + (i* p.depth + k0)* kMr, packed + j* packed_size,
+                                      bias + m, pass == 0, c, direct ? p.out_channel : kNr<T>);
+            }
         }
     }
-    if (direct) return;
-    const int64_t end = tile_end * kMr < p.rows ? tile_end * kMr : p.rows;
-    for (int64_t m = tile_begin * kMr; m < end; ++m)
-        for (int i = 0; i < out_total; ++i)
-            copy_run(sums + (m - tile_begin * kMr) * kNr<T> + outs[i].first, outs[i].count, p.out_step[2],
-                     out + outs[i].out + m * p.out_channel);
+    const int64_t last = end * kMr < p.rows ? end * kMr : p.rows;
+    for (int j = 0; j < count; ++j)
+        for (int64_t m = begin * kMr; m < last && !panels[j].direct; ++m)
+            for (int i = 0; i < panels[j].out_total; ++i) {
+                const Run& run = panels[j].outs[i];
+                copy_run(sums + j * sums_size + m * kNr<T> + run.first, run.count, p.out_step[2],
+                         out + run.out + m * p.out_channel);
+            }
 }
 
-// A unit of work is a panel or, where panels are few, a share of one's row tiles.
+// The unit of work is a tile, numbered panel by panel: the threads' shares differ by one tile at most, and
+// only a panel that lies across a cut is packed twice.
 template <class T>
 static void packed_product(const Product<T>& p) {
     const int64_t panels = (p.columns() + kNr<T> - 1) / kNr<T>, tiles = p.tiles();
-    const int64_t wanted = 8 * num_threads(), all = p.groups * panels;
-    int64_t shares = num_threads() == 1 || all >= wanted ? 1 : (wanted + all - 1) / all;
-    if (shares > tiles) shares = tiles;
-    const int64_t most_tiles = (tiles + shares - 1) / shares;
-    const int64_t flops = 2 * p.rows * p.depth * kNr<T> / shares;
-    parallel_for(0, all * shares, 1 + 200000 / (flops + 1), [&](int64_t begin, int64_t end) {
-        pool::Scratch panel(sizeof(T) * kDepth * kNr<T>);
-        pool::Scratch sums(sizeof(T) * static_cast<size_t>(most_tiles) * kMr * kNr<T>);
-        for (int64_t unit = begin; unit < end; ++unit) {
-            const int64_t share = unit % shares, at = unit / shares;
-            product_panel(p, at / panels, at % panels * kNr<T>, tiles * share / shares,
-                          tiles * (share + 1) / shares, panel.as<T>(), sums.as<T>());
+    const int64_t flops = 2 * kMr * p.depth * kNr<T>;
+    parallel_for(0, p.groups * panels * tiles, 1 + 200000 / (flops + 1), [&](int64_t begin, int64_t end) {
+        pool::Scratch packed(sizeof(T) * kPanels * kDepth * kNr<T>);
+        pool::Scratch sums(sizeof(T) * kPanels * static_cast<size_t>(tiles) * kMr * kNr<T>);
+        while (begin < end) {
+            const int64_t panel = begin / tiles % panels, group = begin / (tiles * panels),
+                          tile = begin % tiles;
+            int count = 1;
+            if (tile == 0)
+                while (count < kPanels && panel + count < panels && begin + (count + 1) * tiles <= end)
+                    ++count;
+            const int64_t last = tile + (end - begin) < tiles ? tile + (end - begin) : tiles;
+            product_panels(p, group, panel, count, tile, last, packed.as<T>(), sums.as<T>());
+            begin += count > 1 ? count * tiles : last - tile;
         }
     });
 }
@@ -288,13 +345,10 @@ static void direct_rows(const Product<T>& p, int64_t begin, int64_t end) {
         direct_tile_of_rows<T>[p.rows](p, from, a, bias, counts, to);
         filled = 0;
     };
-    const int64_t rows_per_image = p.grid[0] * p.grid[1];
-    int64_t last_group = -1;
+    int64_t t1 = begin % p.grid[1], t0 = begin / p.grid[1] % p.grid[0];
+    int64_t n = begin / (p.grid[1] * p.grid[0]) % p.images;
+    int64_t group = begin / (p.grid[1] * p.grid[0] * p.images);
     for (int64_t row = begin; row < end; ++row) {
-        const int64_t t0 = row / p.grid[1] % p.grid[0], t1 = row % p.grid[1];
-        const int64_t n = row / rows_per_image % p.images, group = row / (rows_per_image * p.images);
-        if (group != last_group) flush();
-        last_group = group;
         a = p.weights + group * p.depth * kMr;
         bias = p.bias + group * kMr;
         const T* source = p.source + group * p.source_group + n * p.source_image + t0 * p.source_step[0] +
@@ -306,6 +360,14 @@ static void direct_rows(const Product<T>& p, int64_t begin, int64_t end) {
             counts[filled] = p.grid[2] - t2 < L ? static_cast<int>(p.grid[2] - t2) : L;
             if (++filled == kNv) flush();
         }
+        if (++t1 < p.grid[1]) continue;
+        t1 = 0;
+        if (++t0 < p.grid[0]) continue;
+        t0 = 0;
+        if (++n < p.images) continue;
+        n = 0;
+        flush();  // a tile has one group's weights
+        ++group;
     }
     flush();
 }

@@ -69,6 +69,25 @@ static Stage<T> make_stage(const Operand& array, int64_t channels, const int64_t
 // Copies to[i] = from[i * stride] where first <= i < last, and zeros elsewhere in [0, count).
 template <class T>
 PT_INLINE void copy_row(const T* from, int64_t stride, int64_t first, int64_t last, int64_t count, T* to) {
+#if defined(__AVX512F__)
+    if (stride == 1) {  // rows are short: one masked vector does most of them
+        constexpr int64_t L = lanes<T>;
+        for (int64_t i = 0; i < count; i += L) {
+            const int64_t n = count - i < L ? count - i : L;
+            const int64_t low = first > i ? (first - i < n ? first - i : n) : 0;
+            const int64_t high = last < i + n ? (last > i + low ? last - i : low) : n;
+            const unsigned keep = ((1u << high) - 1u) & ~((1u << low) - 1u), all = (1u << n) - 1u;
+            if constexpr (sizeof(T) == 4) {
+                const __m512 v = _mm512_maskz_loadu_ps(static_cast<__mmask16>(keep), from + i);
+                _mm512_mask_storeu_ps(to + i, static_cast<__mmask16>(all), v);
+            } else {
+                const __m512d v = _mm512_maskz_loadu_pd(static_cast<__mmask8>(keep), from + i);
+                _mm512_mask_storeu_pd(to + i, static_cast<__mmask8>(all), v);
+            }
+        }
+        return;
+    }
+#endif
     for (int64_t i = 0; i < first; ++i) to[i] = T(0);
     if (stride == 1)
         for (int64_t i = first; i < last; ++i) to[i] = from[i];

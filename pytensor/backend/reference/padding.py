@@ -19,14 +19,15 @@ def pad_constant(input, widths, value):
 
 
 def _source_indices(size, before, after, mode):
-    """Where each element of a padded axis comes from."""
+    """Where each element of a padded axis comes from; circular needs an axis that is not cropped to nothing."""
     positions = range(-before, size + after)
     if mode == "reflect":
         last = size - 1
         return [last - abs(last - abs(i)) for i in positions]
     if mode == "replicate":
         return [min(max(i, 0), size - 1) for i in positions]
-    return [i % size for i in positions]  # circular
+    first, kept = max(-before, 0), size - max(-before, 0) - max(-after, 0)
+    return [first + (i - first) % kept for i in positions]  # circular: what is not cropped goes round
 
 
 def pad_mirrored(input, widths, mode):
