@@ -106,7 +106,7 @@ def test_saved_tensors_are_checked():
     h = x * 2
     y = (h * h).sum()
     h.add_(1)
-    with pytest.raises(RuntimeError, match="modified by an inplace operation.*is at version 1; expected version 0"):
+    with pytest.raises(RuntimeError, match=r"modified by an inplace operation.*is at version 1; expected version 0"):
         y.backward()
     r = x.exp()
     z = r.sum()

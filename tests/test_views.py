@@ -204,7 +204,7 @@ def test_write_of_a_graph_into_a_plain_base():
 def test_views_that_may_not_be_written():
     h = torch.ones(2, 2, requires_grad=True) * 1
     part, _ = h.unbind()
-    with pytest.raises(RuntimeError, match="view of a function|output of a function that returns multiple views"):
+    with pytest.raises(RuntimeError, match="output of a function that returns multiple views"):
         part.add_(1)
     with torch.no_grad():
         v = h[0]
