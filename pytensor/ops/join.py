@@ -13,8 +13,9 @@ from pytensor.backend.reference.array_module import array_module
 from pytensor.dtypes import promote_types
 from pytensor.ops.checks import check_same_device, normalize_dim
 from pytensor.ops.out import write_out
+from pytensor.ops.parts import narrow
 from pytensor.ops.registry import op
-from pytensor.ops.views import narrow, reshape, unsqueeze
+from pytensor.ops.views import reshape, unsqueeze
 
 if TYPE_CHECKING:
     from pytensor.tensor import Tensor

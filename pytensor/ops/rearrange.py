@@ -12,8 +12,9 @@ from pytensor.autograd.node import Node, record
 from pytensor.backend.reference.array_module import array_module
 from pytensor.ops.checks import normalize_dim, normalize_dims, sizes_argument
 from pytensor.ops.out import write_out
+from pytensor.ops.parts import diagonal, diagonal_adjoint
 from pytensor.ops.registry import op
-from pytensor.ops.views import diagonal, diagonal_adjoint, expand, permute, reshape
+from pytensor.ops.views import expand, permute, reshape
 
 if TYPE_CHECKING:
     from pytensor.tensor import Tensor
