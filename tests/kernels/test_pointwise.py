@@ -10,8 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytensor import _C
-from pytensor.backend.cpu import pointwise as cpu
-from pytensor.backend.reference import pointwise as reference
+from pytensor.backend import cpu, reference
 from pytensor.testing.strategies import arrays, broadcastable_shapes
 
 LEVELS = ["plain", "baseline", "avx2", "avx512"]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from pytensor import _C
-from pytensor.backend.cpu import pointwise as cpu
+from pytensor.backend import cpu
 from pytensor.backend.reference.special import special_function
 
 ORDER = ["plain", "baseline", "avx2", "avx512"]

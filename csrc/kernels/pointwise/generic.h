@@ -58,10 +58,17 @@ PT_INLINE void one_vector(char* out, const T* a, const T* b, const T* c, const i
         store_n(reinterpret_cast<T*>(out), y, n);
 }
 
+// Negative numbers wrap around in unsigned types instead of being undefined.
+template <class T>
+PT_INLINE T convert(double x) {
+    if constexpr (T(0.5) == T(0)) return static_cast<T>(static_cast<int64_t>(x));
+    return static_cast<T>(x);
+}
+
 template <template <class> class Op, class T, int arity, int params, bool to_bool>
 static void loop(char* out, const char* const* in, const int64_t* steps, int64_t n, const double* params_in) {
     Vec<T> p[params > 0 ? params : 1];
-    for (int i = 0; i < params; ++i) p[i] = broadcast<T>(static_cast<T>(params_in[i]));
+    for (int i = 0; i < params; ++i) p[i] = broadcast<T>(convert<T>(params_in[i]));
     const T* a = reinterpret_cast<const T*>(in[0]);
     const T* b = reinterpret_cast<const T*>(in[arity > 1 ? 1 : 0]);
     const T* c = reinterpret_cast<const T*>(in[arity > 2 ? 2 : 0]);

@@ -138,6 +138,7 @@ struct abs<double> {
 };
 PT_DEFINE1(sign, SELECT(x > K(0), K(1), SELECT(x < K(0), K(-1), K(0))))
 PT_DEFINE1(square, bits<Vec<T>>(W(x) * W(x)))
+PT_DEFINE1(cube, x * x * x)
 PT_DEFINE1(reciprocal, K(1) / x)
 PT_DEFINE1(sqrt, pt::PT_ISA::sqrt(x))
 PT_DEFINE1(rsqrt, K(1) / pt::PT_ISA::sqrt(x))

@@ -71,7 +71,14 @@ T softplus_of(T x) {
     return std::log1p(std::exp(-std::fabs(x))) + (x > 0 ? x : 0);
 }
 
-#define P(i) static_cast<T>(p[i])
+// Negative numbers wrap around in unsigned types instead of being undefined.
+template <class T>
+T convert(double x) {
+    if constexpr (std::is_integral_v<T>) return static_cast<T>(static_cast<int64_t>(x));
+    return static_cast<T>(x);
+}
+
+#define P(i) convert<T>(p[i])
 #define U(x) static_cast<wide_t<T>>(x)
 #define PT_DEFINE1(name, ...)                                      \
     struct name {                                                  \
@@ -157,6 +164,7 @@ struct abs {
 };
 PT_DEFINE1(sign, T((x > T(0)) - (x < T(0))))
 PT_DEFINE1(square, T(U(x) * U(x)))
+PT_DEFINE1(cube, x * x * x)
 PT_DEFINE1(reciprocal, 1 / x)
 PT_DEFINE1(sqrt, std::sqrt(x))
 PT_DEFINE1(rsqrt, 1 / std::sqrt(x))

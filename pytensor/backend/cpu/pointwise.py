@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from pytensor import _C
-from pytensor.backend.reference import pointwise as reference
+from pytensor.backend.reference.pointwise import pointwise as without_kernel
 
 __all__ = ["binary", "pointwise", "unary"]
 
@@ -23,7 +23,7 @@ def pointwise(name, inputs, params=(), out=None):
     if supported is None:
         supported = _has_kernel[name, dtype] = _C.pointwise_supports(name, dtype)
     if not supported:
-        return reference.pointwise(name, inputs, params, out)
+        return without_kernel(name, inputs, params, out)
     return _C.pointwise(name, inputs, params, out)
 
 

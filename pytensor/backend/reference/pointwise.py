@@ -48,6 +48,14 @@ def _remainder(xp, a, b):
     return xp.where((m != 0) & ((b < 0) != (m < 0)), m + b, m)
 
 
+def _trunc_divide(xp, a, b):
+    """C's division: towards zero."""
+    if a.dtype.kind == "f":
+        return xp.trunc(xp.true_divide(a, b))
+    quotient = xp.floor_divide(a, b)
+    return quotient + ((quotient < 0) & (quotient * b != a)).astype(a.dtype)
+
+
 def _sign(xp, x):
     return (x > 0).astype(x.dtype) - (x < 0).astype(x.dtype) if x.dtype.kind != "b" else x
 
@@ -133,6 +141,7 @@ _OPS = {
     "fmod": lambda xp, a, b: xp.fmod(a, b),
     "remainder": _remainder,
     "floor_divide": lambda xp, a, b: xp.floor_divide(a, b),
+    "trunc_divide": _trunc_divide,
     "atan2": lambda xp, a, b: xp.arctan2(a, b),
     "hypot": lambda xp, a, b: xp.hypot(a, b),
     "copysign": lambda xp, a, b: xp.copysign(a, b),
@@ -164,6 +173,7 @@ _OPS = {
     "abs": lambda xp, x: xp.abs(x),
     "sign": _sign,
     "square": lambda xp, x: x * x,
+    "cube": lambda xp, x: x * x * x,
     "reciprocal": _reciprocal,
     "sqrt": lambda xp, x: xp.sqrt(x),
     "rsqrt": lambda xp, x: xp.true_divide(1, xp.sqrt(x)),
@@ -214,6 +224,8 @@ _OPS = {
     "hardswish": lambda xp, x: x * _relu6(xp, x + 3) / 6,
     "logsigmoid": lambda xp, x: xp.minimum(x, 0) - xp.log1p(xp.exp(-xp.abs(x))),
     "softsign": lambda xp, x: x / (1 + xp.abs(x)),
+    "deg2rad": lambda xp, x: xp.deg2rad(x),
+    "rad2deg": lambda xp, x: xp.rad2deg(x),
     "tanhshrink": lambda xp, x: x - xp.tanh(x),
     "hardshrink": lambda xp, x, k: xp.where((x >= -k) & (x <= k), xp.zeros((), x.dtype), x),
     "softshrink": _softshrink,
@@ -221,6 +233,7 @@ _OPS = {
     "clamp_min": _clamp_min,
     "clamp_max": _clamp_max,
     "threshold": lambda xp, x, threshold, value: xp.where(x <= threshold, xp.asarray(value).astype(x.dtype), x),
+    "nan_to_num": lambda xp, x, nan, posinf, neginf: xp.nan_to_num(x, nan=nan, posinf=posinf, neginf=neginf),
     "where": lambda xp, condition, a, b: xp.where(condition, a, b),
     "lerp": _lerp,
     "addcmul": lambda xp, a, b, c, value: a + xp.asarray(value).astype(a.dtype) * b * c,

@@ -1,0 +1,568 @@
+"""Sums, products, quotients, powers and their operators."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from pytensor import _C
+from pytensor.autograd.node import OUTPUT, Node
+from pytensor.dtypes import BOOL, FLOATING, INTEGER, complex128, float64
+from pytensor.ops.pointwise_core import apply_binary, apply_pointwise, as_operand, make_op, operator, result_type, unary
+from pytensor.ops.pointwise_rules import NoDerivative, conj, in_place_operators, number_or_tensor, zeros_where
+from pytensor.ops.registry import op
+from pytensor.tensor import Tensor
+
+__all__ = [
+    "add",
+    "div",
+    "float_power",
+    "floor_divide",
+    "fmod",
+    "mul",
+    "neg",
+    "positive",
+    "pow",
+    "reciprocal",
+    "remainder",
+    "rsqrt",
+    "rsub",
+    "sqrt",
+    "square",
+    "sub",
+    "true_divide",
+]
+
+
+class AddBackward0(Node):
+    def backward(self, grad):
+        alpha = self.ctx
+        return grad, grad if alpha is None else grad * alpha
+
+
+class SubBackward0(Node):
+    def backward(self, grad):
+        alpha = self.ctx
+        wanted = self.needs_input_grad
+        return grad, (-grad if alpha is None else grad * -alpha) if wanted[1] else None
+
+
+class RsubBackward0(Node):
+    """other - alpha * input, in the order of the operands of the subtraction: (other, input)."""
+
+    def backward(self, grad):
+        alpha = self.ctx
+        return grad, -grad if alpha is None else grad * -alpha
+
+
+class RsubBackward1(RsubBackward0):
+    pass
+
+
+class MulBackward0(Node):
+    saves = (("other", "input"), ("input", "other"))
+
+    def backward(self, grad):
+        other, input = self.saved
+        wanted = self.needs_input_grad
+        return grad * conj(other) if wanted[0] else None, grad * conj(input) if wanted[1] else None
+
+
+class DivBackward0(Node):
+    saves = (("input", "other"), "other")
+
+    def backward(self, grad):
+        input, other = self.saved
+        wanted = self.needs_input_grad
+        by_other = grad / conj(other)
+        return by_other, -by_other * conj(input / other) if wanted[1] else None
+
+
+class DivBackward1(Node):
+    """A quotient that was rounded: constant almost everywhere."""
+
+    def backward(self, grad):
+        return tuple(grad * 0 if wanted else None for wanted in self.needs_input_grad)
+
+
+class DivBackward2(DivBackward1):
+    pass
+
+
+class DivBackward3(DivBackward1):
+    pass
+
+
+class NegBackward0(Node):
+    def backward(self, grad):
+        return (-grad,)
+
+
+class ReciprocalBackward0(Node):
+    saves = ("result",)
+
+    def backward(self, grad):
+        (result,) = self.saved
+        return (-grad * conj(result * result),)
+
+
+class SqrtBackward0(Node):
+    saves = ("result",)
+
+    def backward(self, grad):
+        (result,) = self.saved
+        return (grad / (conj(result) * 2),)
+
+
+class RsqrtBackward0(Node):
+    saves = ("result",)
+
+    def backward(self, grad):
+        (result,) = self.saved
+        return (grad * -0.5 * conj(result * result * result),)
+
+
+def _check_alpha(alpha: Any, input: Any, other: Any) -> None:
+    category = result_type(input, other).category
+    if isinstance(alpha, bool) and category != BOOL:
+        raise RuntimeError("Boolean alpha only supported for Boolean results.")
+    if category <= INTEGER and isinstance(alpha, (float, complex)):
+        raise RuntimeError("For integral input tensors, argument alpha must not be a floating point number.")
+
+
+def _add(input: Tensor, other: Tensor | float, *, alpha: float = 1, out: Tensor | None = None) -> Tensor:
+    """``input + alpha * other``, broadcast.
+
+    Args:
+        alpha: a number; whole for integer tensors.
+
+    Raises:
+        RuntimeError: for shapes that do not broadcast, or an ``alpha`` of a higher category than the tensors.
+
+    >>> import pytensor as torch
+    >>> torch.add(torch.tensor([1.0, 2.0]), 1, alpha=10)
+    tensor([11., 12.])
+    """
+    if type(alpha) is int and alpha == 1:
+        return apply_binary("add", "add", AddBackward0, input, other, out=out)
+    input, other = number_or_tensor("add", input, other)
+    _check_alpha(alpha, input, other)
+    return apply_pointwise("add_scaled", AddBackward0, (input, other), params=(alpha,), ctx=alpha, out=out)
+
+
+_add.__name__ = _add.__qualname__ = "add"
+add = op(inplace=True)(make_op("binary", _add, kernel="add", node=AddBackward0))
+
+
+def _check_subtraction(input: Any, other: Any) -> None:
+    booleans = sum(
+        (v.dtype.category == BOOL if isinstance(v, _C.TensorBase) else v is True or v is False) for v in (input, other)
+    )
+    if booleans == 2:
+        raise RuntimeError(
+            "Subtraction, the `-` operator, with two bool tensors is not supported. Use the `^` or `logical_xor()` "
+            "operator instead."
+        )
+    if booleans:
+        raise RuntimeError(
+            "Subtraction, the `-` operator, with a bool tensor is not supported. If you are trying to invert a mask, "
+            "use the `~` or `logical_not()` operator instead."
+        )
+
+
+def _subtract(function: str, node: type[Node], input: Any, other: Any, alpha: Any, out: Any) -> Any:
+    input, other = number_or_tensor(function, input, other)
+    _check_subtraction(input, other)
+    if type(alpha) is int and alpha == 1:
+        return apply_pointwise("sub", node, (input, other), out=out)
+    _check_alpha(alpha, input, other)
+    return apply_pointwise("add_scaled", node, (input, other), params=(-alpha,), ctx=alpha, out=out)
+
+
+def _sub(input: Tensor, other: Tensor | float, *, alpha: float = 1, out: Tensor | None = None) -> Tensor:
+    """``input - alpha * other``, broadcast.
+
+    Raises:
+        RuntimeError: for boolean tensors, and as :func:`add` does.
+
+    >>> import pytensor as torch
+    >>> torch.tensor([1, 2]) - torch.tensor([[1], [2]])
+    tensor([[ 0,  1],
+            [-1,  0]])
+    """
+    return _subtract("sub", SubBackward0, input, other, alpha, out)
+
+
+_sub.__name__ = _sub.__qualname__ = "sub"
+sub = op(inplace=True, aliases=("subtract",))(make_op("binary", _sub, kernel="sub", node=SubBackward0))
+
+
+@op()
+def rsub(input: Tensor, other: Tensor | float, *, alpha: float = 1) -> Tensor:
+    """``other - alpha * input``.
+
+    >>> import pytensor as torch
+    >>> torch.rsub(torch.tensor([1.0, 2.0]), 10)
+    tensor([9., 8.])
+    """
+    node = RsubBackward0 if isinstance(other, _C.TensorBase) else RsubBackward1
+    return _subtract("rsub", node, other, input, alpha, None)
+
+
+def _mul(input: Tensor, other: Tensor | float, *, out: Tensor | None = None) -> Tensor:
+    """The product of the elements, broadcast.
+
+    >>> import pytensor as torch
+    >>> torch.mul(torch.tensor([1, 2]), 1.5)
+    tensor([1.5000, 3.0000])
+    """
+    return apply_binary("mul", "mul", MulBackward0, input, other, out=out)
+
+
+_mul.__name__ = _mul.__qualname__ = "mul"
+mul = op(inplace=True, aliases=("multiply",))(make_op("binary", _mul, kernel="mul", node=MulBackward0))
+
+
+def _div(
+    input: Tensor, other: Tensor | float, *, rounding_mode: str | None = None, out: Tensor | None = None
+) -> Tensor:
+    """The quotient of the elements, broadcast. Integers give floats unless a rounding mode is given.
+
+    Args:
+        rounding_mode: None, "trunc" (towards zero, C's division of integers) or "floor" (Python's ``//``).
+
+    Raises:
+        RuntimeError: for other rounding modes, and for integers divided by zero with one.
+
+    >>> import pytensor as torch
+    >>> torch.div(torch.tensor([7, -7]), 2), torch.div(torch.tensor([7, -7]), 2, rounding_mode="floor")
+    (tensor([ 3.5000, -3.5000]), tensor([ 3, -4]))
+    """
+    if rounding_mode is None:
+        return apply_binary("div", "div", DivBackward0, input, other, promotes="float", out=out)
+    if rounding_mode not in ("trunc", "floor"):
+        raise RuntimeError(
+            f"div expected rounding_mode to be one of None, 'trunc', or 'floor' but found '{rounding_mode}'"
+        )
+    node = DivBackward3 if isinstance(other, _C.TensorBase) else DivBackward2
+    return _divide_rounded("div", f"{rounding_mode}_divide", node, input, other, out)
+
+
+_div.__name__ = _div.__qualname__ = "div"
+div = op(inplace=True, aliases=("divide",))(make_op("binary", _div, kernel="div", node=DivBackward0, floats_only=True))
+
+
+def _divide_rounded(function: str, kernel: str, node: Any, input: Any, other: Any, out: Any) -> Any:
+    input, other = number_or_tensor(function, input, other)
+    if result_type(input, other).category <= INTEGER:
+        zero = bool((other._array == 0).any()) if isinstance(other, _C.TensorBase) else other == 0
+        if zero:
+            raise RuntimeError("ZeroDivisionError")
+    return apply_pointwise(kernel, node, (input, other), saved=(input, other), ctx=function, out=out)
+
+
+@op(inplace=True)
+def true_divide(input: Tensor, other: Tensor | float, *, out: Tensor | None = None) -> Tensor:
+    """The same as :func:`div` without a rounding mode.
+
+    >>> import pytensor as torch
+    >>> torch.true_divide(torch.tensor([1, 2]), 2)
+    tensor([0.5000, 1.0000])
+    """
+    return div(input, other) if out is None else div(input, other, out=out)
+
+
+@op(inplace=True)
+def floor_divide(input: Tensor, other: Tensor | float, *, out: Tensor | None = None) -> Tensor:
+    """The quotient rounded down, as Python's ``//``. It has no gradient.
+
+    >>> import pytensor as torch
+    >>> torch.tensor([7, -7]) // 2
+    tensor([ 3, -4])
+    """
+    return _divide_rounded("floor_divide", "floor_divide", NoDerivative, input, other, out)
+
+
+class RemainderBackward1(Node):
+    """input - other * floor(input / other): the quotient is a constant."""
+
+    rounding = "floor"
+
+    def backward(self, grad):
+        input, other = self.saved
+        by_other = -grad * div(input, other, rounding_mode=self.rounding) if self.needs_input_grad[1] else None
+        return grad, by_other
+
+
+class RemainderBackward0(RemainderBackward1):
+    pass
+
+
+class FmodBackward1(RemainderBackward1):
+    rounding = "trunc"
+
+
+class FmodBackward0(FmodBackward1):
+    pass
+
+
+@op(inplace=True)
+def remainder(input: Tensor, other: Tensor | float, *, out: Tensor | None = None) -> Tensor:
+    """Python's ``%``: what is left of the division rounded down, with the sign of ``other``.
+
+    Raises:
+        RuntimeError: for integers and a zero in ``other``.
+
+    >>> import pytensor as torch
+    >>> torch.remainder(torch.tensor([-3.0, 3.0]), 2)
+    tensor([1., 1.])
+    """
+    node = RemainderBackward1 if isinstance(other, _C.TensorBase) else RemainderBackward0
+    return _divide_rounded("remainder", "remainder", node, input, other, out)
+
+
+@op(inplace=True)
+def fmod(input: Tensor, other: Tensor | float, *, out: Tensor | None = None) -> Tensor:
+    """C's ``fmod``: what is left of the division rounded towards zero, with the sign of ``input``.
+
+    >>> import pytensor as torch
+    >>> torch.fmod(torch.tensor([-3.0, 3.0]), 2)
+    tensor([-1.,  1.])
+    """
+    node = FmodBackward1 if isinstance(other, _C.TensorBase) else FmodBackward0
+    return _divide_rounded("fmod", "fmod", node, input, other, out)
+
+
+def _neg(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """The negative of every element.
+
+    Raises:
+        RuntimeError: for boolean tensors.
+
+    >>> import pytensor as torch
+    >>> -torch.tensor([1, -2])
+    tensor([-1,  2])
+    """
+    if isinstance(input, _C.TensorBase) and input.dtype.category == BOOL:
+        raise RuntimeError(
+            "Negation, the `-` operator, on a bool tensor is not supported. If you are trying to invert a mask, use "
+            "the `~` or `logical_not()` operator instead."
+        )
+    return apply_pointwise("neg", NegBackward0, (input,), out=out)
+
+
+_neg.__name__ = _neg.__qualname__ = "neg"
+neg = op(inplace=True, inplace_function=True, aliases=("negative",))(
+    make_op("unary", _neg, kernel="neg", node=NegBackward0)
+)
+
+
+@op()
+def positive(input: Tensor) -> Tensor:
+    """``+input``: the tensor itself.
+
+    Raises:
+        RuntimeError: for boolean tensors.
+
+    >>> import pytensor as torch
+    >>> +torch.tensor([1, -2])
+    tensor([ 1, -2])
+    """
+    if input.dtype.category == BOOL:
+        raise RuntimeError("The `+` operator, on a bool tensor is not supported.")
+    return input
+
+
+@unary(ReciprocalBackward0, promotes="float", inplace=True, inplace_function=True)
+def reciprocal(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """``1 / input``.
+
+    >>> import pytensor as torch
+    >>> torch.reciprocal(torch.tensor([2.0, -4.0]))
+    tensor([ 0.5000, -0.2500])
+    """
+
+
+@unary(SqrtBackward0, promotes="float", inplace=True, inplace_function=True)
+def sqrt(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """The square root; NaN for negative numbers.
+
+    >>> import pytensor as torch
+    >>> torch.sqrt(torch.tensor([4.0, 2.0]))
+    tensor([2.0000, 1.4142])
+    """
+
+
+@unary(RsqrtBackward0, promotes="float", inplace=True, inplace_function=True)
+def rsqrt(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """One over the square root.
+
+    >>> import pytensor as torch
+    >>> torch.rsqrt(torch.tensor([4.0, 2.0]))
+    tensor([0.5000, 0.7071])
+    """
+
+
+class PowBackward0(Node):
+    """A tensor to the power of a number (ctx)."""
+
+    saves = ("input",)
+
+    def backward(self, grad):
+        (input,) = self.saved
+        exponent = self.ctx
+        rule = grad * 0 if exponent == 0 else grad * conj(exponent * pow(input, exponent - 1))
+        return (rule, None)[: len(self.needs_input_grad)]
+
+
+class SquareBackward0(Node):
+    """PyTorch calls it by the name of the power."""
+
+    saves = ("input",)
+
+    def backward(self, grad):
+        (input,) = self.saved
+        return (grad * (conj(input) * 2),)
+
+
+SquareBackward0.__name__ = SquareBackward0.__qualname__ = "PowBackward0"
+
+
+class PowBackward1(Node):
+    """A tensor to the power of a tensor."""
+
+    def backward(self, grad):
+        input, exponent, result = self.saved
+        by_input = by_exponent = None
+        if self.needs_input_grad[0]:
+            by_input = zeros_where(exponent == 0, grad * conj(exponent * pow(input, exponent - 1)))
+        if self.needs_input_grad[1]:
+            nothing = (input == 0) & (exponent >= 0)
+            by_exponent = grad * conj(zeros_where(nothing, result * input.log()))
+        return by_input, by_exponent
+
+
+class PowBackward2(Node):
+    """A number (ctx) to the power of a tensor."""
+
+    def backward(self, grad):
+        exponent, result = self.saved
+        base = self.ctx
+        if base == 0:
+            return None, zeros_where(exponent >= 0, grad * result * -math.inf)
+        logarithm = math.log(base) if not isinstance(base, complex) and base > 0 else math.nan
+        return None, grad * conj(result * logarithm)
+
+
+def _square(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """``input * input``.
+
+    >>> import pytensor as torch
+    >>> torch.square(torch.tensor([2.0, -3.0]))
+    tensor([4., 9.])
+    """
+    if isinstance(input, _C.TensorBase) and input.dtype.category == BOOL:
+        input = input.to(result_type(input, 2))
+    return apply_pointwise("square", SquareBackward0, (input,), out=out)
+
+
+_square.__name__ = _square.__qualname__ = "square"
+square = op(inplace=True, inplace_function=True)(make_op("unary", _square, kernel="square", node=SquareBackward0))
+
+# Exponents that have kernels of their own, which PyTorch, too, computes so.
+_POWER_KERNELS = {3: "cube", 0.5: "sqrt", -0.5: "rsqrt", -1: "reciprocal"}
+
+
+def _power_by_number(input: Any, exponent: Any, out: Any) -> Any:
+    d = result_type(input, exponent)
+    if d.category <= INTEGER and exponent < 0:
+        raise RuntimeError("Integers to negative integer powers are not allowed.")
+    if exponent == 2 and d is input.dtype:
+        return square(input) if out is None else square(input, out=out)
+    kernel = _POWER_KERNELS.get(exponent) if d.category == FLOATING and d is input.dtype else None
+    operands = (input, exponent) if kernel is None else (input,)
+    return apply_pointwise(kernel or "pow", PowBackward0, operands, saved=(input,), ctx=exponent, out=out)
+
+
+@op(inplace=True)
+def pow(input: Tensor | float, exponent: Tensor | float, *, out: Tensor | None = None) -> Tensor:
+    """``input`` to the power of ``exponent``, broadcast; at least one of them a tensor.
+
+    Raises:
+        RuntimeError: for integers to negative integer powers.
+
+    >>> import pytensor as torch
+    >>> torch.pow(torch.tensor([1.0, 2.0, 3.0]), 2), 2 ** torch.tensor([1, 2])
+    (tensor([1., 4., 9.]), tensor([2, 4]))
+    """
+    input = as_operand(input, "pow", "input", 1)
+    exponent = as_operand(exponent, "pow", "exponent", 2)
+    if not isinstance(exponent, _C.TensorBase):
+        if not isinstance(input, _C.TensorBase):
+            raise TypeError(f"pow(): argument 'input' (position 1) must be Tensor, not {type(input).__name__}")
+        return _power_by_number(input, exponent, out)
+    negative = exponent.dtype.category == INTEGER and result_type(input, exponent).category <= INTEGER
+    if negative and bool((exponent._array < 0).any()):
+        raise RuntimeError("Integers to negative integer powers are not allowed.")
+    if not isinstance(input, _C.TensorBase):
+        saved, node = (exponent, OUTPUT), PowBackward2
+    else:
+        saved, node = (input, exponent, OUTPUT if exponent._requires_grad else None), PowBackward1
+    return apply_pointwise(
+        "pow", node, (input, exponent), saved=saved, ctx=input if saved[0] is exponent else None, out=out
+    )
+
+
+@op(inplace=True)
+def float_power(input: Tensor | float, exponent: Tensor | float, *, out: Tensor | None = None) -> Tensor:
+    """The power in double precision (complex for complex operands).
+
+    >>> import pytensor as torch
+    >>> torch.float_power(torch.tensor([1, 2, 3]), 2)
+    tensor([1., 4., 9.], dtype=torch.float64)
+    """
+    input, exponent = number_or_tensor("float_power", input, exponent)
+    d = complex128 if result_type(input, exponent).is_complex else float64
+    kind = complex if d is complex128 else float
+    raised = [v.to(d) if isinstance(v, _C.TensorBase) else kind(v) for v in (input, exponent)]
+    return pow(*raised) if out is None else pow(*raised, out=out)
+
+
+def _quotient_of_number(self: Tensor, other: float) -> Tensor:
+    """``other / self``: PyTorch multiplies by the reciprocal."""
+    return reciprocal(self) * other
+
+
+def _method(name: str, quick: Any) -> None:
+    op(name=name, function=False)(quick)
+
+
+_method("__add__", operator(add, kernel="add", node=AddBackward0))
+_method("__radd__", operator(add, kernel="add", node=AddBackward0))
+_method("__sub__", operator(sub, kernel="sub", node=SubBackward0))
+_method("__rsub__", operator(lambda a, b: rsub(b, a), kernel="sub", node=RsubBackward1, reflected=True))
+_method("__mul__", operator(mul, kernel="mul", node=MulBackward0))
+_method("__rmul__", operator(mul, kernel="mul", node=MulBackward0))
+_method("__truediv__", operator(div, kernel="div", node=DivBackward0, promotes="float"))
+_method("__rtruediv__", operator(_quotient_of_number))
+_method("__floordiv__", operator(floor_divide))
+_method("__rfloordiv__", operator(floor_divide, reflected=True))
+_method("__mod__", operator(remainder))
+_method("__rmod__", operator(remainder, reflected=True))
+_method("__pow__", operator(pow))
+_method("__rpow__", operator(pow, reflected=True))
+_method("__neg__", neg)
+_method("__pos__", positive)
+
+
+in_place_operators(
+    {
+        "__iadd__": add,
+        "__isub__": sub,
+        "__imul__": mul,
+        "__itruediv__": div,
+        "__ifloordiv__": floor_divide,
+        "__imod__": remainder,
+        "__ipow__": pow,
+    }
+)

@@ -1,0 +1,439 @@
+"""Choosing between elements: where, clamp, the larger and the smaller, interpolation."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pytensor import _C
+from pytensor.autograd.node import Node, record
+from pytensor.backend import backend_of
+from pytensor.dtypes import BOOL, COMPLEX, FLOATING, INTEGER, uint8
+from pytensor.ops.checks import broadcast_shapes_of, check_tensor
+from pytensor.ops.out import write_out
+from pytensor.ops.pointwise_core import _raw, apply_pointwise, as_operand, result_type
+from pytensor.ops.pointwise_rules import conj, not_implemented_for, zeros_where
+from pytensor.ops.registry import op
+from pytensor.tensor import Tensor
+from pytensor.typename import scalar_type_name
+
+__all__ = [
+    "addcdiv",
+    "addcmul",
+    "clamp",
+    "clamp_max",
+    "clamp_min",
+    "fmax",
+    "fmin",
+    "lerp",
+    "maximum",
+    "minimum",
+    "nan_to_num",
+    "where",
+]
+
+
+class WhereBackward0(Node):
+    """Inputs: (input, other)."""
+
+    def backward(self, grad):
+        (condition,) = self.saved
+        wanted = self.needs_input_grad
+        return where(condition, grad, 0) if wanted[0] else None, where(condition, 0, grad) if wanted[1] else None
+
+
+@op()
+def where(condition: Tensor, input: Any = None, other: Any = None, *, out: Tensor | None = None) -> Any:
+    """``input`` where the condition holds, else ``other``; all three broadcast.
+
+    Without ``input`` and ``other``: the indices where the condition holds, ``condition.nonzero(as_tuple=True)``.
+
+    Raises:
+        RuntimeError: when the condition is not boolean.
+
+    >>> import pytensor as torch
+    >>> torch.where(torch.tensor([True, False]), torch.tensor([1.0, 2.0]), 0)
+    tensor([1., 0.])
+    """
+    check_tensor(condition, "where", "condition", 1)
+    if input is None and other is None:
+        return condition.nonzero(as_tuple=True)
+    input = as_operand(input, "where", "input", 2)
+    other = as_operand(other, "where", "other", 3)
+    if condition.dtype.category != BOOL and condition.dtype is not uint8:
+        raise RuntimeError(
+            "where expected condition to be a boolean tensor, but got a tensor with dtype "
+            f"{scalar_type_name(condition.dtype)}"
+        )
+    tensors = [t for t in (condition, input, other) if isinstance(t, _C.TensorBase)]
+    broadcast_shapes_of(*[t.shape for t in tensors])
+    d = result_type(input, other)
+    like = next((t._array for t in tensors if t.ndim > 0), condition._array)
+    mask = condition._array if condition.dtype.category == BOOL else condition._array != 0
+    array = backend_of(like).pointwise("where", (mask, _raw(input, d, like), _raw(other, d, like)))
+    return write_out(record(WhereBackward0, (input, other), array, saved=(condition,)), out, "where")
+
+
+class ClampBackward1(Node):
+    """Bounds that are numbers (ctx)."""
+
+    def backward(self, grad):
+        (input,) = self.saved
+        low, high = self.ctx
+        outside = None
+        if low is not None:
+            outside = input < low
+        if high is not None:
+            outside = input > high if outside is None else outside | (input > high)
+        return (zeros_where(outside, grad),)
+
+
+class ClampMinBackward0(ClampBackward1):
+    pass
+
+
+class ClampMaxBackward0(ClampBackward1):
+    pass
+
+
+class ClampBackward0(Node):
+    """Bounds that are tensors: (input, low, high)."""
+
+    def backward(self, grad):
+        input, low, high = self.saved
+        below = input < low if low is not None else None
+        above = input > high if high is not None else None
+        if below is None:
+            return zeros_where(above, grad), None, where(above, grad, 0)
+        if above is None:
+            return zeros_where(below, grad), where(below, grad, 0), None
+        by_input = zeros_where(below | above, grad)
+        return by_input, where((low < high) & below, grad, 0), where((high < low) | above, grad, 0)
+
+
+class ClampMinBackward1(ClampBackward0):
+    pass
+
+
+class ClampMaxBackward1(ClampBackward0):
+    pass
+
+
+def _check_clamp(function: str, input: Any, *bounds: Any) -> None:
+    check_tensor(input, function, "input", 1)
+    if input.dtype.category == COMPLEX:
+        raise RuntimeError("clamp is not supported for complex types")
+    if all(bound is None for bound in bounds):
+        raise RuntimeError("torch.clamp: At least one of 'min' or 'max' must not be None")
+
+
+def _clamp(function: str, nodes: tuple[type[Node], type[Node]], input: Any, low: Any, high: Any, out: Any) -> Any:
+    _check_clamp(function, input, low, high)
+    bounds = [b for b in (low, high) if b is not None]
+    d = result_type(input, *bounds)
+    if not any(isinstance(b, _C.TensorBase) for b in bounds):
+        if d is not input.dtype:
+            input = input.to(d)
+        kernel = "clamp" if len(bounds) == 2 else "clamp_min" if high is None else "clamp_max"
+        return apply_pointwise(
+            kernel, nodes[0], (input,), params=tuple(bounds), saved=(input,), ctx=(low, high), out=out
+        )
+    tensors = [t for t in (input, *bounds) if isinstance(t, _C.TensorBase)]
+    broadcast_shapes_of(*[t.shape for t in tensors])
+    like = input._array
+    array = _raw(input, d, like)
+    if low is not None:
+        array = backend_of(like).pointwise("maximum", (array, _raw(low, d, like)))
+    if high is not None:
+        array = backend_of(like).pointwise("minimum", (array, _raw(high, d, like)))
+    inputs = (input, low, high)
+    return write_out(record(nodes[1], inputs, array, saved=inputs), out, function)
+
+
+@op(inplace=True, inplace_function=True, aliases=("clip",))
+def clamp(input: Tensor, min: Any = None, max: Any = None, *, out: Tensor | None = None) -> Tensor:
+    """Elements below ``min`` become ``min``, those above ``max`` become ``max``; NaN stays.
+
+    Args:
+        min, max: numbers or tensors that broadcast; one of them may be None.
+
+    Raises:
+        RuntimeError: when both are None.
+
+    >>> import pytensor as torch
+    >>> torch.clamp(torch.tensor([-2.0, 0.5, 2.0]), -1, 1)
+    tensor([-1.0000,  0.5000,  1.0000])
+    """
+    return _clamp("clamp", (ClampBackward1, ClampBackward0), input, min, max, out)
+
+
+@op(inplace=True, inplace_function=True)
+def clamp_min(input: Tensor, min: Any, *, out: Tensor | None = None) -> Tensor:
+    """``clamp(input, min=min)``.
+
+    >>> import pytensor as torch
+    >>> torch.clamp_min(torch.tensor([-2.0, 0.5]), 0)
+    tensor([0.0000, 0.5000])
+    """
+    return _clamp("clamp_min", (ClampMinBackward0, ClampMinBackward1), input, min, None, out)
+
+
+@op(inplace=True, inplace_function=True)
+def clamp_max(input: Tensor, max: Any, *, out: Tensor | None = None) -> Tensor:
+    """``clamp(input, max=max)``.
+
+    >>> import pytensor as torch
+    >>> torch.clamp_max(torch.tensor([-2.0, 0.5]), 0)
+    tensor([-2.,  0.])
+    """
+    return _clamp("clamp_max", (ClampMaxBackward0, ClampMaxBackward1), input, None, max, out)
+
+
+class MaximumBackward0(Node):
+    """Equal elements share the gradient."""
+
+    saves = ("input", "other")
+
+    def backward(self, grad):
+        input, other = self.saved
+        shared = where(input == other, grad / 2, grad)
+        return zeros_where(self.lost(input, other), shared), zeros_where(self.lost(other, input), shared)
+
+    @staticmethod
+    def lost(input, other):
+        return input < other
+
+
+class MinimumBackward0(MaximumBackward0):
+    @staticmethod
+    def lost(input, other):
+        return input > other
+
+
+class FmaxBackward0(Node):
+    saves = ("input", "other")
+
+    def backward(self, grad):
+        input, other = self.saved
+        first = self.first(input, other) | other.isnan()
+        return where(first, grad, 0), zeros_where(first, grad)
+
+    @staticmethod
+    def first(input, other):
+        return input >= other
+
+
+class FminBackward0(FmaxBackward0):
+    @staticmethod
+    def first(input, other):
+        return input <= other
+
+
+def _of_tensors(name: str, node: type[Node], input: Any, other: Any, out: Any) -> Any:
+    check_tensor(input, name, "input", 1)
+    check_tensor(other, name, "other", 2)
+    if result_type(input, other).category == COMPLEX:
+        raise RuntimeError(f"{name} not implemented for complex tensors.")
+    kernel = (
+        name
+        if result_type(input, other).category == FLOATING
+        else {"fmax": "maximum", "fmin": "minimum"}.get(name, name)
+    )
+    return apply_pointwise(kernel, node, (input, other), out=out)
+
+
+def _maximum(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """The larger of the elements, broadcast; NaN where one is NaN.
+
+    >>> import pytensor as torch
+    >>> torch.maximum(torch.tensor([1, 5]), torch.tensor([3, 2]))
+    tensor([3, 5])
+    """
+    return _of_tensors("maximum", MaximumBackward0, input, other, out)
+
+
+_maximum.__name__ = _maximum.__qualname__ = "maximum"
+maximum = op()(_maximum)
+
+
+def _minimum(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """The smaller of the elements, broadcast; NaN where one is NaN.
+
+    >>> import pytensor as torch
+    >>> torch.minimum(torch.tensor([1, 5]), torch.tensor([3, 2]))
+    tensor([1, 2])
+    """
+    return _of_tensors("minimum", MinimumBackward0, input, other, out)
+
+
+_minimum.__name__ = _minimum.__qualname__ = "minimum"
+minimum = op()(_minimum)
+
+
+@op()
+def fmax(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """The larger of the elements, broadcast; NaN only where both are NaN.
+
+    >>> import pytensor as torch
+    >>> torch.fmax(torch.tensor([1.0, float("nan")]), torch.tensor([3.0, 2.0]))
+    tensor([3., 2.])
+    """
+    return _of_tensors("fmax", FmaxBackward0, input, other, out)
+
+
+@op()
+def fmin(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """The smaller of the elements, broadcast; NaN only where both are NaN.
+
+    >>> import pytensor as torch
+    >>> torch.fmin(torch.tensor([1.0, float("nan")]), torch.tensor([3.0, 2.0]))
+    tensor([1., 2.])
+    """
+    return _of_tensors("fmin", FminBackward0, input, other, out)
+
+
+class LerpBackward0(Node):
+    """The weight is a number (ctx)."""
+
+    def backward(self, grad):
+        weight = self.ctx
+        return grad * (1 - weight), grad * weight, None
+
+
+class LerpBackward1(Node):
+    def backward(self, grad):
+        input, end, weight = self.saved
+        by_weight = grad * (end - input) if self.needs_input_grad[2] else None
+        return grad * (1 - weight), grad * weight, by_weight
+
+
+@op(inplace=True)
+def lerp(input: Tensor, end: Tensor, weight: Tensor | float, *, out: Tensor | None = None) -> Tensor:
+    """``input + weight * (end - input)``: a point on the line from ``input`` to ``end``.
+
+    Raises:
+        RuntimeError: for tensors of different dtypes.
+        NotImplementedError: for integers.
+
+    >>> import pytensor as torch
+    >>> torch.lerp(torch.tensor([0.0, 10.0]), torch.tensor([1.0, 20.0]), 0.5)
+    tensor([ 0.5000, 15.0000])
+    """
+    check_tensor(input, "lerp", "input", 1)
+    check_tensor(end, "lerp", "end", 2)
+    for name, value in (("end", end), ("weight", weight)):
+        if isinstance(value, _C.TensorBase) and value.dtype is not input.dtype:
+            raise RuntimeError(f"expected dtype {_c_name(input)} for `{name}` but got dtype {_c_name(value)}")
+    if input.dtype.category <= INTEGER:
+        raise not_implemented_for("lerp_kernel_scalar", input)
+    if not isinstance(weight, _C.TensorBase):
+        return apply_pointwise("lerp", LerpBackward0, (input, end, weight), saved=(), ctx=weight, out=out)
+    saved = (input if weight._requires_grad else None, end if weight._requires_grad else None, weight)
+    return apply_pointwise("lerp", LerpBackward1, (input, end, weight), saved=saved, out=out)
+
+
+_C_NAMES = {"float32": "float", "float64": "double", "int64": "long int", "int32": "int", "float16": "c10::Half"}
+
+
+def _c_name(tensor: Any) -> str:
+    return _C_NAMES.get(tensor.dtype.name, tensor.dtype.name)
+
+
+class AddcmulBackward0(Node):
+    def backward(self, grad):
+        first, second = self.saved
+        value = self.ctx
+        wanted = self.needs_input_grad
+        scaled = grad * value
+        return (
+            grad,
+            scaled * conj(second) if wanted[1] else None,
+            scaled * conj(first) if wanted[2] else None,
+        )
+
+
+@op(inplace=True)
+def addcmul(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: float = 1, out: Tensor | None = None) -> Tensor:
+    """``input + value * tensor1 * tensor2``, broadcast.
+
+    >>> import pytensor as torch
+    >>> torch.addcmul(torch.tensor([1.0]), torch.tensor([2.0]), torch.tensor([3.0]), value=0.5)
+    tensor([4.])
+    """
+    wanted = tensor1._requires_grad or tensor2._requires_grad
+    saved = (tensor1, tensor2) if wanted else (None, None)
+    operands = (input, tensor1, tensor2)
+    if result_type(*operands).category <= INTEGER and isinstance(value, float):
+        raise RuntimeError("For integral input tensors, argument alpha must not be a floating point number.")
+    return apply_pointwise("addcmul", AddcmulBackward0, operands, params=(value,), saved=saved, ctx=value, out=out)
+
+
+class AddcdivBackward0(Node):
+    def backward(self, grad):
+        first, second = self.saved
+        value = self.ctx
+        wanted = self.needs_input_grad
+        scaled = grad * value / conj(second)
+        return grad, scaled if wanted[1] else None, -scaled * conj(first / second) if wanted[2] else None
+
+
+@op(inplace=True)
+def addcdiv(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: float = 1, out: Tensor | None = None) -> Tensor:
+    """``input + value * tensor1 / tensor2``, broadcast.
+
+    Raises:
+        RuntimeError: for integers.
+
+    >>> import pytensor as torch
+    >>> torch.addcdiv(torch.tensor([1.0]), torch.tensor([6.0]), torch.tensor([3.0]), value=0.5)
+    tensor([2.])
+    """
+    if result_type(tensor1, tensor2).category <= INTEGER:
+        raise RuntimeError(
+            "Integer division with addcdiv is no longer supported, and in a future  release addcdiv will perform a "
+            "true division of tensor1 and tensor2. The historic addcdiv behavior can be implemented as (input + value "
+            "* torch.trunc(tensor1 / tensor2)).to(input.dtype) for integer inputs and as (input + value * tensor1 / "
+            "tensor2) for float inputs. The future addcdiv behavior is just the latter implementation: (input + value "
+            "* tensor1 / tensor2), for all dtypes."
+        )
+    operands = (input, tensor1, tensor2)
+    return apply_pointwise(
+        "addcdiv", AddcdivBackward0, operands, params=(value,), saved=(tensor1, tensor2), ctx=value, out=out
+    )
+
+
+class NanToNumBackward0(Node):
+    def backward(self, grad):
+        (input,) = self.saved
+        return (zeros_where(~input.isfinite(), grad),)
+
+
+@op(inplace=True, inplace_function=True)
+def nan_to_num(
+    input: Tensor,
+    nan: float | None = None,
+    posinf: float | None = None,
+    neginf: float | None = None,
+    *,
+    out: Tensor | None = None,
+) -> Tensor:
+    """NaN and infinities replaced by numbers.
+
+    Args:
+        nan: in place of NaN; default 0.
+        posinf, neginf: in place of the infinities; default the largest and the lowest finite number.
+
+    >>> import pytensor as torch
+    >>> torch.nan_to_num(torch.tensor([float("nan"), float("inf"), 1.0]), posinf=9.0)
+    tensor([0., 9., 1.])
+    """
+    if input.dtype.category <= INTEGER:
+        return write_out(input.clone(), out, "nan_to_num")
+    from pytensor.dtypes import finfo
+
+    limits = finfo(input.dtype)
+    values = (
+        0.0 if nan is None else nan,
+        limits.max if posinf is None else posinf,
+        limits.min if neginf is None else neginf,
+    )
+    return apply_pointwise("nan_to_num", NanToNumBackward0, (input,), params=values, saved=(input,), out=out)
