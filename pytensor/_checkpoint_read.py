@@ -17,9 +17,10 @@ import numpy as np
 from pytensor import _C, dtypes
 from pytensor._checkpoint_write import STORAGE_NAMES
 from pytensor.autograd.node import wrap
+from pytensor.device import CPU
 from pytensor.device import device as Device
 from pytensor.layout import strided
-from pytensor.ops.create import module_of
+from pytensor.ops.create import module_of, new_array
 from pytensor.size import Size
 
 __all__ = ["SAFE_GLOBALS", "read_archive"]
@@ -50,10 +51,12 @@ def _rebuild_tensor(
     last = offset + sum((n - 1) * s for n, s in zip(size, stride, strict=True))
     if min((offset, *size, *stride), default=0) < 0 or (0 not in size and last >= flat.size):
         raise RuntimeError(f"load(): a tensor of size {tuple(size)} at {offset} does not fit into its storage")
-    xp = np if isinstance(flat, np.ndarray) else module_of(Device("cuda"))
-    array = xp.lib.stride_tricks.as_strided(flat[offset:] if 0 not in size else flat[:0], size, strides)
-    if 0 not in size and array.flags.c_contiguous:
-        array = flat[offset : last + 1].reshape(size)
+    if 0 in size:
+        array = flat[:0].reshape(size)
+    elif isinstance(flat, np.ndarray):
+        array = np.ndarray(tuple(size), flat.dtype, flat, offset * flat.itemsize, strides)
+    else:
+        array = module_of(Device("cuda")).lib.stride_tricks.as_strided(flat[offset:], size, strides)
     tensor = wrap(array)
     tensor._requires_grad = requires_grad
     return tensor
@@ -184,6 +187,17 @@ def _place(flat: np.ndarray, location: str, map_location: Any) -> Any:
         return xp.asarray(flat)
 
 
+def _read_storage(archive: zipfile.ZipFile, info: zipfile.ZipInfo, count: int, dtype: dtypes.dtype) -> np.ndarray:
+    flat = new_array((count,), dtype, CPU)
+    if count:
+        with archive.open(info) as entry:
+            space = memoryview(flat.view(np.uint8))
+            while len(space) and (n := entry.readinto(space)):
+                space = space[n:]
+            entry.read()  # to the end, where the checksum is held against the bytes
+    return flat
+
+
 def _entry_offset(file: BinaryIO, info: zipfile.ZipInfo) -> int:
     """Where an entry's bytes start: after its local header."""
     file.seek(info.header_offset + 26)
@@ -217,10 +231,9 @@ def read_archive(
                     raise RuntimeError(f"load(): storage {key} has {info.file_size} bytes, {count} elements expected")
                 if mmap and info.file_size and info.compress_type == zipfile.ZIP_STORED:
                     start = _entry_offset(file, info)
-                    flat = np.asarray(np.memmap(path, np.uint8, "c", start, count * dtype.itemsize))
+                    flat = np.asarray(np.memmap(path, dtype.numpy, "c", start, count))
                 else:
-                    flat = np.frombuffer(bytearray(archive.read(info)), np.uint8)[: count * dtype.itemsize]
-                flat = flat.view(dtype.numpy)
+                    flat = _read_storage(archive, info, count, dtype)
                 if order != sys.byteorder:
                     flat = flat.byteswap()
                 loaded[key] = _Storage(_place(flat, location, map_location))

@@ -46,6 +46,14 @@ class Tensor(_C.TensorBase):
 
         return legacy_tensor(cls, args, device)
 
+    @staticmethod
+    def _make_subclass(cls: type, data: Tensor, require_grad: bool = False) -> Any:
+        """A leaf of a derived class on the memory of ``data``."""
+        new = _C.TensorBase.__new__(cls)
+        new._array = data._array
+        new.requires_grad = require_grad
+        return new
+
     # ---- autograd --------------------------------------------------------------------------------------------
 
     @property

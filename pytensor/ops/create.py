@@ -97,14 +97,12 @@ def new_array(shape: Sequence[int], dtype: dtypes.dtype, device: Device) -> Any:
 
 def new_strided_array(shape: Sequence[int], strides: Sequence[int], dtype: dtypes.dtype, device: Device) -> Any:
     """An uninitialised array with these strides, in elements; no stride is negative."""
-    if 0 in shape:
-        return np.lib.stride_tricks.as_strided(
-            new_array(shape, dtype, device), shape, [s * dtype.itemsize for s in strides]
-        )
-    extent = 1 + sum((n - 1) * s for n, s in zip(shape, strides, strict=True))
+    extent = 0 if 0 in shape else 1 + sum((n - 1) * s for n, s in zip(shape, strides, strict=True))
     flat = new_array((extent,), dtype, device)
-    xp = module_of(device)
-    return xp.lib.stride_tricks.as_strided(flat, shape, [s * dtype.itemsize for s in strides])
+    steps = [s * dtype.itemsize for s in strides]
+    if isinstance(flat, np.ndarray):
+        return np.ndarray(tuple(shape), flat.dtype, flat, 0, steps)
+    return module_of(device).lib.stride_tricks.as_strided(flat, shape, steps)
 
 
 def sizes_of(name: str, sizes: tuple[Any, ...], size: Any = None) -> tuple[int, ...]:

@@ -121,12 +121,22 @@ def _alpha_dropped(input: Tensor, p: float, train: bool, by_channel: bool, inpla
     mask = _mask(array, 1.0 - p, by_channel)
     # Dropped elements become -alpha, then everything is scaled and moved back to mean 0 and variance 1.
     a = 1.0 / math.sqrt((_SELU_ALPHA * _SELU_ALPHA * p + 1) * (1 - p))
-    real = array.dtype.type
-    noise = mask.astype(array.dtype)
-    shift = (noise + real(-1)) * real(_SELU_ALPHA * a) + real(_SELU_ALPHA * a * p)
-    result = (array * (noise * real(a)) + shift).astype(array.dtype, copy=False)
+    noise, shift = _alpha_noise(mask, array.dtype, a, p)
+    result = array * noise + shift
     out = record(AddBackward0, (input,), result, saved=(mask,), ctx=a)
     return store(input, out) if inplace else out
+
+
+def _alpha_noise(mask: Any, dtype: Any, a: float, p: float) -> tuple[Any, Any]:
+    """Factors and summands of alpha dropout. Half types are rounded after each step, as PyTorch does it."""
+    wide = np.dtype(np.float32) if dtype.itemsize < 4 else dtype
+
+    def rounded(numbers: Any) -> Any:
+        return numbers.astype(dtype).astype(wide)
+
+    noise = mask.astype(wide)
+    shift = rounded(rounded((noise - wide.type(1)) * wide.type(_SELU_ALPHA * a)) + wide.type(_SELU_ALPHA * a * p))
+    return rounded(noise * wide.type(a)).astype(dtype), shift.astype(dtype)
 
 
 @op(method=False)
