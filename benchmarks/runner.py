@@ -104,6 +104,8 @@ def difference(first: str, second: str) -> float:
             if x.shape != y.shape:
                 raise WorkerError(f"a result of shape {x.shape} against one of {y.shape}")
             x, y = x.astype(np.float64), y.astype(np.float64)
+            if not (np.isfinite(x).all() and np.isfinite(y).all()):
+                raise WorkerError("a result is not finite")
             if x.size:
                 worst = max(worst, float(np.abs(x - y).max() / max(np.abs(y).max(), 1e-30)))
     return worst

@@ -22,6 +22,7 @@ LAYERS = [
         "dtypes",
         "layout",
         "memory_format",
+        "return_types",
         "size",
         "storage",
         "threads",
@@ -124,11 +125,14 @@ def test_no_module_imports_what_it_does_not_depend_on():
                 assert root not in optional or in_testing, f"{path} imports {name} at its top level"
 
 
+HELPERS = {"__init__.py", "array_module.py", "special.py"}  # of the back ends: no functions that ops call
+
+
 def functions_of(folder: str) -> dict[str, tuple[str, str]]:
     """Public functions of a back end: name -> (file, arguments)."""
     found = {}
     for path in sorted((PACKAGE / "backend" / folder).glob("*.py")):
-        if path.name in ("__init__.py", "array_module.py"):  # these gather and help
+        if path.name in HELPERS:
             continue
         tree = ast.parse(path.read_text())
         public = set()
