@@ -82,24 +82,35 @@ static void fill_tables(const Stage<T>& stage, const AxisTaps* taps, int64_t cha
     tables.depth = k;
 }
 
-// [group][tile][k][kMr], rows beyond the last zero.
+// Rows [m, m + kMr) of the weights at k in [begin, end) as [k][kMr], rows beyond the last zero.
+template <class T>
+static void pack_weight_tile(const T* from, const int64_t* offsets, int64_t row_stride, int used,
+                             int64_t begin, int64_t end, T* to) {
+    for (int64_t k = begin; k < end; ++k, to += kMr) {
+        const T* at = from + offsets[k];
+        if (used == kMr)
+            for (int r = 0; r < kMr; ++r) to[r] = at[r * row_stride];
+        else
+            for (int r = 0; r < kMr; ++r) to[r] = r < used ? at[r * row_stride] : T(0);
+    }
+}
+
+// [group][pass][tile][k][kMr]: what one pass reads lies together.
 template <class T>
 static void pack_weights(const T* weight, const Tables<T>& tables, int64_t groups, int64_t group_stride,
                          int64_t rows, int64_t row_stride, T* packed) {
-    const int64_t tiles = (rows + kMr - 1) / kMr;
-    parallel_for(0, groups * tiles, 1 + 16384 / (tables.depth * kMr + 1), [&](int64_t begin, int64_t end) {
+    const int64_t tiles = (rows + kMr - 1) / kMr, depth = tables.depth;
+    const int64_t passes = (depth + kDepth - 1) / kDepth;
+    parallel_for(0, groups * tiles, 1 + 16384 / (depth * kMr + 1), [&](int64_t begin, int64_t end) {
         for (int64_t i = begin; i < end; ++i) {
-            const int64_t m = i % tiles * kMr;
-            const T* from = weight + i / tiles * group_stride + m * row_stride;
-            T* to = packed + i * tables.depth * kMr;
+            const int64_t tile = i % tiles, group = i / tiles, m = tile * kMr;
+            const T* from = weight + group * group_stride + m * row_stride;
+            T* to = packed + group * tiles * depth * kMr;
             const int used = rows - m < kMr ? static_cast<int>(rows - m) : kMr;
-            if (used == kMr) {
-                for (int64_t k = 0; k < tables.depth; ++k)
-                    for (int r = 0; r < kMr; ++r) to[k * kMr + r] = from[tables.weights[k] + r * row_stride];
-            } else {
-                for (int64_t k = 0; k < tables.depth; ++k)
-                    for (int r = 0; r < kMr; ++r)
-                        to[k * kMr + r] = r < used ? from[tables.weights[k] + r * row_stride] : T(0);
+            for (int64_t pass = 0; pass < passes; ++pass) {
+                const int64_t k0 = depth * pass / passes, k1 = depth * (pass + 1) / passes;
+                pack_weight_tile(from, tables.weights, row_stride, used, k0, k1,
+                                 to + (k0 * tiles + tile * (k1 - k0)) * kMr);
             }
         }
     });
@@ -185,7 +196,7 @@ static void forward(const Problem& p, const Operand& input, const Operand& weigh
     pack_weights(static_cast<const T*>(weight.data), tables, p.groups, side.rows * weight.strides[0],
                  side.rows, weight.strides[0], packed.as<T>());
     pack_bias(bias, p.groups, side.rows, biases.as<T>());
-    const int64_t together = images_per_group(stage, p.batch);
+    const int64_t together = images_per_group(stage, p.batch, side.rows * depth < 64);
     pool::Scratch staged(sizeof(T) * stage.elements(together));
     const int64_t image = p.out_channels * p.out[0] * p.out[1] * p.out[2];
     for (int64_t n = 0; n < p.batch; n += together) {
@@ -243,7 +254,7 @@ static void grad_input(const Problem& p, const Operand& grad_output, const Opera
                      packed.as<T>() + done * padded);
         done += tables[i].depth;
     }
-    const int64_t together = images_per_group(stage, p.batch);
+    const int64_t together = images_per_group(stage, p.batch, side.rows * depth < 64);
     pool::Scratch staged(sizeof(T) * stage.elements(together));
     const int64_t image = p.in_channels * p.in[0] * p.in[1] * p.in[2];
     for (int64_t n = 0; n < p.batch; n += together) {

@@ -33,10 +33,25 @@ struct WeightGradient {
     }
 };
 
-// grad_output as [group][panel][column][width].
+// Positions [begin, end) of image n of grad_output as [position][width], one panel.
+template <class T>
+static void transpose_part(const WeightGradient<T>& p, int64_t group, int64_t panel, int64_t n, int64_t begin,
+                           int64_t end, T* to) {
+    constexpr int L = lanes<T>;
+    const int64_t first = panel * kNr<T>, width = p.width(panel), positions = p.positions();
+    const T* from = p.grad + ((n * p.groups + group) * p.rows + first) * positions;
+    for (int64_t j = begin; j < end; j += L)
+        for (int64_t m = 0; m < width; m += L) {
+            const int64_t left = p.rows - first - m;
+            transpose_block(from + m * positions + j, positions, left < L ? static_cast<int>(left) : L,
+                            end - j < L ? static_cast<int>(end - j) : L, to + (j - begin) * width + m, width,
+                            true);
+        }
+}
+
+// All of grad_output as [group][panel][column][width].
 template <class T>
 static void transpose_grad(const WeightGradient<T>& p, T* to) {
-    constexpr int L = lanes<T>;
     const int64_t panels = p.panels(), positions = p.positions(), columns = p.columns();
     const int64_t chunks = (positions + 255) / 256;
     parallel_for(0, p.groups * panels * p.images * chunks, 1, [&](int64_t begin, int64_t end) {
@@ -44,17 +59,10 @@ static void transpose_grad(const WeightGradient<T>& p, T* to) {
             const int64_t chunk = unit % chunks, n = unit / chunks % p.images;
             const int64_t panel = unit / (chunks * p.images) % panels,
                           group = unit / (chunks * p.images * panels);
-            const int64_t first = panel * kNr<T>, width = p.width(panel);
             const int64_t last = chunk * 256 + 256 < positions ? chunk * 256 + 256 : positions;
-            const T* from = p.grad + ((n * p.groups + group) * p.rows + first) * positions;
-            T* at = to + (group * p.padded_rows() + first) * columns + n * positions * width;
-            for (int64_t j = chunk * 256; j < last; j += L)
-                for (int64_t m = 0; m < width; m += L) {
-                    const int64_t left = p.rows - first - m;
-                    transpose_block(
-                        from + m * positions + j, positions, left < L ? static_cast<int>(left) : L,
-                        last - j < L ? static_cast<int>(last - j) : L, at + j * width + m, width, true);
-                }
+            const int64_t row = group * p.padded_rows() + panel * kNr<T>;
+            transpose_part(p, group, panel, n, chunk * 256, last,
+                           to + row * columns + (n * positions + chunk * 256) * p.width(panel));
         }
     });
 }
@@ -138,6 +146,59 @@ static void outer_product(const WeightGradient<T>& p, const T* panels_of_grad, c
             }
         }
     });
+}
+
+// The same where the sums are few: every part of the images (a fixed number of parts, so that the result does
+// not depend on the threads) has sums of its own, and grad_output is transposed block by block in the cache.
+constexpr int64_t kParts = 8;
+
+template <class T>
+static void outer_product_of_part(const WeightGradient<T>& p, int64_t begin, int64_t end,
+                                  const int64_t* positions, bool first, T* b, T* sums, T* bias_sums) {
+    const int64_t k_tiles = p.k_tiles(), panels = p.panels();
+    const int64_t blocks = (p.positions() + kDepth - 1) / kDepth;
+    for (int64_t step = begin * blocks; step < end * blocks; ++step) {
+        const int64_t n = step / blocks, block = step % blocks;
+        const int64_t from = p.positions() * block / blocks, to = p.positions() * (block + 1) / blocks;
+        const bool store_first = first && step == begin * blocks;
+        for (int64_t at = 0; at < p.groups * panels; ++at) {
+            const int64_t panel = at % panels, group = at / panels, width = p.width(panel);
+            const int64_t row = group * p.padded_rows() + panel * kNr<T>;
+            transpose_part(p, group, panel, n, from, to, b);
+            const T* source = p.source + group * p.source_group + n * p.source_image;
+            for (int64_t tile = 0; tile < k_tiles; ++tile) {
+                const T* rows[kMr];
+                for (int r = 0; r < kMr; ++r) {
+                    const int64_t k = tile * kMr + r < p.depth ? tile * kMr + r : p.depth - 1;
+                    rows[r] = source + p.offsets[k];
+                }
+                outer_tile_of_vectors<T>[width / lanes<T>](to - from, rows, positions + from, b, store_first,
+                                                           sums + row* k_tiles* kMr + tile* kMr* width);
+            }
+            if (bias_sums != nullptr)
+                sum_panel(to - from, b, static_cast<int>(width), store_first, bias_sums + row);
+        }
+    }
+}
+
+// `sums` and `bias_sums` hold those of kParts parts, one after the other.
+template <class T>
+static void outer_product_by_parts(const WeightGradient<T>& p, const int64_t* positions, bool first, T* sums,
+                                   T* bias_sums) {
+    const int64_t padded = p.padded_rows() * p.groups, size = padded * p.k_tiles() * kMr;
+    parallel_for(0, kParts, 1, [&](int64_t begin, int64_t end) {
+        pool::Scratch b(sizeof(T) * kDepth * kNr<T>);
+        for (int64_t part = begin; part < end; ++part)
+            outer_product_of_part(p, p.images * part / kParts, p.images * (part + 1) / kParts, positions,
+                                  first, b.as<T>(), sums + part * size,
+                                  bias_sums != nullptr ? bias_sums + part * padded : nullptr);
+    });
+}
+
+template <class T>
+static void add_parts(int64_t size, T* sums) {
+    for (int64_t part = 1; part < kParts; ++part)
+        for (int64_t i = 0; i < size; ++i) sums[i] += sums[part * size + i];
 }
 
 // sums [group][panel][k][width] to grad_weight [group * rows + m][k].
@@ -298,13 +359,16 @@ static void grad_weight(const Problem& p, const Operand& grad_output, const Oper
     }
     const bool dot = rows <= lanes<T> / 2 || (rows == 1 && channels == 1);
     const int64_t image = p.out_channels * positions;
-    int64_t together = images_per_group(stage, p.batch);
+    int64_t together = images_per_group(stage, p.batch, rows * depth < 64);
     if (!dot && together * image > most) together = most / image > 1 ? most / image : 1;
+    const bool by_parts = !dot && q.groups * q.panels() * q.k_tiles() <= 32 && together >= kParts;
+    const int64_t parts = by_parts ? kParts : 1;
     pool::Scratch staged(sizeof(T) * stage.elements(together));
-    const int64_t padded = q.padded_rows() * q.groups;
-    pool::Scratch panels(dot ? 0 : sizeof(T) * padded * together * positions);
-    pool::Scratch sums(dot ? 0 : sizeof(T) * padded * q.k_tiles() * kMr), bias_sums(sizeof(T) * padded);
+    const int64_t padded = q.padded_rows() * q.groups, sums_size = padded * q.k_tiles() * kMr;
+    pool::Scratch panels(dot || by_parts ? 0 : sizeof(T) * padded * together * positions);
+    pool::Scratch sums(dot ? 0 : sizeof(T) * sums_size * parts), bias_sums(sizeof(T) * padded * parts);
     pool::Scratch position_table(dot ? 0 : sizeof(int64_t) * together * positions);
+    T* to_bias_sums = to_bias != nullptr ? bias_sums.as<T>() : nullptr;
     for (int64_t n = 0; n < p.batch; n += together) {
         q.images = p.batch - n < together ? p.batch - n : together;
         q.source = stage_images(stage, n, q.images, p.in_channels, staged.as<T>());
@@ -316,10 +380,18 @@ static void grad_weight(const Problem& p, const Operand& grad_output, const Oper
                 dot_product<T, kDotM, kDotK>(q, n == 0, to);
             continue;
         }
-        transpose_grad(q, panels.as<T>());
         if (n == 0) fill_positions(q, position_table.as<int64_t>());
-        outer_product(q, panels.as<T>(), position_table.as<int64_t>(), n == 0, sums.as<T>(),
-                      to_bias != nullptr ? bias_sums.as<T>() : nullptr);
+        if (by_parts) {
+            outer_product_by_parts(q, position_table.as<int64_t>(), n == 0, sums.as<T>(), to_bias_sums);
+        } else {
+            transpose_grad(q, panels.as<T>());
+            outer_product(q, panels.as<T>(), position_table.as<int64_t>(), n == 0, sums.as<T>(),
+                          to_bias_sums);
+        }
+    }
+    if (by_parts) {
+        add_parts(sums_size, sums.as<T>());
+        if (to_bias != nullptr) add_parts(padded, bias_sums.as<T>());
     }
     if (!dot) {
         store_weights(q, sums.as<T>(), to);

@@ -27,7 +27,7 @@ template <class T>
 struct Product {
     int64_t groups, images, rows, depth;  // rows and depth of each group
     int64_t grid[3];
-    const T* weights;        // packed, [group][tile][depth][kMr]
+    const T* weights;        // packed, [group][pass over the depth][tile][k][kMr]
     const int64_t* offsets;  // [depth]
     const T* source;
     int64_t source_group, source_image, source_step[2];  // the last axis has step 1
@@ -218,7 +218,7 @@ static void lay_out_panel(const Product<T>& p, int64_t column, Panel<T>& panel) 
 }
 
 // Panels that share a pass over the weights: these come from the second cache or beyond.
-constexpr int kPanels = 2;
+constexpr int kPanels = 4;
 
 // Row tiles [begin, end) of `count` (at most kPanels) neighbouring panels of columns. `packed` holds
 // kPanels x kDepth x kNr elements, `sums` kPanels x tiles.
@@ -242,12 +242,15 @@ static void product_panels(const Product<T>& p, int64_t group, int64_t first, in
         for (int64_t i = begin; i < end; ++i) {
             const int64_t m = i * kMr;
             const int rows = p.rows - m < kMr ? static_cast<int>(p.rows - m) : kMr;
+            const Tile<T> compute = tile_of_rows<T>[rows];
+            const T* a = weights + (k0 * all + i * (k1 - k0)) * kMr;
             for (int j = 0; j < count; ++j) {
-                const bool direct = panels[j].direct;
-                T* c = direct ? out + panels[j].outs[0].out + m * p.out_channel
-                              : sums + j * sums_size + m * kNr<T>;
-                tile_of_rows<T>[rows](k1 - k0, weights + (i* p.depth + k0)* kMr, packed + j* packed_size,
-                                      bias + m, pass == 0, c, direct ? p.out_channel : kNr<T>);
+                const T* b = packed + j * packed_size;
+                if (panels[j].direct)
+                    compute(k1 - k0, a, b, bias + m, pass == 0,
+                            out + panels[j].outs[0].out + m * p.out_channel, p.out_channel);
+                else
+                    compute(k1 - k0, a, b, bias + m, pass == 0, sums + j * sums_size + m * kNr<T>, kNr<T>);
             }
         }
     }

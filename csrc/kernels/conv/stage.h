@@ -104,20 +104,21 @@ PT_INLINE int64_t clamp(int64_t x, int64_t low, int64_t high) { return x < low ?
 template <class T>
 static void stage_channel(const Stage<T>& s, const T* from, T* to) {
     const int64_t step = s.reach.step[2], w_stride = s.array.strides[4];
-    for (int64_t i = 0; i < s.extent[0]; ++i) {
-        const int64_t d = i + s.reach.lo[0];
-        for (int64_t j = 0; j < s.extent[1]; ++j) {
-            const int64_t h = j + s.reach.lo[1];
-            T* row = to + i * s.plane + j * s.row;
-            const bool inside = d >= 0 && d < s.in[0] && h >= 0 && h < s.in[1];
-            const T* base = from + (inside ? d * s.array.strides[2] + h * s.array.strides[3] : 0);
-            for (int64_t f = 0; f < step; ++f) {  // element q of phase f is coordinate w = lo + f + q * step
-                const int64_t w = s.reach.lo[2] + f;
-                const int64_t first = w < 0 ? (-w + step - 1) / step : 0;
-                const int64_t last = w < s.in[2] ? (s.in[2] - w + step - 1) / step : 0;
-                const int64_t begin = inside ? clamp(first, 0, s.phase) : 0;
-                const int64_t end = inside ? clamp(last, begin, s.phase) : 0;
-                copy_row(base + w * w_stride, step * w_stride, begin, end, s.phase, row + f * s.phase);
+    for (int64_t f = 0; f < step; ++f) {  // element q of phase f is coordinate w = lo + f + q * step
+        const int64_t w = s.reach.lo[2] + f;
+        const int64_t first = w < 0 ? (-w + step - 1) / step : 0;
+        const int64_t last = w < s.in[2] ? (s.in[2] - w + step - 1) / step : 0;
+        const int64_t begin = clamp(first, 0, s.phase), end = clamp(last, begin, s.phase);
+        for (int64_t i = 0; i < s.extent[0]; ++i) {
+            const int64_t d = i + s.reach.lo[0];
+            const bool d_inside = d >= 0 && d < s.in[0];
+            const T* plane = from + (d_inside ? d * s.array.strides[2] : 0) + w * w_stride;
+            T* row = to + i * s.plane + f * s.phase;
+            for (int64_t j = 0; j < s.extent[1]; ++j, row += s.row) {
+                const int64_t h = j + s.reach.lo[1];
+                const bool inside = d_inside && h >= 0 && h < s.in[1];
+                copy_row(plane + (inside ? h * s.array.strides[3] : 0), step * w_stride, inside ? begin : 0,
+                         inside ? end : 0, s.phase, row);
             }
         }
     }
@@ -138,11 +139,12 @@ static const T* stage_images(const Stage<T>& s, int64_t first, int64_t images, i
     return scratch;
 }
 
-// How many images to stage at once: the copy should stay in the last-level cache.
+// How many images to stage at once: the copy should stay in the last-level cache, or in the second where
+// little is done with it.
 template <class T>
-static int64_t images_per_group(const Stage<T>& s, int64_t batch) {
+static int64_t images_per_group(const Stage<T>& s, int64_t batch, bool little = false) {
     if (!s.copied || batch == 0) return batch;
-    const int64_t budget = (int64_t{8} << 20) / static_cast<int64_t>(sizeof(T));
+    const int64_t budget = (int64_t{1} << (little ? 19 : 23)) / static_cast<int64_t>(sizeof(T));
     const int64_t most = s.image > 0 && budget / s.image > 1 ? budget / s.image : 1;
     const int64_t groups = (batch + most - 1) / most;
     return (batch + groups - 1) / groups;
