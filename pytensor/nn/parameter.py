@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pytensor.ops.create import empty
+from pytensor import empty
 from pytensor.tensor import Tensor
 
 __all__ = [
@@ -15,6 +15,16 @@ __all__ = [
     "UninitializedTensorMixin",
     "is_lazy",
 ]
+
+
+def _make_subclass(cls: type, data: Tensor, requires_grad: bool) -> Any:
+    """`data` as an instance of `cls`: the same memory and version, a leaf of its own."""
+    if requires_grad and not (data.is_floating_point() or data.is_complex()):
+        raise RuntimeError("Only Tensors of floating point and complex dtype can require gradients")
+    tensor = data.detach()
+    tensor.__class__ = cls
+    tensor.requires_grad_(requires_grad)
+    return tensor
 
 
 class _MarkedMeta(type(Tensor)):
@@ -44,7 +54,7 @@ class Parameter(Tensor, metaclass=_MarkedMeta):
         if data is None:
             data = empty(0)
         if type(data) is Tensor or type(data) is Parameter:
-            return Tensor._make_subclass(cls, data, requires_grad)
+            return _make_subclass(cls, data, requires_grad)
         # A custom type stays what it is and is only marked.
         marked = data.detach().requires_grad_(requires_grad)
         if type(marked) is not type(data):
@@ -135,7 +145,7 @@ class UninitializedParameter(UninitializedTensorMixin, Parameter):
     cls_to_become = Parameter
 
     def __new__(cls, requires_grad: bool = True, device: Any = None, dtype: Any = None) -> UninitializedParameter:
-        return Tensor._make_subclass(cls, empty(0, device=device, dtype=dtype), requires_grad)
+        return _make_subclass(cls, empty(0, device=device, dtype=dtype), requires_grad)
 
     def __deepcopy__(self, memo: dict) -> UninitializedParameter:
         if id(self) not in memo:
@@ -151,7 +161,7 @@ class UninitializedBuffer(UninitializedTensorMixin, Tensor):
     def __new__(
         cls, requires_grad: bool = False, device: Any = None, dtype: Any = None, persistent: bool = True
     ) -> UninitializedBuffer:
-        buffer = Tensor._make_subclass(cls, empty(0, device=device, dtype=dtype), requires_grad)
+        buffer = _make_subclass(cls, empty(0, device=device, dtype=dtype), requires_grad)
         buffer.persistent = persistent
         buffer._is_buffer = True
         return buffer

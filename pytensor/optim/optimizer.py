@@ -10,10 +10,9 @@ from copy import deepcopy
 from itertools import chain
 from typing import Any
 
+from pytensor import tensor, zeros_like
 from pytensor.autograd.grad_mode import enable_grad
 from pytensor.dtypes import float32, float64, get_default_dtype
-from pytensor.ops.from_data import tensor
-from pytensor.ops.like import zeros_like
 from pytensor.tensor import Tensor
 from pytensor.utils.hooks import RemovableHandle
 from pytensor.utils.names import typename

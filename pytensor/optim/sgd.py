@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from pytensor import empty_like
 from pytensor.backend import backend_of
-from pytensor.ops.like import empty_like
 from pytensor.optim.optimizer import Optimizer, check_implementation, check_single, evaluate
 from pytensor.tensor import Tensor
 

@@ -21,7 +21,7 @@ from pytensor.nn.parameter import Buffer, Parameter
 from pytensor.tensor import Tensor
 from pytensor.utils.names import typename
 
-__all__ = [*_hooks.__all__, "Module"]
+__all__ = ["Module"]
 
 _HOOK_DICTS = (
     "_backward_pre_hooks",

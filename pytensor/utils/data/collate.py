@@ -8,9 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from pytensor import as_tensor, stack, tensor
 from pytensor.dtypes import float64
-from pytensor.ops.from_data import as_tensor, tensor
-from pytensor.ops.shape import stack
 from pytensor.tensor import Tensor
 
 __all__ = ["collate", "default_collate", "default_collate_fn_map", "default_convert"]

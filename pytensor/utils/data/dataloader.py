@@ -6,9 +6,8 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Generic, TypeVar
 
+from pytensor import Generator, empty
 from pytensor.dtypes import int64
-from pytensor.ops.create import empty
-from pytensor.random import Generator
 from pytensor.utils.data.collate import default_collate, default_convert
 from pytensor.utils.data.dataset import Dataset, IterableDataset
 from pytensor.utils.data.sampler import BatchSampler, RandomSampler, Sampler, SequentialSampler

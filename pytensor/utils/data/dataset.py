@@ -9,8 +9,7 @@ import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Generic, TypeVar
 
-from pytensor.ops.random import randperm
-from pytensor.random import Generator, default_generator
+from pytensor import Generator, default_generator, randperm
 from pytensor.tensor import Tensor
 
 __all__ = [

@@ -6,11 +6,8 @@ import itertools
 from collections.abc import Iterable, Iterator, Sequence, Sized
 from typing import Any, Generic, TypeVar
 
+from pytensor import Generator, as_tensor, empty, multinomial, randint, randperm
 from pytensor.dtypes import float64, int64
-from pytensor.ops.create import empty
-from pytensor.ops.from_data import as_tensor
-from pytensor.ops.random import multinomial, randint, randperm
-from pytensor.random import Generator
 from pytensor.tensor import Tensor
 
 __all__ = [
