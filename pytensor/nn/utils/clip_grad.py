@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from types import GeneratorType
 
 from pytensor import no_grad, stack, tensor
-from pytensor.linalg import vector_norm
+from pytensor.ops.norms import vector_norm
 from pytensor.tensor import Tensor
 
 __all__ = ["clip_grad_norm", "clip_grad_norm_", "clip_grad_value_", "clip_grads_with_norm_", "get_total_norm"]
