@@ -1,6 +1,6 @@
 """Neural network layers, losses and utilities: `torch.nn`."""
 
-from pytensor.nn import modules, parameter, utils
+from pytensor.nn import functional, init, modules, parameter, utils
 from pytensor.nn.modules import *  # noqa: F403
 from pytensor.nn.parameter import (
     Buffer,
@@ -15,6 +15,8 @@ __all__ = [
     "Parameter",
     "UninitializedBuffer",
     "UninitializedParameter",
+    "functional",
+    "init",
     "modules",
     "parameter",
     "utils",

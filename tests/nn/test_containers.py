@@ -43,13 +43,13 @@ def test_sequential():
     for bad in (6, -7):
         with pytest.raises(IndexError, match=f"index {bad} is out of range"):
             s[bad]
-    with pytest.raises(ValueError, match="add operator supports only objects of Sequential class"):
-        s + [Add(1)]
-    with pytest.raises(ValueError, match="Non-positive multiplication factor 0"):
+    with pytest.raises(ValueError, match=r"add operator supports only objects of Sequential class"):
+        s + [Add(1)]  # noqa: RUF005
+    with pytest.raises(ValueError, match=r"Non-positive multiplication factor 0"):
         s * 0
-    with pytest.raises(TypeError, match="unsupported operand"):
+    with pytest.raises(TypeError, match=r"unsupported operand"):
         s * 1.5
-    with pytest.raises(IndexError, match="Index out of range: 9"):
+    with pytest.raises(IndexError, match=r"Index out of range: 9"):
         s.insert(9, Add(1))
     named = nn.Sequential(OrderedDict(a=Add(1), b=Add(2)))
     assert named.b.amount == 2 and named[1] is named.b
@@ -63,13 +63,13 @@ def test_module_list():
     m.insert(0, Add(0))
     m += [Add(5)]
     assert amounts(m) == [0, 1, 2, 3, 4, 5] and amounts(m[::2]) == [0, 2, 4] and isinstance(m[:1], nn.ModuleList)
-    assert m.pop(-1).amount == 5 and amounts(m + [Add(9)]) == [0, 1, 2, 3, 4, 9]
+    assert m.pop(-1).amount == 5 and amounts(m.__add__([Add(9)])) == [0, 1, 2, 3, 4, 9]
     m[0] = Add(8)
     del m[1:3]
     assert amounts(m) == [8, 3, 4] and list(m._modules) == ["0", "1", "2"]
-    with pytest.raises(TypeError, match="ModuleList.extend should be called with an iterable, but got int"):
+    with pytest.raises(TypeError, match=r"ModuleList.extend should be called with an iterable, but got int"):
         m.extend(3)
-    with pytest.raises(IndexError, match="index 3 is out of range"):
+    with pytest.raises(IndexError, match=r"index 3 is out of range"):
         m[3]
     with pytest.raises(NotImplementedError):
         m(1)
@@ -88,9 +88,9 @@ def test_module_dict():
     assert [k for k, _ in m.items()] == list("cde")
     m.clear()
     assert len(m) == 0
-    with pytest.raises(TypeError, match="ModuleDict.update should be called with an iterable of key/value pairs"):
+    with pytest.raises(TypeError, match=r"ModuleDict.update should be called with an iterable of key/value pairs"):
         m.update(3)
-    with pytest.raises(ValueError, match="ModuleDict update sequence element #0 has length 1; 2 is required"):
+    with pytest.raises(ValueError, match=r"ModuleDict update sequence element #0 has length 1; 2 is required"):
         m.update([("x",)])
 
 
@@ -103,9 +103,9 @@ def test_parameter_list():
     assert [len(x) for x in p[3:]] == [3, 4, 5] and isinstance(p[3:], nn.ParameterList) and len(p[-1]) == 5
     p[0] = torch.ones(7)
     assert len(p[0]) == 7 and isinstance(p[0], nn.Parameter)
-    with pytest.raises(RuntimeError, match="ParameterList should not be called."):
+    with pytest.raises(RuntimeError, match=r"ParameterList should not be called."):
         p()
-    with pytest.raises(TypeError, match="ParameterList.extend should be called with an iterable, but got Tensor"):
+    with pytest.raises(TypeError, match=r"ParameterList.extend should be called with an iterable, but got Tensor"):
         p.extend(torch.zeros(2))
     assert repr(nn.ParameterList([torch.zeros(2, 3), 4])) == (
         "ParameterList(\n    (0): Parameter containing: [torch.float32 of size 2x3]\n    (1): Object of type: int\n)"
@@ -125,12 +125,12 @@ def test_parameter_dict():
     assert list(p.fromkeys(["x", "y"], 1).values()) == [1, 1] and list(p.copy()) == ["a", "b"]
     p.clear()
     assert len(p) == 0
-    with pytest.raises(TypeError, match="cannot be used as a key as it is not a string"):
+    with pytest.raises(TypeError, match=r"cannot be used as a key as it is not a string"):
         p[1] = 2
-    with pytest.raises(RuntimeError, match="ParameterDict should not be called."):
+    with pytest.raises(RuntimeError, match=r"ParameterDict should not be called."):
         p(1)
 
 
 def test_container_is_deprecated():
-    with pytest.warns(FutureWarning, match="`nn.Container` is deprecated"):
+    with pytest.warns(FutureWarning, match=r"`nn.Container` is deprecated"):
         assert nn.Container(a=Add(1)).a.amount == 1

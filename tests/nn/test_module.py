@@ -110,13 +110,13 @@ def test_init_must_come_first():
         def __init__(self):
             self.weight = nn.Parameter(torch.zeros(1))
 
-    with pytest.raises(AttributeError, match="cannot assign parameters before Module.__init__\\(\\) call"):
+    with pytest.raises(AttributeError, match=r"cannot assign parameters before Module.__init__\(\) call"):
         Late()
 
 
 def test_a_parameter_is_a_leaf():
     weight = torch.ones(2, requires_grad=True)
-    with pytest.raises(ValueError, match="Cannot assign non-leaf Tensor to parameter 'w'"):
+    with pytest.raises(ValueError, match=r"Cannot assign non-leaf Tensor to parameter 'w'"):
         nn.Module().register_parameter("w", _as_parameter(weight * 2))
 
 
@@ -171,7 +171,7 @@ def test_conversion_keeps_the_parameters_objects():
     assert net.to(device="cpu", dtype=torch.float32, non_blocking=True) is net
     assert net.float() is net and net.half().first.weight.dtype is torch.float16
     assert net.type(torch.float64).first.weight.dtype is torch.float64
-    with pytest.raises(TypeError, match="invalid combination of arguments"):
+    with pytest.raises(TypeError, match=r"invalid combination of arguments"):
         net.to("cpu", torch.float32, True, False, 3)
 
 
@@ -225,7 +225,7 @@ def test_parameters():
     assert nn.Parameter().shape == (0,)
     assert not isinstance(data, nn.Parameter) and isinstance(parameter, torch.Tensor)
     assert type(parameter * 1) is torch.Tensor
-    with pytest.raises(RuntimeError, match="Only Tensors of floating point and complex dtype can require gradients"):
+    with pytest.raises(RuntimeError, match=r"Only Tensors of floating point and complex dtype can require gradients"):
         nn.Parameter(torch.tensor([1]))
     copied = copy.deepcopy(parameter)
     assert type(copied) is nn.Parameter and copied.tolist() == [1, 0]

@@ -39,7 +39,7 @@ def test_hooks_with_keyword_arguments():
     m.register_forward_hook(lambda module, args, kwargs, out: out * kwargs["extra"], with_kwargs=True)
     assert m(x, extra=2.0).tolist() == [15]
     m.register_forward_pre_hook(lambda module, args, kwargs: 3, with_kwargs=True)
-    with pytest.raises(RuntimeError, match="forward pre-hook must return None or a tuple of"):
+    with pytest.raises(RuntimeError, match=r"forward pre-hook must return None or a tuple of"):
         m(x, extra=2.0)
 
 
@@ -52,7 +52,7 @@ def test_always_called_hooks_run_when_forward_raises():
     seen = []
     m.register_forward_hook(lambda *a: seen.append("skipped"))
     m.register_forward_hook(lambda *a: seen.append("called"), always_call=True)
-    with pytest.raises(ValueError, match="no"):
+    with pytest.raises(ValueError, match=r"no"):
         m(1)
     assert seen == ["called"]
 
@@ -60,7 +60,7 @@ def test_always_called_hooks_run_when_forward_raises():
         raise KeyError("hook")
 
     m.register_forward_hook(bad, always_call=True)
-    with pytest.warns(UserWarning, match="raised an exception that was silenced"), pytest.raises(ValueError):
+    with pytest.warns(UserWarning, match=r"raised an exception that was silenced"), pytest.raises(ValueError):
         m(1)
 
 
@@ -91,7 +91,7 @@ def test_backward_hooks_name_their_node():
 def test_backward_hook_with_the_wrong_number_of_gradients():
     m = Scale()
     m.register_full_backward_hook(lambda module, gi, go: (gi[0], gi[0]))
-    with pytest.raises(RuntimeError, match="invalid number of grad_input, got 2, but expected 1"):
+    with pytest.raises(RuntimeError, match=r"invalid number of grad_input, got 2, but expected 1"):
         m(torch.ones(1, requires_grad=True)).backward()
 
 
@@ -100,7 +100,7 @@ def test_backward_hook_without_inputs_that_require_grad_warns():
     seen = []
     m.register_full_backward_hook(lambda module, gi, go: seen.append(gi))
     out = m(torch.ones(1))
-    with pytest.warns(UserWarning, match="Full backward hook is firing when gradients are computed with respect to"):
+    with pytest.warns(UserWarning, match=r"Full backward hook is firing when gradients are computed with respect to"):
         out.backward()
     assert seen == [(None,)]
 
@@ -125,7 +125,7 @@ def test_two_kinds_of_backward_hooks_do_not_mix():
     m = Scale()
     m.register_full_backward_hook(lambda *a: None)
     with pytest.raises(
-        RuntimeError, match="Cannot use both regular backward hooks and full backward hooks on a single"
+        RuntimeError, match=r"Cannot use both regular backward hooks and full backward hooks on a single"
     ):
         m.register_backward_hook(lambda *a: None)
 

@@ -68,7 +68,7 @@ def test_errors_list_everything_that_does_not_fit():
         "\tsize mismatch for b.0.weight: copying a param with shape torch.Size([3]) from checkpoint, the shape in"
         " current model is torch.Size([2])."
     )
-    with pytest.raises(TypeError, match="Expected state_dict to be dict-like, got <class 'list'>."):
+    with pytest.raises(TypeError, match=r"Expected state_dict to be dict-like, got <class 'list'>."):
         net().load_state_dict([])
 
 
@@ -112,9 +112,9 @@ def test_extra_state():
     assert state == {"0._extra_state": {"seen": 8}}
     target.load_state_dict(state)
     assert target[0].seen == 8
-    with pytest.raises(RuntimeError, match='Missing key\\(s\\) in state_dict: "0._extra_state"'):
+    with pytest.raises(RuntimeError, match=r'Missing key\(s\) in state_dict: "0._extra_state"'):
         target.load_state_dict({})
-    with pytest.raises(RuntimeError, match='Unexpected key\\(s\\) in state_dict: "0._extra_state"'):
+    with pytest.raises(RuntimeError, match=r'Unexpected key\(s\) in state_dict: "0._extra_state"'):
         nn.Sequential(nn.Identity()).load_state_dict(state)
 
 
@@ -122,7 +122,7 @@ def test_hooks():
     m = net()
     seen = []
     m.a.register_state_dict_pre_hook(lambda module, prefix, keep: seen.append(("pre", prefix, keep)))
-    m.a.register_state_dict_post_hook(lambda module, state, prefix, meta: state.pop(prefix + "mean") and None)
+    m.a.register_state_dict_post_hook(lambda module, state, prefix, meta: state.__delitem__(prefix + "mean"))
     m.register_load_state_dict_pre_hook(lambda module, state, prefix, *rest: state.setdefault("a.mean", torch.ones(2)))
     m.register_load_state_dict_post_hook(lambda module, keys: seen.append(list(keys.missing_keys)))
     state = m.state_dict()
@@ -130,12 +130,12 @@ def test_hooks():
     m.load_state_dict(state)
     assert m.a.mean.tolist() == [1, 1] and seen[-1] == []
     m.register_state_dict_post_hook(lambda *a: {})
-    with pytest.raises(RuntimeError, match="state_dict post-hook must return None"):
+    with pytest.raises(RuntimeError, match=r"state_dict post-hook must return None"):
         m.state_dict()
 
 
 def test_positional_arguments_warn():
-    with pytest.warns(FutureWarning, match="Positional args are being deprecated, use kwargs instead"):
+    with pytest.warns(FutureWarning, match=r"Positional args are being deprecated, use kwargs instead"):
         state = net().state_dict({}, "p.")
     assert next(iter(state)) == "p.a.weight"
 
@@ -154,5 +154,7 @@ def test_copying_that_fails_is_reported():
             return (2, 2)
 
     state = {"weight": Odd(), "bias": torch.zeros(2)}
-    with pytest.raises(RuntimeError, match='While copying the parameter named "weight", whose dimensions in the model'):
+    with pytest.raises(
+        RuntimeError, match=r'While copying the parameter named "weight", whose dimensions in the model'
+    ):
         m.load_state_dict(state)
