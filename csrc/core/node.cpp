@@ -162,32 +162,10 @@ PyObject* method_release(PyObject* self, PyObject*) {
     Py_RETURN_NONE;
 }
 
-bool same_shape(const OutputMeta& meta, PyArrayObject* array) {
-    if (PyArray_NDIM(array) != meta.ndim) return false;
-    for (int i = 0; i < meta.ndim; ++i)
-        if (PyArray_DIM(array, i) != meta.shape()[i]) return false;
-    return true;
-}
-
-// _fits(output_nr, gradient): has the gradient the shape and dtype of this output? The engine asks this for
-// every gradient and mends (unbroadcasts, casts) only where the answer is no.
-PyObject* method_fits(PyObject* self, PyObject* const* args, Py_ssize_t count) {
-    if (count != 2 || !PyLong_Check(args[0]) || !is_tensor(args[1])) {
-        PyErr_SetString(PyExc_TypeError, "_fits(output_nr: int, gradient: Tensor)");
-        return nullptr;
-    }
-    NodeObject* node = as_node(self);
-    const long index = PyLong_AsLong(args[0]);
-    PyObject* array = as_tensor(args[1])->array;
-    if (index < 0 || index >= node->output_count || !PyArray_Check(array)) Py_RETURN_FALSE;
-    const OutputMeta& meta = node->outputs[index];
-    PyArrayObject* a = reinterpret_cast<PyArrayObject*>(array);
-    return PyBool_FromLong(dtype_of_array(a) == meta.dtype && same_shape(meta, a));
-}
-
 PyMemberDef node_members[] = {
     {"_sequence", T_ULONGLONG, offsetof(NodeObject, sequence), READONLY, nullptr},
     {"_freed", T_BOOL, offsetof(NodeObject, freed), READONLY, nullptr},
+    {"_edge_count", T_INT, offsetof(NodeObject, edge_count), READONLY, nullptr},
     {"_output_count", T_INT, offsetof(NodeObject, output_count), READONLY, nullptr},
     {"__dictoffset__", T_PYSSIZET, offsetof(NodeObject, dict), READONLY, nullptr},
     {"__weaklistoffset__", T_PYSSIZET, offsetof(NodeObject, weakrefs), READONLY, nullptr},
@@ -203,8 +181,6 @@ PyGetSetDef node_getset[] = {
     {nullptr, nullptr, nullptr, nullptr, nullptr}};
 
 PyMethodDef node_methods[] = {{"_release", method_release, METH_NOARGS, "Frees the saved values."},
-                              {"_fits", reinterpret_cast<PyCFunction>(reinterpret_cast<void*>(method_fits)),
-                               METH_FASTCALL, "_fits(output_nr, gradient) -> bool"},
                               {nullptr, nullptr, 0, nullptr}};
 
 template <class T, int N>
@@ -337,6 +313,15 @@ int attach_output(NodeObject* node, int index, TensorObject* tensor) {
     tensor->output_nr = index;
     tensor->requires_grad = true;
     return 0;
+}
+
+bool fits_output(const NodeObject* node, int output_nr, const TensorObject* gradient) {
+    if (output_nr < 0 || output_nr >= node->output_count || !PyArray_Check(gradient->array)) return false;
+    const OutputMeta& meta = node->outputs[output_nr];
+    PyArrayObject* array = array_of(gradient);
+    bool same = dtype_of_array(array) == meta.dtype && PyArray_NDIM(array) == meta.ndim;
+    for (int i = 0; same && i < meta.ndim; ++i) same = PyArray_DIM(array, i) == meta.shape()[i];
+    return same;
 }
 
 int finish_node(NodeObject* node) {

@@ -220,17 +220,6 @@ PyObject* method_alias(PyObject* self, PyObject* share) {
     return result;
 }
 
-// _fits(gradient): has it this tensor's shape and dtype? See Node._fits.
-PyObject* method_fits(PyObject* self, PyObject* gradient) {
-    if (!is_tensor(gradient)) return PyErr_Format(PyExc_TypeError, "_fits(gradient: Tensor)");
-    if (!holds_numpy(as_tensor(self)) || !holds_numpy(as_tensor(gradient))) Py_RETURN_FALSE;
-    const ArrayView a = view_of(array_of(as_tensor(self)));
-    const ArrayView b = view_of(array_of(as_tensor(gradient)));
-    bool same = a.dtype == b.dtype && a.ndim == b.ndim;
-    for (int i = 0; same && i < a.ndim; ++i) same = a.shape[i] == b.shape[i];
-    return PyBool_FromLong(same);
-}
-
 PyObject* get_output_nr(PyObject* self, void*) { return PyLong_FromLong(as_tensor(self)->output_nr); }
 
 PyMemberDef tensor_members[] = {
@@ -265,7 +254,6 @@ PyMethodDef tensor_methods[] = {
     {"_alias", method_alias, METH_O,
      "_alias(share_version): a new tensor on the same storage, outside the graph."},
     {"_set_history", method_set_history, METH_VARARGS, "_set_history(node or None, output_nr=0)."},
-    {"_fits", method_fits, METH_O, "_fits(gradient) -> bool"},
     {"_forget_base", method_forget_base, METH_NOARGS, "Ends a view's part in its base's history."},
     {nullptr, nullptr, 0, nullptr}};
 
@@ -328,6 +316,15 @@ int refresh_needs_grad(TensorObject* tensor) {
         Py_DECREF(done);
     }
     return tensor->requires_grad;
+}
+
+bool same_meta(const TensorObject* tensor, const TensorObject* gradient) {
+    if (!PyArray_Check(tensor->array) || !PyArray_Check(gradient->array)) return false;
+    const ArrayView a = view_of(array_of(tensor));
+    const ArrayView b = view_of(array_of(gradient));
+    bool same = a.dtype == b.dtype && a.ndim == b.ndim;
+    for (int i = 0; same && i < a.ndim; ++i) same = a.shape[i] == b.shape[i];
+    return same;
 }
 
 PyObject* size_from(int ndim, const int64_t* shape) {

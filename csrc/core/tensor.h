@@ -133,6 +133,10 @@ int attach_output(NodeObject* node, int index,
                   TensorObject* tensor);  // makes `tensor` output `index` of `node`
 int finish_node(NodeObject* node);        // tells anomaly mode
 
+// Has the gradient the shape and dtype of this output, of this tensor? (CUDA arrays: false, Python looks.)
+bool fits_output(const NodeObject* node, int output_nr, const TensorObject* gradient);
+bool same_meta(const TensorObject* tensor, const TensorObject* gradient);
+
 PyObject* size_from(int ndim, const int64_t* shape);  // pytensor.Size
 
 // `array` (stolen), a view of source's array, as a tensor that shares source's version counter and history.
@@ -141,6 +145,7 @@ PyObject* make_view(TensorObject* source, PyObject* array, PyTypeObject* node_ty
 
 void add_types(py::module_& m);      // TensorBase, NodeBase
 void add_functions(py::module_& m);  // record, modes, registration
+void add_queue(py::module_& m);      // GradientQueue
 void add_ops(py::module_& m);        // Op, the quick road of common ops
 
 }  // namespace pt::core

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ from pytensor.autograd.grad_mode import (
     set_grad_enabled,
 )
 from pytensor.autograd.node import Node
+from pytensor.backend.reference.array_module import array_module
 
 if TYPE_CHECKING:
     from pytensor.tensor import Tensor
@@ -148,7 +150,7 @@ def _output_gradients(roots: tuple[Any, ...], grads: tuple[Any, ...]) -> list[An
                 raise RuntimeError("grad can be implicitly created only for scalar outputs")
             if root._requires_grad and not root.dtype.is_floating_point:
                 raise RuntimeError(f"grad can be implicitly created only for real scalar outputs but got {root.dtype}")
-            given = root.new_ones(root.shape)
+            given = _C.wrap(array_module(root._array).ones(root._array.shape, root._array.dtype))
         elif given.shape != root.shape:
             raise RuntimeError(
                 f"Mismatch in shape: grad_output[{index}] has a shape of {given.shape} and output[{index}] has a shape "
@@ -163,11 +165,10 @@ def _output_gradients(roots: tuple[Any, ...], grads: tuple[Any, ...]) -> list[An
 def __getattr__(name: str) -> Any:
     # These stand on ops, which stand on this package.
     if name in ("gradcheck", "gradgradcheck", "GradcheckError"):
-        from pytensor.autograd import gradcheck as module
-
-        return getattr(module, name)
+        module = importlib.import_module("pytensor.autograd.gradcheck")
+        # The import made `gradcheck` the module; the public name is the function.
+        globals().update({n: getattr(module, n) for n in module.__all__})
+        return globals()[name]
     if name == "functional":
-        import importlib
-
         return importlib.import_module("pytensor.autograd.functional")
     raise AttributeError(f"module 'pytensor.autograd' has no attribute {name!r}")

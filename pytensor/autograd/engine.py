@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Any
 
 from pytensor import _C
@@ -48,6 +47,14 @@ class Capture:
                     leading.add(node)
         return leading
 
+    def take(self, node: Node, grads: Any) -> bool:
+        """Keeps the gradients that were asked for; does the node lead to more of them?"""
+        if node in self.nodes:
+            for nr, grad in enumerate(grads if type(grads) is list else [grads]):
+                if (node, nr) in self.wanted:
+                    self.found[node, nr] = grad
+        return node in self.leading
+
 
 def _key(tensor: Tensor) -> Any:
     """What identifies a tensor in the graph: (node, output number), or the leaf itself."""
@@ -71,109 +78,53 @@ def run(
     try:
         ends = [root.grad_fn if root.grad_fn is not None else root for root in roots]
         capture = Capture(inputs, ends) if inputs is not None else None
-        waiting: dict[Node, Any] = {}
-        heap: list[tuple[int, Node]] = []
-        leaves: dict[int, list[Any]] = {}
+        queue = _C.GradientQueue()
         for root, end, grad in zip(roots, ends, grads, strict=True):
-            _send(end, root.output_nr, grad, waiting, heap, leaves)
+            queue.add(end, root.output_nr, grad)
         del grad
-        while heap:
-            node = heappop(heap)[1]
-            _step(node, waiting.pop(node), retain_graph, capture, waiting, heap, leaves)
-        return _finish(leaves, capture, create_graph)
+        while (waiting := queue.pop()) is not None:
+            node, gradient = waiting
+            if node._pre_hooks:
+                gradient = _run_pre_hooks(node, gradient)
+            if capture is None or capture.take(node, gradient):
+                result = _apply(node, gradient)
+                if not retain_graph:
+                    node._release()
+                queue.send(node, result, _mend)
+        return _finish(queue, capture, create_graph)
     finally:
         _C.set_grad_enabled(before)
 
 
-def _step(
-    node: Node,
-    grads: Any,
-    retain_graph: bool,
-    capture: Capture | None,
-    waiting: dict[Node, Any],
-    heap: list[tuple[int, Node]],
-    leaves: dict[int, list[Any]],
-) -> None:
-    """Runs one node and sends its gradients on."""
-    single = type(grads) is not list
-    if node._pre_hooks:
-        grads = _run_pre_hooks(node, grads, single)
-    if capture is not None:
-        if node in capture.nodes:
-            for nr, grad in enumerate([grads] if single else grads):
-                if (node, nr) in capture.wanted:
-                    capture.found[node, nr] = grad
-        if node not in capture.leading:
-            return
-    result = node.backward(grads) if single else node.backward(*grads)
+def _apply(node: Node, grads: Any) -> tuple[Any, ...]:
+    """The gradients of a node's inputs from those of its outputs, hooks and checks included."""
+    result = node.backward(*grads) if type(grads) is list else node.backward(grads)
     if type(result) is not tuple:
         result = (result,)
     if anomaly.enabled:
         anomaly.check(node, result)
     if node._post_hooks:
-        result = _run_post_hooks(node, result, grads, single)
-    if not retain_graph:
-        node._release()
-    edges = node._edges
-    if len(result) != len(edges):
-        result = _match_count(node, result, len(edges))
-    for index, (target, nr) in enumerate(edges):
-        if target is None:
-            continue
-        grad = result[index]
-        if grad is not None:
-            if isinstance(target, Node):
-                if not target._fits(nr, grad):
-                    shape, dtype = target._outputs[nr]
-                    grad = _mend(node, index, grad, shape, dtype)
-            elif not target._fits(grad):
-                grad = _mend(node, index, grad, target.shape, target.dtype)
-            _send(target, nr, grad, waiting, heap, leaves)
+        result = _run_post_hooks(node, result, grads)
+    if len(result) != node._edge_count:
+        result = _match_count(node, result)
+    return result
 
 
-def _send(
-    target: Any,
-    nr: int,
-    grad: Tensor,
-    waiting: dict[Node, Any],
-    heap: list[tuple[int, Node]],
-    leaves: dict[int, list[Any]],
-) -> None:
-    """Adds a gradient to what waits at a node or a leaf."""
-    if not isinstance(target, Node):
-        entry = leaves.get(id(target))
-        if entry is None:
-            leaves[id(target)] = [target, grad]
-        else:
-            entry[1] = entry[1] + grad
-        return
-    held = waiting.get(target)
-    if held is None:
-        heappush(heap, (-target._sequence, target))
-        if target._output_count == 1:
-            waiting[target] = grad
-        else:
-            held = waiting[target] = [None] * target._output_count
-            held[nr] = grad
-    elif type(held) is list:
-        held[nr] = grad if held[nr] is None else held[nr] + grad
-    else:
-        waiting[target] = held + grad
-
-
-def _finish(leaves: dict[int, list[Any]], capture: Capture | None, create_graph: bool) -> list[Tensor | None]:
-    for key in list(leaves):
-        leaf, grad = leaves[key]
+def _finish(queue: Any, capture: Capture | None, create_graph: bool) -> list[Tensor | None]:
+    """Hands the leaves their gradients."""
+    for entry in queue.take_leaves():
+        leaf, grad = entry
         hooks = leaf.__dict__.get("_backward_hooks")
         if hooks:
             grad = run_tensor_hooks(hooks, grad)
         if capture is None:
-            leaves[key][1] = None  # so that accumulate() sees whether anybody else holds the gradient
+            entry[1] = None  # so that accumulate() sees whether anybody else holds the gradient
             accumulate(leaf, grad, create_graph)
-            for hook in list(leaf.__dict__.get("_post_accumulate_grad_hooks", {}).values()):
+            post_hooks = leaf.__dict__.get("_post_accumulate_grad_hooks")
+            for hook in list(post_hooks.values()) if post_hooks else ():
                 hook(leaf)
-        elif key in capture.wanted:
-            capture.found[key] = grad
+        elif id(leaf) in capture.wanted:
+            capture.found[id(leaf)] = grad
     if capture is None:
         return []
     return [capture.found.get(key) for key in capture.keys]
@@ -215,7 +166,8 @@ def run_tensor_hooks(hooks: dict[int, Any], grad: Tensor) -> Tensor:
     return grad
 
 
-def _run_pre_hooks(node: Node, grads: Any, single: bool) -> Any:
+def _run_pre_hooks(node: Node, grads: Any) -> Any:
+    single = type(grads) is not list
     values = (grads,) if single else tuple(grads)
     for hook in list(node._pre_hooks.values()):
         changed = hook(values)
@@ -224,8 +176,8 @@ def _run_pre_hooks(node: Node, grads: Any, single: bool) -> Any:
     return values[0] if single else list(values)
 
 
-def _run_post_hooks(node: Node, result: tuple[Any, ...], grads: Any, single: bool) -> tuple[Any, ...]:
-    outputs = (grads,) if single else tuple(grads)
+def _run_post_hooks(node: Node, result: tuple[Any, ...], grads: Any) -> tuple[Any, ...]:
+    outputs = tuple(grads) if type(grads) is list else (grads,)
     for hook in list(node._post_hooks.values()):
         changed = hook(result, outputs)
         if changed is not None:
@@ -233,8 +185,9 @@ def _run_post_hooks(node: Node, result: tuple[Any, ...], grads: Any, single: boo
     return result
 
 
-def _match_count(node: Node, result: tuple[Any, ...], expected: int) -> tuple[Any, ...]:
+def _match_count(node: Node, result: tuple[Any, ...]) -> tuple[Any, ...]:
     """A rule may give more gradients than inputs when the rest are None, as custom functions do."""
+    expected = node._edge_count
     if len(result) > expected and all(r is None for r in result[expected:]):
         return result[:expected]
     raise RuntimeError(
@@ -242,8 +195,9 @@ def _match_count(node: Node, result: tuple[Any, ...], expected: int) -> tuple[An
     )
 
 
-def _mend(node: Node, index: int, grad: Any, shape: Any, dtype: Any) -> Tensor:
+def _mend(node: Node, index: int, grad: Any, target: Any, output_nr: int) -> Tensor:
     """Sums over broadcast axes and casts, so that the gradient has its input's shape and dtype."""
+    shape, dtype = target._outputs[output_nr] if isinstance(target, Node) else (target.shape, target.dtype)
     if not isinstance(grad, _C.TensorBase):
         raise TypeError(
             f"{node.name()}.backward: expected gradient {index} to be a Tensor or None, got {type(grad).__name__}"

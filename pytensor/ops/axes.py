@@ -37,8 +37,8 @@ def count(shape: Sequence[int], axes: Sequence[int]) -> int:
 
 def like_input(reduced: Any, shape: Sequence[int], dim: Axes, keepdim: bool) -> Any:
     """A reduced tensor with its lost axes back, as size 1."""
-    if keepdim or len(shape) == 0:
-        return reduced
+    if keepdim or len(shape) == 0 or reduced.ndim == 0:
+        return reduced  # a 0-d tensor broadcasts to any shape
     axes = reduced_axes(dim, len(shape))
     return reduced.reshape([1 if i in axes else n for i, n in enumerate(shape)])
 

@@ -97,4 +97,4 @@ def sizes_argument(sizes: tuple[Any, ...]) -> tuple[int, ...]:
     """``f(2, 3)`` and ``f((2, 3))`` alike, as a tuple of ints."""
     if len(sizes) == 1 and isinstance(sizes[0], (tuple, list)):
         sizes = tuple(sizes[0])
-    return tuple(s.__index__() for s in sizes)
+    return sizes if all(type(s) is int for s in sizes) else tuple([s.__index__() for s in sizes])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -23,7 +24,21 @@ def inplace(fn: Callable[..., Any], self: Any, *args: Any, **kwargs: Any) -> Any
     if not isinstance(self, _C.TensorBase):
         raise TypeError(f"{fn.__name__}_(): argument 'input' (position 1) must be Tensor, not {type(self).__name__}")
     check_inplace(self)
-    return store(self, fn(self, *args, **kwargs))
+    if not _C.will_record(self, *args, *kwargs.values()):
+        return store(self, fn(self, *args, **kwargs))
+    before = _stand_in(self)
+    result = fn(before, *args, **kwargs)
+    if sys.getrefcount(before) > 2:  # the node saved it: it must not see the write
+        before._array = before._array.copy()
+    return store(self, result)
+
+
+def _stand_in(self: Any) -> Any:
+    """The tensor as it is before the write: same data and history, a version of its own."""
+    before = self._alias(False)
+    if self._requires_grad:
+        before._set_history(self.grad_fn, self.output_nr)
+    return before
 
 
 def store(self: Any, result: Any) -> Any:

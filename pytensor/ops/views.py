@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from pytensor import _C
 from pytensor.autograd.node import Node, view
 from pytensor.backend.reference.array_module import array_module
@@ -359,7 +361,21 @@ def expand(input: Tensor, *sizes: Any, implicit: bool = False) -> Tensor:
     torch.Size([2, 3, 4])
     """
     wanted = sizes_argument(sizes)
-    shape = tuple(input.shape)
+    array = input._array
+    shape = array.shape
+    if shape and (-1 in wanted or wanted != shape):
+        wanted = _expanded_sizes(input, wanted, shape)
+    elif min(wanted, default=0) < 0:
+        wanted = _expanded_sizes(input, wanted, shape)
+    if isinstance(array, np.ndarray):
+        out = _C.broadcast_view(array, wanted)
+    else:
+        out = array_module(array).broadcast_to(array, wanted)
+    return view(input, out, ExpandBackward0, input.shape)
+
+
+def _expanded_sizes(input: Tensor, wanted: tuple[int, ...], shape: tuple[int, ...]) -> tuple[int, ...]:
+    """The sizes with -1 filled in, checked."""
     missing = len(wanted) - len(shape)
     if missing < 0:
         raise RuntimeError(
@@ -381,14 +397,7 @@ def expand(input: Tensor, *sizes: Any, implicit: bool = False) -> Tensor:
                 f"dimension {i}.  Target sizes: {list(wanted)}.  Tensor sizes: {list(shape)}"
             )
         full.append(size)
-    array = input._array
-    return view(input, _expanded(array, full, missing), ExpandBackward0, input.shape)
-
-
-def _expanded(array: Any, full: list[int], missing: int) -> Any:
-    """numpy.broadcast_to, but without its read-only flag: the view check of in-place ops does that work."""
-    steps = (0 if n == 1 and m != 1 else s for n, m, s in zip(array.shape, full[missing:], array.strides, strict=True))
-    return array_module(array).lib.stride_tricks.as_strided(array, full, (0,) * missing + tuple(steps))
+    return tuple(full)
 
 
 @op(function=False)
