@@ -9,8 +9,9 @@
 
 namespace pt::reduce::PT_ISA {
 
-constexpr int64_t kLeaf = 4096;    // elements of a row that join before the double does
-constexpr int64_t kLeafRows = 64;  // the same for columns
+template <class T>
+constexpr int64_t kLeaf = 128 * lanes<T>;  // elements of a row that join before the double does
+constexpr int64_t kLeafRows = 64;          // the same for columns
 
 // ---- rows ----
 
@@ -75,10 +76,10 @@ struct Fold {
     static void row(const char* data, int64_t n, Partial* result) {
         const T* x = reinterpret_cast<const T*>(data);
         if constexpr (is_float<T>) {
-            double total = fold_leaf<T, Op>(x, n < kLeaf ? n : kLeaf);
+            double total = fold_leaf<T, Op>(x, n < kLeaf<T> ? n : kLeaf<T>);
             double lost = 0;
-            for (int64_t i = kLeaf; i < n; i += kLeaf)
-                Op::accumulate(total, lost, fold_leaf<T, Op>(x + i, n - i < kLeaf ? n - i : kLeaf));
+            for (int64_t i = kLeaf<T>; i < n; i += kLeaf<T>)
+                Op::accumulate(total, lost, fold_leaf<T, Op>(x + i, n - i < kLeaf<T> ? n - i : kLeaf<T>));
             Op::finish(total, lost, result);
         } else {
             typename Op::Acc total = Op::identity();
@@ -184,10 +185,10 @@ struct Arg {
 
     static void row(const char* data, int64_t n, Partial* result) {
         const T* x = reinterpret_cast<const T*>(data);
-        T best = leaf(x, n < kLeaf ? n : kLeaf);
+        T best = leaf(x, n < kLeaf<T> ? n : kLeaf<T>);
         int64_t start = 0;
-        for (int64_t i = kLeaf; i < n; i += kLeaf) {
-            const T value = leaf(x + i, n - i < kLeaf ? n - i : kLeaf);
+        for (int64_t i = kLeaf<T>; i < n; i += kLeaf<T>) {
+            const T value = leaf(x + i, n - i < kLeaf<T> ? n - i : kLeaf<T>);
             if (!Op::better(value, best)) continue;
             best = value;
             start = i;

@@ -24,9 +24,9 @@ struct Moments {
         const T* x = reinterpret_cast<const T*>(data);
         double mean = 0;
         double m2 = 0;
-        for (int64_t i = 0; i < n; i += kLeaf) {
+        for (int64_t i = 0; i < n; i += kLeaf<T>) {
             double leaf_mean, leaf_m2;
-            const int64_t count = n - i < kLeaf ? n - i : kLeaf;
+            const int64_t count = n - i < kLeaf<T> ? n - i : kLeaf<T>;
             leaf(x + i, count, leaf_mean, leaf_m2);
             if (i == 0) {
                 mean = leaf_mean;
