@@ -11,6 +11,8 @@ namespace pt::reduce::PT_ISA {
 
 template <class T>
 constexpr int64_t kLeaf = 128 * lanes<T>;  // elements of a row that join before the double does
+template <class T>
+constexpr int64_t kAhead = 1024 / sizeof(T);
 constexpr int64_t kLeafRows = 64;          // the same for columns
 
 // ---- rows ----
@@ -58,8 +60,10 @@ static T fold_leaf(const T* x, int64_t n) {
     if (!done && n >= U * L) {
         Vec<T> acc[U];
         for (int u = 0; u < U; ++u) acc[u] = Op::lift(load(x + u * L));
-        for (i = U * L; i + U * L <= n; i += U * L)
+        for (i = U * L; i + U * L <= n; i += U * L) {
+            for (int u = 0; u < U; ++u) __builtin_prefetch(x + i + u * L + kAhead<T>);
             for (int u = 0; u < U; ++u) acc[u] = Op::join(acc[u], Op::lift(load(x + i + u * L)));
+        }
         for (int width = U / 2; width > 0; width /= 2)
             for (int u = 0; u < width; ++u) acc[u] = Op::join(acc[u], acc[u + width]);
         total = acc[0];
