@@ -12,7 +12,17 @@ from pytensor.backend.reference.array_module import array_module
 from pytensor.dtypes import dtype
 from pytensor.ops.checks import normalize_dim, normalize_dims
 
-__all__ = ["count", "fast_reduction", "like_input", "numpy_names", "reduced_axes", "spread", "zeros_beside"]
+__all__ = [
+    "conjugate",
+    "count",
+    "fast_reduction",
+    "like_input",
+    "mask_of",
+    "numpy_names",
+    "reduced_axes",
+    "spread",
+    "zeros_beside",
+]
 
 Axes = int | Sequence[int] | None
 
@@ -52,6 +62,16 @@ def zeros_beside(tensor: Any, shape: Sequence[int], dtype: dtype | None = None) 
     """New zeros of a shape, on the device of a tensor and of its dtype unless another is given."""
     array = tensor._array
     return wrap(array_module(array).zeros(tuple(shape), dtype=array.dtype if dtype is None else dtype.numpy))
+
+
+def mask_of(array: Any, condition: Any) -> Any:
+    """The result of a comparison as an array beside ``array``: NumPy makes a number of it when there are no axes."""
+    return array_module(array).asarray(condition)
+
+
+def conjugate(tensor: Any) -> Any:
+    """The complex conjugate; real tensors are their own."""
+    return tensor.conj() if tensor.dtype.is_complex else tensor
 
 
 def numpy_names(fn: Callable[..., Any]) -> Callable[..., Any]:

@@ -9,7 +9,7 @@ from pytensor import return_types
 from pytensor.autograd.node import OUTPUT, Node, record, wrap
 from pytensor.backend import backend_of
 from pytensor.dtypes import COMPLEX
-from pytensor.ops.axes import fast_reduction, is_tensor, like_input, numpy_names, reduced_axes, zeros_beside
+from pytensor.ops.axes import fast_reduction, is_tensor, like_input, mask_of, numpy_names, reduced_axes, zeros_beside
 from pytensor.ops.checks import check_tensor, normalize_dim
 from pytensor.ops.out import write_out
 from pytensor.ops.registry import op
@@ -61,7 +61,7 @@ def share_evenly(grad: Any, input: Any, result: Any, shape: Any, dim: Dims, keep
     """``grad`` of an extreme value, divided among the elements that have it."""
     chosen = like_input(result.detach(), shape, dim, keepdim)._array
     array = input._array
-    mask = (array == chosen) | ((array != array) & (chosen != chosen))
+    mask = mask_of(array, (array == chosen) | ((array != array) & (chosen != chosen)))
     axes = reduced_axes(dim, len(shape))
     ties = wrap(backend_of(array).reduction("sum", mask, axes, True)).to(grad.dtype)
     return wrap(mask).to(grad.dtype) * (like_input(grad, shape, dim, keepdim) / ties)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from pytensor.autograd.node import Node, record
+import numpy as np
+
+from pytensor.autograd.node import Node, record, wrap
 from pytensor.backend import backend_of
 from pytensor.ops.axes import is_tensor, zeros_beside
 from pytensor.ops.checks import check_tensor, normalize_dim
@@ -200,7 +202,9 @@ class IndexFillBackward0(Node):
         own = index_fill(grad, self.ctx, index, 0) if self.needs_input_grad[0] else None
         if not self.needs_input_grad[1]:
             return own, None
-        places = index % grad.shape[self.ctx] if grad.ndim else index
+        if grad.ndim == 0:
+            return own, grad.sum()
+        places = wrap(np.unique(index._array % grad.shape[self.ctx]))
         return own, index_select(grad, self.ctx, places).sum()
 
 

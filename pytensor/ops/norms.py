@@ -13,7 +13,7 @@ from pytensor.autograd.grad_mode import no_grad
 from pytensor.autograd.node import OUTPUT, Node, record, wrap
 from pytensor.backend import backend_of
 from pytensor.dtypes import FLOATING, dtype, get_default_dtype
-from pytensor.ops.axes import count, like_input, numpy_names, reduced_axes, spread
+from pytensor.ops.axes import count, like_input, mask_of, numpy_names, reduced_axes, spread
 from pytensor.ops.checks import check_tensor, normalize_dims
 from pytensor.ops.out import write_out
 from pytensor.ops.registry import op
@@ -98,7 +98,7 @@ def _norm_array(input: Any, order: float, axes: tuple[int, ...], keepdim: bool) 
     if order == 2:
         return reduction("norm2", array, axes, keepdim)
     if order == 0:
-        return reduction("sum", array != 0, axes, keepdim).astype(
+        return reduction("sum", mask_of(array, array != 0), axes, keepdim).astype(
             abs(array[:0]).dtype if array.ndim else array.real.dtype
         )
     size = np.abs(array) if isinstance(array, np.ndarray) else abs(array)
@@ -107,9 +107,9 @@ def _norm_array(input: Any, order: float, axes: tuple[int, ...], keepdim: bool) 
         return reduction("max" if order > 0 else "min", size, axes, keepdim)
     if order == 1:
         return reduction("sum", size, axes, keepdim)
-    wide = size.astype(np.float64)
+    wide = mask_of(array, size).astype(np.float64)
     with np.errstate(all="ignore"):
-        total = reduction("sum", wide**order, axes, keepdim) ** (1.0 / order)
+        total = reduction("sum", mask_of(array, wide**order), axes, keepdim) ** (1.0 / order)
     return np.asarray(total).astype(size.dtype)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pytensor.autograd.node import OUTPUT, Node, record, wrap
 from pytensor.backend import backend_of
 from pytensor.dtypes import COMPLEX, FLOATING, dtype
-from pytensor.ops.axes import count, fast_reduction, numpy_names, reduced_axes, spread
+from pytensor.ops.axes import conjugate, count, fast_reduction, mask_of, numpy_names, reduced_axes, spread
 from pytensor.ops.checks import check_tensor
 from pytensor.ops.join import cat
 from pytensor.ops.out import write_out
@@ -115,11 +115,11 @@ class ProdBackward(Node):
         shape, dim, keepdim = self.ctx
         if input.numel() == 0:
             return (input.clone(),)
-        if not backend_of(input._array).reduction("any", input._array == 0, tuple(range(len(shape)))):
-            return ((spread(grad * result, shape, dim, keepdim) / input).conj(),)
+        if not (input._array == 0).any():
+            return (spread(grad * conjugate(result), shape, dim, keepdim) / conjugate(input),)
         lines = input.reshape(-1) if dim is None else input
         others = products_of_others(lines, 0 if dim is None else dim).reshape(tuple(shape))
-        return (spread(grad, shape, dim, keepdim) * others.conj(),)
+        return (spread(grad, shape, dim, keepdim) * conjugate(others),)
 
     def name(self) -> str:
         return "ProdBackward0" if self.ctx[1] is None else "ProdBackward1"
@@ -175,7 +175,7 @@ def prod(
 def _truth(name: str, input: Any, dim: Dims, keepdim: bool, out: Any) -> Any:
     check_tensor(input, name, "input", 1)
     if dim is not None and not isinstance(dim, int) and len(dim) == 0:
-        array = input._array != 0
+        array = mask_of(input._array, input._array != 0)
     else:
         array = reduce_array(name, input, dim, keepdim)
     if input.dtype.name == "uint8":
@@ -226,13 +226,13 @@ def count_nonzero(input: Tensor, dim: Dims = None) -> Tensor:
     """
     check_tensor(input, "count_nonzero", "input", 1)
     array = input._array
-    return wrap(backend_of(array).reduction("sum", array != 0, reduced_axes(dim, array.ndim)))
+    return wrap(backend_of(array).reduction("sum", mask_of(array, array != 0), reduced_axes(dim, array.ndim)))
 
 
 class NansumBackward0(Node):
     def backward(self, grad: Any) -> Any:
         (nan,) = self.saved
-        return (spread(grad, *self.ctx) * wrap(~nan).to(grad.dtype),)
+        return (spread(grad, *self.ctx).masked_fill(wrap(nan), 0),)
 
 
 @op()
@@ -254,7 +254,7 @@ def nansum(
     if dtype is not None and input.dtype is not dtype:
         input = input.to(dtype)
     array = input._array
-    nan = array != array
+    nan = mask_of(array, array != array)
     numbers = array.copy()
     numbers[nan] = 0
     total = backend_of(array).reduction("sum", numbers, reduced_axes(dim, array.ndim), keepdim)
@@ -281,6 +281,6 @@ def nanmean(
             f"nanmean(): expected input to have floating point or complex dtype but got {scalar_type_name(input.dtype)}"
         )
     array = input._array
-    numbers = backend_of(array).reduction("sum", array == array, reduced_axes(dim, array.ndim), keepdim)
+    numbers = backend_of(array).reduction("sum", mask_of(array, array == array), reduced_axes(dim, array.ndim), keepdim)
     total = nansum(input, dim, keepdim, dtype=dtype)
     return write_out(total / wrap(numbers).to(total.dtype), out, "nanmean")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 from pytensor import return_types
 from pytensor.autograd.node import OUTPUT, Node, record, wrap
 from pytensor.backend import backend_of
 from pytensor.dtypes import FLOATING, dtype
-from pytensor.ops.axes import numpy_names, zeros_beside
+from pytensor.ops.axes import conjugate, numpy_names, zeros_beside
 from pytensor.ops.checks import check_tensor, normalize_dim
 from pytensor.ops.join import cat, stack
 from pytensor.ops.out import write_out
@@ -75,7 +76,7 @@ class CumprodBackward0(Node):
         if input.ndim == 0 or input.numel() == 0:
             return (grad,)
         if not (input._array == 0).any():
-            return (_reversed_cumsum(grad * result.conj(), dim) / input.conj(),)
+            return (_reversed_cumsum(grad * conjugate(result), dim) / conjugate(input),)
         return (_cumprod_gradient(grad, input, dim),)
 
 
@@ -86,8 +87,8 @@ def _cumprod_gradient(grad: Any, input: Any, dim: int) -> Any:
         before.append(before[-1] * element)
     gradients, carried = [], None
     for i in reversed(range(len(x))):
-        carried = g[i] if carried is None else g[i] + carried * x[i + 1].conj()
-        gradients.append(carried * before[i].conj())
+        carried = g[i] if carried is None else g[i] + carried * conjugate(x[i + 1])
+        gradients.append(carried * conjugate(before[i]))
     return stack(gradients[::-1], dim)
 
 
@@ -163,8 +164,8 @@ def cummin(input: Tensor, dim: int, *, out: Any = None) -> Any:
 
 
 class LogcumsumexpBackward0(Node):
-    """Element i is in every later sum j with weight exp(x_i - result_j): summed with the sign of the gradient apart,
-    in logarithms, so that nothing overflows. ctx: dim."""
+    """Element i is in every later sum j with weight exp(x_i - result_j): positive and negative gradients are summed
+    apart, in logarithms, so that nothing overflows. ctx: dim."""
 
     def backward(self, grad: Any) -> Any:
         input, result = self.saved
@@ -172,8 +173,10 @@ class LogcumsumexpBackward0(Node):
             return (grad,)
         dim = self.ctx
         total = None
+        result = result.masked_fill(result == -math.inf, 0)  # of nothing but -inf: the weights are zero
         for sign in (1.0, -1.0):
-            part = (grad * sign).clamp(min=0).log() - result
+            wrong = grad * sign <= 0
+            part = (grad * sign).masked_fill(wrong, 1).log().masked_fill(wrong, -math.inf) - result
             part = logcumsumexp(part.flip(dim), dim).flip(dim) + input
             part = part.exp() * sign
             total = part if total is None else total + part

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytensor.autograd.node import OUTPUT, Node, record
 from pytensor.dtypes import FLOATING
-from pytensor.ops.axes import count, like_input, numpy_names, reduced_axes
+from pytensor.ops.axes import conjugate, count, like_input, numpy_names, reduced_axes
 from pytensor.ops.checks import check_tensor
 from pytensor.ops.out import write_out
 from pytensor.ops.reduce import reduce_array
@@ -244,7 +244,7 @@ def cov(
         rest = total - correction * float((weights * aweights).sum().item()) / total
     centred = rows - mean
     right = centred if weights is None else centred * weights
-    product = centred.matmul(right.conj().t()) / max(rest, 0.0)
+    product = centred.matmul(conjugate(right).t()) / max(rest, 0.0)
     return product.squeeze() if input.ndim < 2 or product.numel() == 1 else product
 
 

@@ -22,7 +22,7 @@ def reduction(name: str, x: np.ndarray, axes: tuple[int, ...], keepdim: bool = F
         mask |= 1 << axis
     dtype = x.dtype
     if dtype == np.uint8 and (name == "any" or name == "all"):
-        return _C.reduce_run(name, x != 0, mask, keepdim, param)
+        return _C.reduce_run(name, np.asarray(x != 0), mask, keepdim, param)
     if dtype == np.bool_ and name.startswith("arg"):
         return _C.reduce_run(name, x.view(np.uint8), mask, keepdim, param)
     if dtype in _KERNEL_TYPES and (name not in _FLOATS_ONLY or dtype.kind == "f"):

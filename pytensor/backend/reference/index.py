@@ -77,7 +77,8 @@ def scatter_reduce(name: str, x: Any, axis: int, index: Any, source: Any) -> Any
 
 def take_rows(x: Any, axis: int, index: Any) -> Any:
     """Slices of x along ``axis`` at a vector of indices."""
-    return array_module(x).take(x, index, axis=axis)
+    xp = array_module(x)
+    return xp.asarray(xp.take(x, index, axis=axis))
 
 
 def add_rows(x: Any, axis: int, index: Any, source: Any) -> Any:

@@ -46,17 +46,12 @@ def take_along_samples(s):
     return s.sample(x, indices(s, tuple(shape), x.shape[dim]), dim)
 
 
-def scatter_samples(values="any", repeats=True):
+def scatter_samples(values="any"):
     def samples(s):
         x = s.array(dims=(1, 3), min_side=1, values=values)
         dim = s.dim(x)
         index = index_for(s, x, dim)
-        if not repeats:  # each line a permutation, cut off
-            n = min(index.shape[dim], x.shape[dim])
-            index = np.take(np.argsort(index, axis=dim), range(min(n, index.shape[dim])), dim)
-            index = index % x.shape[dim] if index.shape[dim] <= x.shape[dim] else index
-        source = s.array(tuple(n + s.integer(0, 1) for n in index.shape), values=values)
-        return s.sample(x, dim, index, source)
+        return s.sample(x, dim, index, s.array(tuple(n + s.integer(0, 1) for n in index.shape), values=values))
 
     return samples
 

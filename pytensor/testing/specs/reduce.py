@@ -99,7 +99,7 @@ def place(name):
     return reference
 
 
-def close_pairs(x, *args):
+def close_pairs(x, *args, **kwargs):
     """Distances between the elements: an order statistic has a kink where two are equal."""
     flat = np.sort(x.reshape(-1))
     return np.diff(flat) if flat.size > 1 else np.ones(1)
@@ -111,7 +111,7 @@ def argument_samples(s):
 
 
 def variance_samples(s):
-    x = s.array(values="finite")
+    x = s.array(values="finite", min_side=int(s.gradient))  # of no elements the result is NaN
     dim = dims_argument(s, x)
     return s.sample(x, dim, correction=s.integer(0, max(count(x, dim) - 1, 0)), keepdim=s.flag())
 
@@ -146,7 +146,8 @@ def with_mean(f, mean_scale=mean):
 
 
 def deviations(x, dim, correction, keepdim):
-    return deviation(x, dim, correction, keepdim)
+    with np.errstate(all="ignore"):
+        return np.nan_to_num(deviation(x, dim, correction, keepdim), nan=1.0)
 
 
 def nan_total(x, dim=None, keepdim=False):
@@ -200,7 +201,7 @@ def logsumexp(x, dim, keepdim):
 
 
 def logsumexp_samples(s):
-    x = s.array(values="any")
+    x = s.array(values="any", min_side=int(s.gradient))  # of no elements the result is -inf
     return s.sample(x, s.dim(x) if s.flag() else s.dims(x, min_size=min(x.ndim, 1)) or s.dim(x), s.flag())
 
 

@@ -70,8 +70,8 @@ def median_samples(s):
 def mode_samples(s):
     x = s.array(values="finite", only=(-2, 2), min_side=1)
     if not s.gradient:
-        x = np.round(x).astype(x.dtype)
-    return s.sample(x, s.dim(x), s.flag())
+        x = np.asarray(np.round(x)).astype(x.dtype)
+    return s.sample(np.asarray(x), s.dim(x), s.flag())
 
 
 def mode(x, dim, keepdim):
@@ -130,7 +130,7 @@ def whole_numbers(s, dims=(0, 3), top=6):
 
 def unique_samples(s):
     x = s.array(values="finite", only=(-3, 3))
-    return s.sample(np.round(x).astype(x.dtype), return_inverse=True, return_counts=True)
+    return s.sample(np.asarray(np.round(x), x.dtype), return_inverse=True, return_counts=True)
 
 
 def unique(x, return_inverse, return_counts):
