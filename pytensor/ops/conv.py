@@ -71,10 +71,10 @@ class TransposedConvolutionBackward0(Node):
         return "ConvolutionBackward0"
 
     def backward(self, grad):
-        input, weight, kernel = self.saved
+        input, weight, size, kernel = self.saved
         want_input, want_weight, want_bias = self.needs_input_grad
         return (
-            convolution(grad, weight, None, self.ctx) if want_input else None,
+            convolution_of_size(grad, weight, None, size, self.ctx) if want_input else None,
             weight_gradient(input, grad, kernel, self.ctx, False)[0] if want_weight else None,
             sum_bias(grad) if want_bias else None,
         )
@@ -84,14 +84,14 @@ class ConvolutionBackwardBackward0(Node):
     """Of C(grad_output, input) and the sum of grad_output, the gradients of a weight and a bias."""
 
     def backward(self, d_weight, d_bias=None):
-        grad_output, input, size = self.saved
+        grad_output, input, shape, size = self.saved
         want_grad, want_input = self.needs_input_grad
         for_grad = for_input = None
         if want_grad:
             if d_weight is not None:
-                for_grad = convolution(input, d_weight, d_bias, self.ctx)
+                for_grad = convolution_of_size(input, d_weight, d_bias, shape[2:], self.ctx)
             else:
-                for_grad = d_bias.reshape(-1, *(1,) * len(size)).expand(grad_output)
+                for_grad = d_bias.reshape(-1, *(1,) * len(size)).expand(shape)
         if want_input and d_weight is not None:
             for_input = transposed_convolution(grad_output, d_weight, None, size, self.ctx)
         return for_grad, for_input
@@ -110,13 +110,28 @@ def convolution(input: Tensor, weight: Tensor, bias: Tensor | None, geometry: Ge
     return record(ConvolutionBackward0, (input, weight, bias), out, saved, geometry)
 
 
+def convolution_of_size(
+    input: Tensor, weight: Tensor, bias: Tensor | None, size: tuple[int, ...], geometry: Geometry
+) -> Tensor:
+    """The first ``size`` windows of a convolution: output_padding may leave room for more."""
+    out = convolution(input, weight, bias, geometry)
+    if tuple(out.shape[2:]) == tuple(size):
+        return out
+    return out[(slice(None), slice(None), *(slice(0, n) for n in size))]
+
+
 def transposed_convolution(
     input: Tensor, weight: Tensor, bias: Tensor | None, size: tuple[int, ...], geometry: Geometry
 ) -> Tensor:
     """B(input, weight) + bias, of spatial size ``size``."""
     x, w = input._array, weight._array
     out = backend_of(x).conv_grad_input(x, w, None if bias is None else bias._array, size, *geometry)
-    saved = (input if weight.requires_grad else None, weight if input.requires_grad else None, w.shape[2:])
+    saved = (
+        input if weight.requires_grad else None,
+        weight if input.requires_grad else None,
+        x.shape[2:],
+        w.shape[2:],
+    )
     return record(TransposedConvolutionBackward0, (input, weight, bias), out, saved, geometry)
 
 
@@ -126,8 +141,12 @@ def weight_gradient(
     """C(grad_output, input), and the gradient of the bias when asked for."""
     g, x = grad_output._array, input._array
     d_weight, d_bias = backend_of(g).conv_grad_weight(g, x, kernel, *geometry, with_bias)
-    needed = grad_output.requires_grad or input.requires_grad
-    saved = (grad_output if needed else None, input if grad_output.requires_grad else None, x.shape[2:])
+    saved = (
+        grad_output if input.requires_grad else None,
+        input if grad_output.requires_grad else None,
+        g.shape,
+        x.shape[2:],
+    )
     outs = (d_weight, d_bias) if with_bias else d_weight
     result = record(ConvolutionBackwardBackward0, (grad_output, input), outs, saved, geometry)
     return result if with_bias else (result, None)
