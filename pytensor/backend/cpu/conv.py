@@ -1,4 +1,5 @@
-"""Convolution on NumPy arrays: C++ kernels for float32 and float64, plain NumPy for other dtypes."""
+"""Convolution on NumPy arrays: C++ kernels for float32 and float64, which the half precisions are widened to; plain
+NumPy for other dtypes."""
 
 from __future__ import annotations
 
@@ -13,7 +14,18 @@ def _has_kernel(array) -> bool:
     return array.dtype.char in "fd" and array.dtype.isnative
 
 
+def _is_half(array) -> bool:
+    return array.dtype.name in ("float16", "bfloat16")
+
+
+def _wide(array):
+    return None if array is None else array.astype("float32")
+
+
 def conv_forward(input, weight, bias, stride, padding, dilation, groups):
+    if _is_half(input):
+        args = (_wide(input), _wide(weight), _wide(bias), stride, padding, dilation, groups)
+        return conv_forward(*args).astype(input.dtype)
     if not _has_kernel(input):
         return plain.conv_forward(input, weight, bias, stride, padding, dilation, groups)
     out = conv_output_size(input.shape[2:], weight.shape[2:], stride, padding, dilation)
@@ -21,12 +33,19 @@ def conv_forward(input, weight, bias, stride, padding, dilation, groups):
 
 
 def conv_grad_input(grad_output, weight, bias, input_size, stride, padding, dilation, groups):
+    if _is_half(grad_output):
+        args = (_wide(grad_output), _wide(weight), _wide(bias), input_size, stride, padding, dilation, groups)
+        return conv_grad_input(*args).astype(grad_output.dtype)
     if not _has_kernel(grad_output):
         return plain.conv_grad_input(grad_output, weight, bias, input_size, stride, padding, dilation, groups)
     return _C.conv_grad_input(grad_output, weight, bias, stride, padding, dilation, groups, input_size)
 
 
 def conv_grad_weight(grad_output, input, kernel_size, stride, padding, dilation, groups, with_bias):
+    if _is_half(grad_output):
+        args = (_wide(grad_output), _wide(input), kernel_size, stride, padding, dilation, groups, with_bias)
+        weight, bias = conv_grad_weight(*args)
+        return weight.astype(grad_output.dtype), None if bias is None else bias.astype(grad_output.dtype)
     if not _has_kernel(grad_output):
         return plain.conv_grad_weight(grad_output, input, kernel_size, stride, padding, dilation, groups, with_bias)
     return _C.conv_grad_weight(grad_output, input, stride, padding, dilation, groups, kernel_size, with_bias)
