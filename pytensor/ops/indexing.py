@@ -144,7 +144,9 @@ def _convert(item: Any) -> Any:
         return array
     if hasattr(item, "__index__"):
         return item.__index__()
-    raise TypeError(
+    if isinstance(item, str):
+        raise TypeError("new(): invalid data type 'str'")
+    raise IndexError(
         "only integers, slices (`:`), ellipsis (`...`), None and long or byte Variables are valid indices "
         f"(got {type(item).__name__})"
     )
@@ -221,8 +223,6 @@ def _last_node(key: tuple[Any, ...]) -> type[Node]:
 
 
 def _getitem(self: Any, key: Any) -> Any:
-    if isinstance(key, str):
-        raise IndexError("string indices are not supported: a tensor has no named fields")
     converted, basic = convert_key(key)
     converted = _expand(self, converted)
     if basic:
@@ -237,15 +237,14 @@ def _basic_view(self: Any, key: tuple[Any, ...]) -> Any:
 
 
 def _expand(self: Any, key: tuple[Any, ...]) -> tuple[Any, ...]:
-    """The key with its Ellipsis written out, checked against the shape."""
+    """The key with its Ellipsis written out (a second one stands for nothing), checked against the shape."""
     places = [i for i, part in enumerate(key) if part is Ellipsis]
-    if len(places) > 1:
-        raise IndexError("an index can only have a single ellipsis ('...')")
     if places:
         missing = self.ndim - sum(_axes(part) for part in key)
         if missing < 0:
             raise IndexError(f"too many indices for tensor of dimension {self.ndim}")
-        key = (*key[: places[0]], *(slice(None),) * missing, *key[places[0] + 1 :])
+        rest = tuple(part for part in key[places[0] + 1 :] if part is not Ellipsis)
+        key = (*key[: places[0]], *(slice(None),) * missing, *rest)
     _check_bounds(self, key)
     return key
 
