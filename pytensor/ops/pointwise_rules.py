@@ -24,6 +24,7 @@ __all__ = [
     "in_place_operators",
     "kernel_op",
     "not_implemented_for",
+    "number_like",
     "number_or_tensor",
     "zeros_like_array",
     "zeros_where",
@@ -86,6 +87,11 @@ def fused(kernel: str, grad: Any, saved: Any, params: tuple[float, ...] = ()) ->
 def zeros_like_array(value: Any) -> Any:
     """Zeros of the tensor's shape and dtype, outside any graph."""
     return wrap(array_module(value._array).zeros(value._array.shape, value._array.dtype))
+
+
+def number_like(number: float, tensor: Any) -> Any:
+    """The number as a 0-d tensor of the tensor's dtype."""
+    return wrap(array_module(tensor._array).asarray(number, tensor._array.dtype))
 
 
 def in_place_operators(operators: dict[str, Any]) -> None:

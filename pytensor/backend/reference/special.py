@@ -30,7 +30,7 @@ def special_function(name, *arrays):
     Raises:
         ImportError: when it takes SciPy and that is not installed.
     """
-    xp = array_module(arrays[0])
+    xp = array_module(arrays[-1])
     if xp is np and name in _IN_MATH:
         return np.vectorize(_IN_MATH[name], otypes=["float64"])(arrays[0]).astype(arrays[0].dtype)
     if xp is np and name == "lgamma":
