@@ -81,7 +81,7 @@ class RreluWithNoiseBackward0(Node):
         return (grad * slopes,)
 
 
-@op(namespace="nn.functional")
+@op(namespace="nn.functional", inplace=True, inplace_function=True)
 def rrelu(
     input: Tensor, lower: float = 1.0 / 8, upper: float = 1.0 / 3, training: bool = False, inplace: bool = False
 ) -> Tensor:
