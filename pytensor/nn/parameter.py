@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pytensor import empty
+from pytensor.ops.create import empty
 from pytensor.tensor import Tensor
 
 __all__ = [
