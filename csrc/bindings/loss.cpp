@@ -102,12 +102,67 @@ py::object cross_entropy_backward(const py::object& grad, const py::object& x, c
     return result;
 }
 
+loss::PairLoss pair_kind(const std::string& name) {
+    constexpr const char* names[] = {"mse",        "l1", "smooth_l1", "huber", "bce", "bce_with_logits",
+                                     "soft_margin"};
+    for (int i = 0; i < 7; ++i)
+        if (name == names[i]) return static_cast<loss::PairLoss>(i);
+    throw std::invalid_argument("pair_loss: unknown loss " + name);
+}
+
+void check_pair(const ArrayView& x, const ArrayView& target) {
+    PT_CHECK((x.dtype == DType::float32 || x.dtype == DType::float64) && x.is_contiguous() &&
+                 target.dtype == x.dtype && target.is_contiguous() && target.numel() == x.numel(),
+             "pair_loss: expected two contiguous arrays of one size and dtype, float32 or float64");
+}
+
+// reduction: "none" gives the losses, "sum" and "mean" a 0-d array.
+py::object pair_loss(const std::string& name, double param, const py::object& x, const py::object& target,
+                     const std::string& reduction) {
+    const loss::PairLoss kind = pair_kind(name);
+    const ArrayView in = view(x, "x"), t = view(target, "target");
+    check_pair(in, t);
+    const bool each = reduction == "none";
+    py::object result = each ? make_array(in.ndim, in.shape, in.dtype) : make_array(0, nullptr, in.dtype);
+    const ArrayView out = view_of(result);
+    const int64_t n = in.numel();
+    ReleaseGil release(n);
+    for_dtype(in.dtype, [&](auto tag) {
+        using T = decltype(tag);
+        const double sum = loss::pair_loss<T>(kind, static_cast<T>(param), in.as<T>(), t.as<T>(), n,
+                                              each ? out.as<T>() : nullptr);
+        if (!each) *out.as<T>() = static_cast<T>(reduction == "mean" ? sum / static_cast<double>(n) : sum);
+    });
+    return result;
+}
+
+py::object pair_loss_backward(const std::string& name, double param, const py::object& grad,
+                              const py::object& x, const py::object& target, double factor) {
+    const loss::PairLoss kind = pair_kind(name);
+    const ArrayView g = view(grad, "grad"), in = view(x, "x"), t = view(target, "target");
+    check_pair(in, t);
+    const int64_t n = in.numel();
+    PT_CHECK(g.dtype == in.dtype && g.is_contiguous() && (g.numel() == 1 || g.numel() == n),
+             "grad: expected one element or one for each pair");
+    py::object result = make_array(in.ndim, in.shape, in.dtype);
+    const ArrayView out = view_of(result);
+    ReleaseGil release(n);
+    for_dtype(in.dtype, [&](auto tag) {
+        using T = decltype(tag);
+        loss::pair_loss_backward<T>(kind, static_cast<T>(param), in.as<T>(), t.as<T>(), g.as<T>(),
+                                    g.numel() == 1 ? 0 : 1, static_cast<T>(factor), n, out.as<T>());
+    });
+    return result;
+}
+
 }  // namespace
 
 void bind_loss(py::module_& m) {
     m.def("loss_bad_target", &bad_target);
     m.def("loss_cross_entropy", &cross_entropy);
     m.def("loss_cross_entropy_backward", &cross_entropy_backward);
+    m.def("loss_pair", &pair_loss);
+    m.def("loss_pair_backward", &pair_loss_backward);
 }
 
 }  // namespace pt

@@ -1,30 +1,11 @@
 // Softmax cross-entropy over Vec: along rows when the classes are contiguous, else one lane per sample.
 #pragma once
 
-#include "kernels/loss/loss.h"
-#include "simd/math.h"
+#include "kernels/loss/pair.h"
 
 namespace pt::loss::PT_ISA {
 
 using namespace pt::PT_ISA;
-
-template <class T, class Body>
-PT_INLINE void each_vector(int64_t n, const Body& body) {
-    int64_t i = 0;
-    for (; i + lanes<T> <= n; i += lanes<T>) body(i, lanes<T>);
-    if (i < n) body(i, static_cast<int>(n - i));
-}
-template <class T>
-PT_INLINE Vec<T> load_upto(const T* p, int n, T fill = T(0)) {
-    return n == lanes<T> ? load(p) : load_n(p, n, fill);
-}
-template <class T>
-PT_INLINE void store_upto(T* p, Vec<T> v, int n) {
-    if (n == lanes<T>)
-        store(p, v);
-    else
-        store_n(p, v, n);
-}
 
 template <class T>
 static void log_sum_exp_row(const T* x, const T* weight, int64_t classes, T* largest, T* log_sum, T* spread) {

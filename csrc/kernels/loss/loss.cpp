@@ -49,6 +49,71 @@ void cross_entropy_grad(const T* x, const T* weight, const T* largest, const T* 
 }
 
 template <class T>
+T pair_value(PairLoss kind, T param, T x, T t) {
+    const T d = x - t, size = std::abs(d);
+    switch (kind) {
+        case PairLoss::mse:
+            return d * d;
+        case PairLoss::l1:
+            return size;
+        case PairLoss::smooth_l1:
+            return size < param ? T(0.5) * d * d / param : size - T(0.5) * param;
+        case PairLoss::huber:
+            return size <= param ? T(0.5) * d * d : param * (size - T(0.5) * param);
+        case PairLoss::bce: {
+            const T hit = std::log(x), miss = std::log1p(-x);  // cut off, as log(0) times 0 is NaN
+            return (t - 1) * (miss < -100 ? T(-100) : miss) - t * (hit < -100 ? T(-100) : hit);
+        }
+        case PairLoss::bce_with_logits:
+            return (1 - t) * x + std::log1p(std::exp(-std::abs(x))) + (x < 0 ? -x : T(0));
+        case PairLoss::soft_margin:
+            return std::log1p(std::exp(-x * t));
+    }
+    return 0;
+}
+
+template <class T>
+T pair_slope(PairLoss kind, T param, T x, T t) {
+    const T d = x - t;
+    switch (kind) {
+        case PairLoss::mse:
+            return 2 * d;
+        case PairLoss::l1:
+            return static_cast<T>((d > 0) - (d < 0));
+        case PairLoss::smooth_l1:
+            return d <= -param ? T(-1) : d >= param ? T(1) : d / param;
+        case PairLoss::huber:
+            return d <= -param ? -param : d >= param ? param : d;
+        case PairLoss::bce: {
+            const T spread = (1 - x) * x;
+            return d / (spread < T(1e-12) ? T(1e-12) : spread);
+        }
+        case PairLoss::bce_with_logits:
+            return 1 / (1 + std::exp(-x)) - t;
+        case PairLoss::soft_margin:
+            return -t / (1 + std::exp(x * t));
+    }
+    return 0;
+}
+
+// Adds the losses to *sum.
+template <class T>
+void pair_loss(PairLoss kind, T param, const T* x, const T* target, int64_t n, T* losses, double* sum) {
+    for (int64_t i = 0; i < n; ++i) {
+        const T loss = pair_value(kind, param, x[i], target[i]);
+        if (losses != nullptr) losses[i] = loss;
+        *sum += loss;
+    }
+}
+
+template <class T>
+void pair_grad(PairLoss kind, T param, const T* x, const T* target, const T* grad, int64_t grad_step,
+               T factor, int64_t n, T* grad_x) {
+    for (int64_t i = 0; i < n; ++i)
+        grad_x[i] = grad[i * grad_step] * factor * pair_slope(kind, param, x[i], target[i]);
+}
+
+template <class T>
 constexpr Table<T> table() {
     return {
 #define PT_KERNEL(name, ...) &name<T>,
@@ -159,7 +224,39 @@ void cross_entropy_backward(const CrossEntropy<T>& ce, const T* largest, const T
         if (ce.target[i] != ce.ignore_index) grad_x[logit_at(s, i, ce.target[i])] -= hit[i];
 }
 
+// Sums are taken per piece of this size and added in order.
+constexpr int64_t kPairPiece = 4096;
+
+template <class T>
+double pair_loss(PairLoss kind, T param, const T* x, const T* target, int64_t n, T* losses) {
+    const int64_t pieces = (n + kPairPiece - 1) / kPairPiece;
+    pool::Scratch scratch(static_cast<size_t>(pieces) * sizeof(double));
+    double* sums = scratch.as<double>();
+    parallel_for(0, pieces, 4, [&](int64_t begin, int64_t end) {
+        for (int64_t p = begin; p < end; ++p) {
+            const int64_t at = p * kPairPiece;
+            sums[p] = 0;
+            selected<T>().pair_loss(kind, param, x + at, target + at, std::min(kPairPiece, n - at),
+                                    losses == nullptr ? nullptr : losses + at, &sums[p]);
+        }
+    });
+    double total = 0;
+    for (int64_t p = 0; p < pieces; ++p) total += sums[p];
+    return total;
+}
+
+template <class T>
+void pair_loss_backward(PairLoss kind, T param, const T* x, const T* target, const T* grad, int64_t grad_step,
+                        T factor, int64_t n, T* grad_x) {
+    parallel_for(0, n, 16384, [&](int64_t begin, int64_t end) {
+        selected<T>().pair_grad(kind, param, x + begin, target + begin, grad + begin * grad_step, grad_step,
+                                factor, end - begin, grad_x + begin);
+    });
+}
+
 #define PT_INSTANTIATE(T)                                                                                  \
+    template double pair_loss(PairLoss, T, const T*, const T*, int64_t, T*);                               \
+    template void pair_loss_backward(PairLoss, T, const T*, const T*, const T*, int64_t, T, int64_t, T*);  \
     template double cross_entropy(const CrossEntropy<T>&, T*, T*, T*);                                     \
     template void cross_entropy_backward(const CrossEntropy<T>&, const T*, const T*, const T*, int64_t, T, \
                                          T*);

@@ -9,6 +9,9 @@
 
 namespace pt::loss {
 
+// Losses of one input and one target element each; `param` is beta or delta, or unused.
+enum class PairLoss : int { mse, l1, smooth_l1, huber, bce, bce_with_logits, soft_margin };
+
 template <class T>
 struct Table {
 #define PT_KERNEL(name, ...) void (*name)(__VA_ARGS__);
@@ -48,6 +51,15 @@ double cross_entropy(const CrossEntropy<T>&, T* losses, T* largest, T* log_sum);
 template <class T>
 void cross_entropy_backward(const CrossEntropy<T>&, const T* largest, const T* log_sum, const T* grad,
                             int64_t grad_step, T factor, T* grad_x);
+
+// Gives the sum of the losses of n pairs; writes each of them too unless `losses` is null. The sum does not
+// depend on the number of threads.
+template <class T>
+double pair_loss(PairLoss kind, T param, const T* x, const T* target, int64_t n, T* losses);
+// grad_x[i] = grad[i * grad_step] * factor * d loss_i / d x_i
+template <class T>
+void pair_loss_backward(PairLoss kind, T param, const T* x, const T* target, const T* grad, int64_t grad_step,
+                        T factor, int64_t n, T* grad_x);
 
 // Samples of a row or of a piece of inner.
 constexpr int64_t kInnerPiece = 64;

@@ -8,7 +8,15 @@ from pytensor import _C
 from pytensor.backend.reference import loss as plain
 from pytensor.backend.reference.loss import nll_loss, nll_loss_backward
 
-__all__ = ["bad_target", "cross_entropy", "cross_entropy_backward", "nll_loss", "nll_loss_backward"]
+__all__ = [
+    "bad_target",
+    "cross_entropy",
+    "cross_entropy_backward",
+    "nll_loss",
+    "nll_loss_backward",
+    "pair_loss",
+    "pair_loss_backward",
+]
 
 
 def _dense(array):
@@ -36,3 +44,19 @@ def cross_entropy_backward(grad, x, target, weight, ignore_index, smoothing, lar
     weight = None if weight is None else _dense(weight)
     arrays = _dense(grad), _dense(x), _dense(target), weight
     return _C.loss_cross_entropy_backward(*arrays, ignore_index, smoothing, largest, log_sum, factor)
+
+
+def _is_pair(x, target) -> bool:
+    return x.dtype.char in "fd" and x.dtype.isnative and target.dtype == x.dtype
+
+
+def pair_loss(kind, param, x, target, reduction):
+    if not _is_pair(x, target):
+        return plain.pair_loss(kind, param, x, target, reduction)
+    return _C.loss_pair(kind, param, _dense(x), _dense(target), reduction)
+
+
+def pair_loss_backward(kind, param, grad, x, target, factor):
+    if not _is_pair(x, target) or grad.dtype != x.dtype:
+        return plain.pair_loss_backward(kind, param, grad, x, target, factor)
+    return _C.loss_pair_backward(kind, param, _dense(grad), _dense(x), _dense(target), factor)

@@ -10,7 +10,15 @@ import numpy as np
 
 from pytensor.backend.reference.array_module import array_module
 
-__all__ = ["bad_target", "cross_entropy", "cross_entropy_backward", "nll_loss", "nll_loss_backward"]
+__all__ = [
+    "bad_target",
+    "cross_entropy",
+    "cross_entropy_backward",
+    "nll_loss",
+    "nll_loss_backward",
+    "pair_loss",
+    "pair_loss_backward",
+]
 
 
 def _wide(x):
@@ -86,3 +94,65 @@ def nll_loss_backward(grad, shape, target, weight, ignore_index, factor):
     if result.size:
         xp.put_along_axis(result, t, xp.where(counts, scale, 0).astype(grad.dtype), axis=1)
     return result
+
+
+def _soft_sigmoid(xp, x):
+    return 0.5 * (1 + xp.tanh(0.5 * x))
+
+
+def _pair_value(xp, kind, param, x, t):
+    d = x - t
+    size = xp.abs(d)
+    if kind == "mse":
+        return d * d
+    if kind == "l1":
+        return size
+    if kind == "smooth_l1":
+        return xp.where(size < param, 0.5 * d * d / param, size - 0.5 * param)
+    if kind == "huber":
+        return xp.where(size <= param, 0.5 * d * d, param * (size - 0.5 * param))
+    if kind == "bce":
+        return (t - 1) * xp.maximum(xp.log1p(-x), -100) - t * xp.maximum(xp.log(x), -100)
+    if kind == "bce_with_logits":
+        return (1 - t) * x + xp.log1p(xp.exp(-xp.abs(x))) + xp.maximum(-x, 0)
+    return xp.log1p(xp.exp(-x * t))
+
+
+def _pair_slope(xp, kind, param, x, t):
+    d = x - t
+    if kind == "mse":
+        return 2 * d
+    if kind == "l1":
+        return (d > 0) * 1.0 - (d < 0) * 1.0
+    if kind == "smooth_l1":
+        return xp.clip(d / param, -1, 1)
+    if kind == "huber":
+        return xp.clip(d, -param, param)
+    if kind == "bce":
+        return d / xp.maximum((1 - x) * x, 1e-12)
+    if kind == "bce_with_logits":
+        return _soft_sigmoid(xp, x) - t
+    return -t * _soft_sigmoid(xp, -x * t)
+
+
+def pair_loss(kind, param, x, target, reduction):
+    """Losses of one input and one target element each, summed, averaged or as they are (reduction "none").
+
+    ``kind``: mse, l1, smooth_l1 (param: beta), huber (param: delta), bce, bce_with_logits, soft_margin.
+    """
+    xp = array_module(x)
+    with np.errstate(all="ignore"):
+        losses = _pair_value(xp, kind, param, _wide(x), _wide(target))
+        if reduction == "mean":
+            losses = losses.sum() / losses.dtype.type(losses.size)
+        elif reduction == "sum":
+            losses = losses.sum()
+    return xp.asarray(losses, dtype=x.dtype)
+
+
+def pair_loss_backward(kind, param, grad, x, target, factor):
+    """Gradient of x, where loss i has the gradient factor * grad[i] (or grad, if that is 0-d)."""
+    xp = array_module(x)
+    with np.errstate(all="ignore"):
+        slope = _pair_slope(xp, kind, param, _wide(x), _wide(target))
+        return (_wide(grad) * slope.dtype.type(factor) * slope).astype(x.dtype)
