@@ -26,13 +26,14 @@ struct ArrayView {
     // Row-major without gaps. Axes of size 1 do not count; an empty array is contiguous.
     bool is_contiguous() const {
         int64_t expected = item_size(dtype);
+        bool dense = true;
         for (int i = ndim - 1; i >= 0; --i) {
             if (shape[i] == 0) return true;
             if (shape[i] == 1) continue;
-            if (strides[i] != expected) return false;
+            if (strides[i] != expected) dense = false;
             expected *= shape[i];
         }
-        return true;
+        return dense;
     }
 
     template <class T>

@@ -212,7 +212,7 @@ def adaptive_max_pool(x, out_size):
     indices = xp.zeros((*lead, *out_size), np.int64)
     flat = xp.arange(math.prod(in_size)).reshape(in_size)
     for position, spans in _adaptive_spans(in_size, out_size):
-        window = x[(Ellipsis, *spans)].reshape(*lead, -1)
+        window = x[(Ellipsis, *spans)].reshape(*lead, math.prod(s.stop - s.start for s in spans))
         is_nan = window != window
         last_nan = window.shape[-1] - 1 - is_nan[..., ::-1].argmax(axis=-1)
         best = xp.where(is_nan, _lowest(x.dtype), window).argmax(axis=-1)

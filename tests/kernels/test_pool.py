@@ -1,0 +1,176 @@
+"""The pooling kernels at every level and thread count against the NumPy reference."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pytensor import _C
+from pytensor.backend.cpu import pool as cpu
+from pytensor.backend.reference import pool as reference
+from pytensor.testing.compare import assert_agree
+from pytensor.testing.strategies import arrays
+
+LEVELS = ["plain", "baseline", "avx2", "avx512"]
+LEVELS = LEVELS[: LEVELS.index(_C.best_cpu_level()) + 1]
+SETTINGS = list(itertools.product(LEVELS, (1, 2)))
+
+
+@pytest.fixture(autouse=True)
+def restore_settings():
+    level, threads = _C.cpu_level(), _C.get_num_threads()
+    yield
+    _C.set_cpu_level(level)
+    _C.set_num_threads(threads)
+
+
+def each_setting():
+    for level, threads in SETTINGS:
+        _C.set_cpu_level(level)
+        _C.set_num_threads(threads)
+        yield
+
+
+def output_size(size, kernel, stride, padding, dilation, ceil_mode):
+    span = size + 2 * padding - dilation * (kernel - 1) - 1
+    out = (-(-span // stride) if ceil_mode else span // stride) + 1
+    return out - 1 if ceil_mode and (out - 1) * stride >= size + padding else out
+
+
+@st.composite
+def windows(draw, values="any", dilated=True):
+    """(x, out_size, kernel, stride, padding, dilation) with 1 to 3 pooled axes."""
+    axes = draw(st.integers(1, 3))
+
+    def per_axis(low, high):
+        return tuple(draw(st.integers(low, high)) for _ in range(axes))
+
+    kernel = draw(st.sampled_from([(2,) * axes, (3,) * axes])) if draw(st.booleans()) else per_axis(1, 5)
+    stride = per_axis(1, 4) if draw(st.integers(0, 2)) == 0 else (2,) * axes
+    dilation = per_axis(1, 3) if dilated and draw(st.integers(0, 2)) == 0 else (1,) * axes
+    padding = tuple(draw(st.integers(0, k // 2)) for k in kernel)
+    longest = {1: 140, 2: 40, 3: 12}[axes]
+    size = [
+        max(draw(st.integers(1, longest)), d * (k - 1) + 1 - 2 * p)
+        for k, p, d in zip(kernel, padding, dilation, strict=True)
+    ]
+    ceil_mode = draw(st.booleans())
+    numbers = zip(size, kernel, stride, padding, dilation, strict=True)
+    out = tuple(output_size(*n, ceil_mode) for n in numbers)
+    lead = draw(st.sampled_from([(3,), (2, 3), (1, 1), (0, 2)]))
+    x = draw(arrays(draw(st.sampled_from(["float32", "float64"])), (*lead, *size), values))
+    return x, out, kernel, stride, padding, dilation
+
+
+@given(windows())
+def test_max(problem):
+    x, *where = problem
+    values, indices = reference.max_pool(x, *where, "indices")
+    _, offsets = reference.max_pool(x, *where, "offsets")
+    for _ in each_setting():
+        np.testing.assert_array_equal(cpu.max_pool(x, *where, "none"), values)
+        for keep, kept in (("offsets", offsets), ("indices", indices)):
+            actual = cpu.max_pool(x, *where, keep)
+            np.testing.assert_array_equal(actual[0], values)
+            np.testing.assert_array_equal(actual[1], kept)
+            assert actual[1].dtype == kept.dtype
+
+
+@given(windows("distinct"), st.data())
+def test_max_backward(problem, data):
+    x, out, *window = problem
+    _, offsets = reference.max_pool(x, out, *window, "offsets")
+    g = data.draw(arrays(x.dtype, offsets.shape, "finite"))
+    expected = reference.max_pool_backward(g.astype(np.float64), offsets, x.shape, *window)
+    scale = reference.max_pool_backward(np.abs(g).astype(np.float64), offsets, x.shape, *window)
+    indices = reference.max_pool_indices(offsets, x.shape[x.ndim - len(out) :], *window)
+    inside = indices.size == 0 or (indices.min() >= 0 and indices.max() < np.prod(x.shape[x.ndim - len(out) :]))
+    for _ in each_setting():
+        assert_agree(cpu.max_pool_backward(g, offsets, x.shape, *window), expected, 16, scale)
+        if inside:
+            assert_agree(cpu.pool_scatter(g, indices, x.shape, len(out)), expected, 16, scale)
+
+
+@given(windows("finite", dilated=False), st.booleans(), st.sampled_from([0, 1, 7]))
+def test_avg(problem, count_include_pad, divisor):
+    x, out, kernel, stride, padding, _ = problem
+    where = (kernel, stride, padding, count_include_pad, divisor)
+    expected = reference.avg_pool(x.astype(np.float64), out, *where)
+    scale = reference.avg_pool(np.abs(x).astype(np.float64), out, *where)
+    for _ in each_setting():
+        assert_agree(cpu.avg_pool(x, out, *where), expected, 64, scale)
+
+
+@given(windows("any", dilated=False))
+def test_avg_of_special_values(problem):
+    """NaN and infinities reach the outputs whose windows hold them, and no others."""
+    x, out, kernel, stride, padding, _ = problem
+    x = np.where(np.abs(x) > 1e30, np.inf, x).astype(x.dtype)
+    with np.errstate(invalid="ignore"):
+        expected = reference.avg_pool(x, out, kernel, stride, padding, True, 0)
+    for _ in each_setting():
+        actual = cpu.avg_pool(x, out, kernel, stride, padding, True, 0)
+        np.testing.assert_array_equal(np.isnan(actual), np.isnan(expected))
+        np.testing.assert_array_equal(np.isinf(actual), np.isinf(expected))
+
+
+@given(windows("finite", dilated=False), st.booleans(), st.sampled_from([0, 1, 7]), st.data())
+def test_avg_backward(problem, count_include_pad, divisor, data):
+    x, out, kernel, stride, padding, _ = problem
+    where = (kernel, stride, padding, count_include_pad, divisor)
+    g = data.draw(arrays(x.dtype, (*x.shape[: x.ndim - len(out)], *out), "finite"))
+    expected = reference.avg_pool_backward(g.astype(np.float64), x.shape, *where)
+    scale = reference.avg_pool_backward(np.abs(g).astype(np.float64), x.shape, *where)
+    for _ in each_setting():
+        assert_agree(cpu.avg_pool_backward(g, x.shape, *where), expected, 64, scale)
+
+
+@st.composite
+def adaptive(draw, values):
+    """(x, out_size): sizes that divide, sizes that do not, one window, as many windows as inputs or more."""
+    axes = draw(st.integers(1, 3))
+    longest = {1: 140, 2: 24, 3: 9}[axes]
+    size = tuple(draw(st.integers(1, longest)) for _ in range(axes))
+    out = tuple(draw(st.sampled_from([1, n, max(n // 2, 1), 0]) | st.integers(1, 9)) for n in size)
+    lead = draw(st.sampled_from([(3,), (2, 3), (1, 1), (0, 2)]))
+    return draw(arrays(draw(st.sampled_from(["float32", "float64"])), (*lead, *size), values)), out
+
+
+@given(adaptive("finite"))
+def test_adaptive_avg(problem):
+    x, out = problem
+    expected = reference.adaptive_avg_pool(x.astype(np.float64), out)
+    scale = reference.adaptive_avg_pool(np.abs(x).astype(np.float64), out)
+    for _ in each_setting():
+        assert_agree(cpu.adaptive_avg_pool(x, out), expected, 64, scale)
+
+
+@given(adaptive("finite"), st.data())
+def test_adaptive_avg_backward(problem, data):
+    x, out = problem
+    g = data.draw(arrays(x.dtype, (*x.shape[: x.ndim - len(out)], *out), "finite"))
+    expected = reference.adaptive_avg_pool_backward(g.astype(np.float64), x.shape, len(out))
+    scale = reference.adaptive_avg_pool_backward(np.abs(g).astype(np.float64), x.shape, len(out))
+    for _ in each_setting():
+        assert_agree(cpu.adaptive_avg_pool_backward(g, x.shape, len(out)), expected, 64, scale)
+
+
+@given(adaptive("any"))
+def test_adaptive_max(problem):
+    x, out = problem
+    values, indices = reference.adaptive_max_pool(x, out)
+    for _ in each_setting():
+        actual = cpu.adaptive_max_pool(x, out)
+        np.testing.assert_array_equal(actual[0], values)
+        np.testing.assert_array_equal(actual[1], indices)
+
+
+def test_indices_outside_the_plane_are_refused():
+    g = np.ones((1, 2), np.float32)
+    for wrong in (4, -1):
+        with pytest.raises(ValueError, match="outside"):
+            cpu.pool_scatter(g, np.array([[0, wrong]]), (1, 4), 1)
