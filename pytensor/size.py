@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from pytensor import _C
+
 __all__ = ["Size"]
 
 
-class Size(tuple):
+class Size(_C.SizeBase):
     """A shape.
 
     >>> import pytensor as torch
@@ -31,10 +33,6 @@ class Size(tuple):
         return f"torch.Size([{', '.join(map(str, self))}])"
 
     __str__ = __repr__
-
-    def __getitem__(self, index: Any) -> Any:
-        item = tuple.__getitem__(self, index)
-        return Size(item) if isinstance(index, slice) else item
 
     def __add__(self, other: Any) -> Size:
         return Size(tuple.__add__(self, tuple(other)))

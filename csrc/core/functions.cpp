@@ -187,21 +187,24 @@ PyObject* function_will_record(PyObject*, PyObject* const* args, Py_ssize_t coun
     Py_RETURN_FALSE;
 }
 
-// broadcast_view(array, shape): numpy.broadcast_to without its read-only flag (writes are refused by the check of
-// in-place ops, which knows PyTorch's words) and at a fraction of its cost. The shape is known to fit.
+// broadcast_view(array, shape): numpy.broadcast_to without its read-only flag (writes are refused by the
+// check of in-place ops, which knows PyTorch's words) and at a fraction of its cost. The shape is known to
+// fit.
 PyObject* function_broadcast_view(PyObject*, PyObject* const* args, Py_ssize_t count) {
     if (count != 2 || !PyArray_Check(args[0]) || !PyTuple_Check(args[1]))
         return PyErr_Format(PyExc_TypeError, "broadcast_view(array: numpy.ndarray, shape: tuple)");
     PyArrayObject* array = reinterpret_cast<PyArrayObject*>(args[0]);
     const int ndim = static_cast<int>(PyTuple_GET_SIZE(args[1]));
     const int missing = ndim - PyArray_NDIM(array);
-    if (missing < 0 || ndim > kMaxDims) return PyErr_Format(PyExc_ValueError, "broadcast_view: too few or many axes");
+    if (missing < 0 || ndim > kMaxDims)
+        return PyErr_Format(PyExc_ValueError, "broadcast_view: too few or many axes");
     npy_intp shape[kMaxDims], strides[kMaxDims];
     for (int i = 0; i < ndim; ++i) {
         shape[i] = PyLong_AsSsize_t(PyTuple_GET_ITEM(args[1], i));
         if (shape[i] == -1 && PyErr_Occurred()) return nullptr;
         const npy_intp have = i < missing ? 1 : PyArray_DIM(array, i - missing);
-        if (have != shape[i] && have != 1) return PyErr_Format(PyExc_ValueError, "broadcast_view: sizes do not match");
+        if (have != shape[i] && have != 1)
+            return PyErr_Format(PyExc_ValueError, "broadcast_view: sizes do not match");
         strides[i] = i < missing || have != shape[i] ? 0 : PyArray_STRIDE(array, i - missing);
     }
     PyArray_Descr* descr = PyArray_DESCR(array);
@@ -220,7 +223,8 @@ PyMethodDef functions[] = {
     {"wrap", function_wrap, METH_O, "wrap(array) -> Tensor outside any graph"},
     {"view", fastcall(function_view), METH_FASTCALL,
      "view(source, array, node_class, ctx=None, multi_output=False)"},
-    {"broadcast_view", fastcall(function_broadcast_view), METH_FASTCALL, "broadcast_view(array, shape) -> array"},
+    {"broadcast_view", fastcall(function_broadcast_view), METH_FASTCALL,
+     "broadcast_view(array, shape) -> array"},
     {"will_record", fastcall(function_will_record), METH_FASTCALL, "will_record(*tensors) -> bool"},
     {"is_grad_enabled", function_is_grad_enabled, METH_NOARGS, nullptr},
     {"set_grad_enabled", function_set_grad_enabled, METH_O,

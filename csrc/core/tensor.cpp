@@ -257,6 +257,29 @@ PyMethodDef tensor_methods[] = {
     {"_forget_base", method_forget_base, METH_NOARGS, "Ends a view's part in its base's history."},
     {nullptr, nullptr, 0, nullptr}};
 
+// ---- SizeBase: a tuple whose slices are sizes again (in Python that test would slow every shape[i] down)
+// ----
+
+PyObject* size_subscript(PyObject* self, PyObject* key) {
+    PyObject* item = PyTuple_Type.tp_as_mapping->mp_subscript(self, key);
+    if (item == nullptr || !PySlice_Check(key)) return item;
+    PyObject* size = PyObject_CallOneArg(as_object(registry.size_class), item);
+    Py_DECREF(item);
+    return size;
+}
+
+PyMappingMethods size_mapping = {nullptr, size_subscript, nullptr};
+
+PyTypeObject make_size_type() {
+    PyTypeObject type = {PyVarObject_HEAD_INIT(nullptr, 0)};
+    type.tp_name = "pytensor._C.SizeBase";
+    type.tp_base = &PyTuple_Type;
+    type.tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE;
+    type.tp_as_mapping = &size_mapping;
+    return type;
+}
+PyTypeObject SizeType = make_size_type();
+
 PyTypeObject make_tensor_type() {
     PyTypeObject type = {PyVarObject_HEAD_INIT(nullptr, 0)};
     type.tp_name = "pytensor._C.TensorBase";
@@ -389,7 +412,9 @@ PyObject* make_view(TensorObject* source, PyObject* array, PyTypeObject* node_ty
 }
 
 void add_types(py::module_& m) {
-    if (PyType_Ready(&TensorType) < 0 || PyType_Ready(&NodeType) < 0) throw py::error_already_set();
+    if (PyType_Ready(&SizeType) < 0 || PyType_Ready(&TensorType) < 0 || PyType_Ready(&NodeType) < 0)
+        throw py::error_already_set();
+    m.attr("SizeBase") = py::handle(as_object(&SizeType));
     m.attr("TensorBase") = py::handle(as_object(&TensorType));
     m.attr("NodeBase") = py::handle(as_object(&NodeType));
 }

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pytensor.autograd.node import Node, record
 from pytensor.backend import backend_of
 from pytensor.ops.checks import check_tensor
-from pytensor.ops.matmul import check_product_dtype, conjugate_of, matmul, mm, rows_of
+from pytensor.ops.matmul import check_product_dtype, conjugate_of, matmul, rows_of
 from pytensor.ops.pointwise_core import make_op
 from pytensor.ops.registry import op
 from pytensor.typename import scalar_type_name
@@ -33,7 +33,7 @@ class AddmmBackward0(Node):
             grad_input = matmul(grad, conjugate_of(weight))
         if needs_weight:
             source = rows_of(input) if input.ndim > 1 else input.unsqueeze(0)
-            grad_weight = mm(rows.t(), conjugate_of(source))
+            grad_weight = matmul(rows.t(), conjugate_of(source))
         if needs_bias:
             grad_bias = rows.sum(0)
         return grad_input, grad_weight, grad_bias
