@@ -13,6 +13,7 @@ from pytensor.ops.axes import fast_reduction, is_tensor, like_input, mask_of, nu
 from pytensor.ops.checks import check_tensor, normalize_dim
 from pytensor.ops.out import write_out
 from pytensor.ops.registry import op
+from pytensor.ops.select import maximum, minimum
 
 if TYPE_CHECKING:
     from pytensor.tensor import Tensor
@@ -107,8 +108,6 @@ def _extreme(name: str, input: Any, dim: Any, keepdim: bool, out: Any, other: An
     """max and min in their three forms: of all, along an axis with indices, of two tensors."""
     check_tensor(input, name, "input", 1)
     if is_tensor(dim) or other is not None:
-        from pytensor.ops.pointwise import maximum, minimum
-
         pair = maximum if name == "max" else minimum
         return pair(input, dim if other is None else other, out=out)
     whole, along = _NODES[name]

@@ -56,7 +56,7 @@ def _sorted(input: Any, dim: int, descending: bool) -> tuple[Any, Any]:
 
 @op()
 @numpy_names
-def sort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool | None = None, *, out: Any = None) -> Any:
+def sort(input: Tensor, dim: int = -1, descending: bool = False, *, stable: bool | None = None, out: Any = None) -> Any:
     """Elements along ``dim`` in ascending or descending order, and where they came from.
 
     Equal elements always keep their order, whatever ``stable`` says.

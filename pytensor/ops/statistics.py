@@ -71,7 +71,7 @@ def _arguments(name: str, input: Any, dim: Any, unbiased: bool | None, correctio
 
 
 def _warn_without_freedom(name: str, input: Any, dim: Dims, correction: float) -> None:
-    if count(input.shape, reduced_axes(dim, input.ndim)) <= correction and input.numel() > 0:
+    if count(input.shape, reduced_axes(dim, input.ndim)) <= correction:
         warnings.warn(
             f"{name}(): degrees of freedom is <= 0. Correction should be strictly less than the reduction factor "
             "(input numel divided by output numel).",

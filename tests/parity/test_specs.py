@@ -11,6 +11,7 @@ from pytensor.testing.specs import all_specs
 torch = pytest.importorskip("torch")
 
 
+@pytest.mark.filterwarnings("ignore:index_reduce:UserWarning", "ignore:torch.searchsorted:UserWarning")
 @pytest.mark.parametrize("spec", [pytest.param(spec, id=spec.id) for spec in all_specs()])
 def test_reference_is_what_torch_does(spec):
     library = torch_library()

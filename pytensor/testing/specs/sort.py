@@ -8,7 +8,7 @@ from pytensor.testing.spec import ANY, INTEGERS, REALS, OpSpec
 from pytensor.testing.specs.reduce import close_pairs, exact
 
 
-def order(x, dim, descending=False):
+def order(x, dim, descending=False, stable=True):
     """Stable, NaN greatest."""
     if x.ndim == 0:
         return np.zeros((), np.int64)
@@ -18,20 +18,28 @@ def order(x, dim, descending=False):
 
 def sort_samples(s):
     x = s.array(values="distinct" if s.gradient else "any")
-    return s.sample(x, s.dim(x), s.flag())
+    return s.sample(x, dim=s.dim(x), descending=s.flag(), stable=True)
 
 
 def take(x, places, dim):
     return np.take_along_axis(x, places, dim) if x.ndim else x
 
 
-def sort(x, dim, descending):
+def sort(x, dim, descending, stable=True):
     places = order(x, dim, descending)
     return take(x, places, dim), places
 
 
+# Which of several equal elements is picked is not defined: no ties here, and `picked` for samples with ties.
+UNTIED = ("float32", "float64", "int32", "int64")
+
+
+def untied(s):
+    return s.array(values="distinct", min_side=1, layouts=("contiguous", "reversed", "stepped", "transposed", "offset"))
+
+
 def topk_samples(s):
-    x = s.array(values="distinct", min_side=1)
+    x = untied(s)
     dim = s.dim(x)
     return s.sample(x, s.integer(0, x.shape[dim] if x.ndim else 1), dim, s.flag())
 
@@ -44,7 +52,7 @@ def topk(x, k, dim, largest):
 
 
 def kth_samples(s):
-    x = s.array(values="distinct", min_side=1)
+    x = untied(s)
     dim = s.dim(x)
     return s.sample(x, s.integer(1, x.shape[dim] if x.ndim else 1), dim, s.flag())
 
@@ -63,8 +71,41 @@ def median(x, dim, keepdim):
 
 
 def median_samples(s):
-    x = s.array(values="distinct", min_side=1)
+    x = untied(s)
     return s.sample(x, s.dim(x), s.flag())
+
+
+def picked(expected, dim_at):
+    """Values as expected; the indices are places where the input has them. ``dim_at``: which argument is dim."""
+
+    def verify(results, x, *args):
+        values, places = results
+        np.testing.assert_array_equal(values, expected(x, *args)[0])
+        assert places.dtype == np.int64 and places.shape == values.shape
+        if x.ndim:
+            dim = args[dim_at]
+            if values.ndim < x.ndim:
+                values, places = np.expand_dims(values, dim), np.expand_dims(places, dim)
+            np.testing.assert_array_equal(take(x, places, dim), values)
+
+    return verify
+
+
+def with_ties(samples):
+    """The samples of a spec with ties among the elements."""
+
+    def draw(s):
+        sample = samples(s)
+        x = np.asarray(np.round(sample.args[0] * 3 / max(sample.args[0].size, 1))).astype(s.dtype)
+        return s.sample(x, *sample.args[1:])
+
+    return draw
+
+
+def tied(name, samples, expected, dim_at) -> OpSpec:
+    return OpSpec(
+        name, with_ties(samples), verify=picked(expected, dim_at), dtypes=REALS, differentiable=False, variant="ties"
+    )
 
 
 def mode_samples(s):
@@ -197,11 +238,15 @@ SPECS = [
     exact(
         "msort", lambda s: s.sample(s.array(dims=(1, 4))), lambda x: np.sort(x, axis=0), dtypes=ANY, kinks=close_pairs
     ),
-    exact("topk", topk_samples, topk, dtypes=REALS, kinks=close_pairs),
-    exact("kthvalue", kth_samples, kth, dtypes=REALS, kinks=close_pairs),
-    exact("median", median_samples, median, dtypes=REALS, kinks=close_pairs),
-    exact("nanmedian", median_samples, median, dtypes=REALS, kinks=close_pairs),
-    exact("mode", mode_samples, mode, kinks=close_pairs),
+    exact("topk", topk_samples, topk, dtypes=UNTIED, kinks=close_pairs),
+    exact("kthvalue", kth_samples, kth, dtypes=UNTIED, kinks=close_pairs),
+    exact("median", median_samples, median, dtypes=UNTIED, kinks=close_pairs),
+    exact("nanmedian", median_samples, median, dtypes=UNTIED, kinks=close_pairs),
+    tied("topk", topk_samples, topk, 1),
+    tied("kthvalue", kth_samples, kth, 1),
+    tied("median", median_samples, median, 0),
+    tied("nanmedian", median_samples, median, 0),
+    OpSpec("mode", mode_samples, verify=picked(mode, 0), upcast=False, kinks=close_pairs),
     OpSpec("quantile", quantile_samples, quantile, scale=quantile_scale, kinks=close_pairs),
     OpSpec("nanquantile", quantile_samples, quantile, scale=quantile_scale, kinks=close_pairs),
     exact("searchsorted", search_samples, search, differentiable=False),
