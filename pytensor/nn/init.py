@@ -18,6 +18,7 @@ from pytensor.ops.create import eye as eye_matrix
 from pytensor.ops.create import module_of
 from pytensor.ops.like import empty_like
 from pytensor.ops.random import randperm
+from pytensor.ops.select import where
 from pytensor.random import Generator
 from pytensor.tensor import Tensor
 
@@ -135,7 +136,7 @@ def _redraw_normals(tensor: Tensor, mean: float, std: float, a: float, b: float,
     outside = (tensor < low) | (tensor > high)
     while outside.any():
         fresh = empty_like(tensor).normal_(mean, std, generator=generator)
-        tensor.copy_(fresh.where(outside, tensor))
+        tensor.copy_(where(outside, fresh, tensor))
         outside = (tensor < low) | (tensor > high)
     return tensor
 
@@ -154,7 +155,7 @@ def _accept_uniforms(
     pending = refused(tensor)
     while pending.any():
         candidates = empty_like(tensor).uniform_(a, b, generator=generator)
-        tensor.copy_(candidates.where(pending, tensor))
+        tensor.copy_(where(pending, candidates, tensor))
         pending = pending & refused(candidates)
     return tensor
 

@@ -14,6 +14,7 @@ from pytensor.device import device as Device
 from pytensor.device import of_array
 from pytensor.ops.create import Options, module_of, number_for
 from pytensor.ops.registry import op
+from pytensor.typename import scalar_type_name
 
 if TYPE_CHECKING:
     from pytensor.tensor import Tensor
@@ -268,8 +269,10 @@ def asarray(
         return tensor(obj, dtype=dtype, device=device, requires_grad=requires_grad)
     result = as_tensor(shared, dtype=dtype, device=device)
     if copy is False and result is not shared:
-        what = "dtype" if dtype is not None and dtype is not shared.dtype else "device"
-        raise ValueError(f"can't alias tensor with a different {what}.")
+        if dtype is not None and dtype is not shared.dtype:
+            names = scalar_type_name(shared.dtype), scalar_type_name(dtype)
+            raise ValueError("can't alias tensor with dtype '{}' into dtype '{}'.".format(*names))
+        raise ValueError(f"can't alias tensor from device '{shared.device}' to '{device}'.")
     if copy and result is shared:
         result = result.clone()
     if requires_grad:

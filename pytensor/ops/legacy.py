@@ -33,7 +33,7 @@ def legacy_tensor(cls: type[Tensor], args: tuple[Any, ...], device: Any = None) 
     elif len(args) == 1 and not isinstance(args[0], int):
         array = tensor_from(args[0], Options("new", default, device=where))._array
     else:
-        array = new_array(sizes_of("new", args, ()), default, where)
+        array = new_array(sizes_of("new", args, (0,)), default, where)
     new = _C.TensorBase.__new__(cls)
     new._array = array
     return new

@@ -170,7 +170,6 @@ def draw_normal(generator: Any, array: Any, mean: float, std: float, serial: boo
     wide = np.empty(flat.size, np.float32)
     whole = flat.size - flat.size % 16
     if serial or flat.size < 16:
-        wide = wide.astype(np.float64)
         fill(generator, wide, mean, std, True)
     else:
         fill(generator, wide[:whole], mean, std, False)
@@ -196,7 +195,10 @@ def draw_integers(generator: Any, array: Any, range: int, base: int, wide: bool)
 
 
 def _draw_transformed(generator: Any, array: Any, kind: int, a: float, b: float) -> None:
-    drawn = array if array.dtype in (np.float32, np.float64) else np.empty(array.shape, np.float64)
+    drawn = array
+    if array.dtype not in (np.float32, np.float64):
+        # Half types are rounded by way of float32.
+        drawn = np.empty(array.shape, np.float64 if array.dtype.kind in "iu" else np.float32)
     backend_of(array).random_transformed(generator, drawn, kind, a, b)
     if drawn is not array:
         array[...] = drawn

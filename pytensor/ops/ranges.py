@@ -134,9 +134,16 @@ def _spaced(start: Any, end: Any, steps: int, dtype: dtypes.dtype) -> np.ndarray
     step = (last - first) / work(max(steps - 1, 1))
     real = np.dtype(work).type(0).real.dtype
     index = np.arange(steps).astype(real)
-    low = first + step * index
-    high = last - step * (real.type(steps - 1) - index)
+    low = _multiply_add(step, index, first)
+    high = _multiply_add(-step, real.type(steps - 1) - index, last)
     return np.where(np.arange(steps) < steps // 2, low, high).astype(dtype.numpy)
+
+
+def _multiply_add(a: Any, b: np.ndarray, c: Any) -> np.ndarray:
+    """a * b + c; rounded once for float32, where double precision holds the product."""
+    if a.dtype == np.float32:
+        return (np.float64(a) * b.astype(np.float64) + np.float64(c)).astype(np.float32)
+    return a * b + c
 
 
 def _check_steps(steps: Any) -> int:
@@ -295,7 +302,7 @@ def meshgrid(*tensors: Any, indexing: str | None = None) -> tuple[Tensor, ...]:
             raise RuntimeError("meshgrid expects all tensors to have the same device")
     for t in given:
         if t.dim() > 1:
-            raise RuntimeError(f"Expected 0D or 1D tensor in the tensor list but got: {t}")
+            raise RuntimeError(f"torch.meshgrid: Expected 0D or 1D tensor in the tensor list but got: {t}")
     if indexing not in ("ij", "xy"):
         raise RuntimeError(f'torch.meshgrid: indexing must be one of "xy" or "ij", but received: {indexing}')
     swap = indexing == "xy" and len(given) >= 2

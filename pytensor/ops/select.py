@@ -41,7 +41,7 @@ class WhereBackward0(Node):
         return where(condition, grad, 0) if wanted[0] else None, where(condition, 0, grad) if wanted[1] else None
 
 
-@op()
+@op(method=False)
 def where(condition: Tensor, input: Any = None, other: Any = None, *, out: Tensor | None = None) -> Any:
     """``input`` where the condition holds, else ``other``; all three broadcast.
 
@@ -71,6 +71,17 @@ def where(condition: Tensor, input: Any = None, other: Any = None, *, out: Tenso
     mask = condition._array if condition.dtype.category == BOOL else condition._array != 0
     array = backend_of(like).pointwise("where", (mask, _raw(input, d, like), _raw(other, d, like)))
     return write_out(record(WhereBackward0, (input, other), array, saved=(condition,)), out, "where")
+
+
+@op(name="where", function=False)
+def where_method(self: Tensor, condition: Tensor, other: Any) -> Tensor:
+    """This tensor where the condition holds, else ``other``.
+
+    >>> import pytensor as torch
+    >>> torch.tensor([1.0, 2.0]).where(torch.tensor([True, False]), 0)
+    tensor([1., 0.])
+    """
+    return where(condition, self, other)
 
 
 class ClampBackward1(Node):

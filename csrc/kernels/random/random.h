@@ -1,9 +1,10 @@
 // Random numbers: the Mersenne Twister MT19937 [Matsumoto & Nishimura 1998] and fills of contiguous buffers.
 //
-// Every fill draws in PyTorch's order, so one seed gives one stream in both libraries. The bits are the same at
-// every CPU level (the polynomials of the float normals are evaluated with the same fused multiply-adds everywhere),
-// but for float64 uniforms on intervals other than [0, 1), which the baseline level rounds twice. Fills lock the
-// generator; threads share the arithmetic, never the drawing, so results do not depend on their number.
+// Every fill draws in PyTorch's order, so one seed gives one stream in both libraries. The bits are the same
+// at every CPU level (the polynomials of the float normals are evaluated with the same fused multiply-adds
+// everywhere), but for float64 uniforms on intervals other than [0, 1), which the baseline level rounds
+// twice. Fills lock the generator; threads share the arithmetic, never the drawing, so results do not depend
+// on their number.
 #pragma once
 
 #include <cstdint>
