@@ -1,5 +1,6 @@
 """Modules against PyTorch's: the samples of its own module tests, with the same parameters."""
 
+import inspect
 import warnings
 
 import numpy as np
@@ -9,7 +10,7 @@ torch = pytest.importorskip("torch")
 
 import pytensor  # noqa: E402
 import pytensor.nn  # noqa: E402
-from tests.parity.torch_samples import load  # noqa: E402
+from pytensor.testing.torch_samples import load  # noqa: E402
 
 # Samples that ask for what is not there yet, by module: the reason.
 NOT_YET: dict[str, str] = {}
@@ -30,17 +31,18 @@ def module_cases():
                 yield pytest.param(name, sample, training, id=label)
 
 
-def ours(value):
-    """A value of PyTorch's samples as ours."""
+def converted(value, lib):
+    """A value of PyTorch's samples, copied for a library."""
     if isinstance(value, torch.Tensor):
-        made = pytensor.tensor(value.detach().numpy().copy())
+        data = value.detach().clone()
+        made = data if lib is torch else pytensor.tensor(data.numpy())
         return made.requires_grad_(value.requires_grad)
     if isinstance(value, torch.dtype):
-        return getattr(pytensor, str(value).removeprefix("torch."))
+        return getattr(lib, str(value).removeprefix("torch."))
     if isinstance(value, dict):
-        return {k: ours(v) for k, v in value.items()}
+        return {k: converted(v, lib) for k, v in value.items()}
     if isinstance(value, tuple | list):
-        return type(value)(ours(v) for v in value)
+        return type(value)(converted(v, lib) for v in value)
     return value
 
 
@@ -50,28 +52,25 @@ def flat(value):
     return [value] if hasattr(value, "detach") else []
 
 
-def run(lib, cls, sample, training, state, convert):
-    arguments, options = sample.constructor_input.args, sample.constructor_input.kwargs
-    module = cls(*convert(arguments), **convert({**options, "dtype": torch.float64} if takes_dtype(cls) else options))
-    module.train(training)
-    if state is not None:
-        module.load_state_dict(state)
-    inputs = convert(sample.forward_input.args)
-    keywords = convert(sample.forward_input.kwargs)
+def build(lib, name, sample, training):
+    cls = getattr(lib.nn, name)
+    options = dict(sample.constructor_input.kwargs)
+    if "dtype" in inspect.signature(cls.__init__).parameters:
+        options["dtype"] = torch.float64
+    module = cls(*converted(sample.constructor_input.args, lib), **converted(options, lib))
+    return module.train(training)
+
+
+def run(lib, module, sample):
+    """Outputs, and the gradients of inputs and parameters of the sum of squares."""
+    inputs, keywords = converted(sample.forward_input.args, lib), converted(sample.forward_input.kwargs, lib)
     lib.manual_seed(0)
     outputs = flat(module(*inputs, **keywords))
     loss = sum((o * o).sum() for o in outputs if o.requires_grad)
     if isinstance(loss, lib.Tensor):
         loss.backward()
     leaves = [t for t in flat(list(inputs)) if t.requires_grad]
-    gradients = [t.grad for t in (*leaves, *module.parameters())]
-    return module, outputs, gradients
-
-
-def takes_dtype(cls):
-    import inspect
-
-    return "dtype" in inspect.signature(cls.__init__).parameters
+    return outputs, [t.grad for t in (*leaves, *module.parameters())]
 
 
 @pytest.mark.parametrize(("name", "sample", "training"), list(module_cases()))
@@ -80,17 +79,10 @@ def test_module(name, sample, training):
         pytest.skip(NOT_YET[name])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        theirs, expected, gradients = run(torch, getattr(torch.nn, name), sample, training, None, lambda v: v)
-        # The parameters are drawn anew on both sides; ours are taken over from theirs.
-        fresh = getattr(torch.nn, name)(
-            *sample.constructor_input.args,
-            **{**sample.constructor_input.kwargs, **({"dtype": torch.float64} if takes_dtype(type(theirs)) else {})},
-        )
-        state = {k: ours(v) for k, v in fresh.state_dict().items()}
-        theirs, expected, gradients = run(
-            torch, getattr(torch.nn, name), sample, training, fresh.state_dict(), lambda v: v
-        )
-        own, got, own_gradients = run(pytensor, getattr(pytensor.nn, name), sample, training, state, ours)
+        theirs, own = build(torch, name, sample, training), build(pytensor, name, sample, training)
+        own.load_state_dict({k: converted(v, pytensor) for k, v in theirs.state_dict().items()})
+        expected, gradients = run(torch, theirs, sample)
+        got, own_gradients = run(pytensor, own, sample)
     assert repr(own) == repr(theirs)
     assert list(own.state_dict()) == list(theirs.state_dict())
     assert len(got) == len(expected)

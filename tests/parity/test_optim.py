@@ -7,7 +7,7 @@ torch = pytest.importorskip("torch")
 
 import pytensor  # noqa: E402
 import pytensor.optim  # noqa: E402
-from tests.parity.torch_samples import load  # noqa: E402
+from pytensor.testing.torch_samples import load  # noqa: E402
 
 SHAPES = [(5, 7), (3,), (), (2, 0), (4, 3, 2)]
 

@@ -1,9 +1,15 @@
 """PyTorch's own samples for its tests of modules and optimizers, which its wheel carries."""
 
+from __future__ import annotations
+
+import importlib
 import sys
 import unittest
 import warnings
 from types import ModuleType
+from typing import Any
+
+__all__ = ["load"]
 
 
 def _provide_expecttest() -> None:
@@ -17,10 +23,8 @@ def _provide_expecttest() -> None:
         sys.modules["expecttest"] = stand_in
 
 
-def load(name: str, attribute: str):
+def load(name: str, attribute: str) -> Any:
     """``torch.testing._internal.<name>.<attribute>``."""
-    import importlib
-
     _provide_expecttest()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
