@@ -157,6 +157,6 @@ def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None
     batch = input1.shape[:-1]
     a, b = rows_of(input1.unsqueeze(0)), rows_of(input2.unsqueeze(0))
     # (rows, outs, ins2): all outputs' products with input1 in one matrix product
-    partial = mm(a, weight.transpose(0, 1).reshape((ins1, outs * ins2))).reshape((a.shape[0], outs, ins2))
+    partial = matmul(a, weight.transpose(0, 1).reshape((ins1, outs * ins2))).reshape((a.shape[0], outs, ins2))
     result = matmul(partial, b.unsqueeze(-1)).squeeze(-1).reshape((*batch, outs))
     return result if bias is None else result + bias
