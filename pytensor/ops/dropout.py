@@ -210,7 +210,7 @@ def functional_dropout(input: Tensor, p: float = 0.5, training: bool = True, inp
     >>> import pytensor as torch
     >>> _ = torch.manual_seed(0)
     >>> torch.nn.functional.dropout(torch.ones(4), 0.5)
-    tensor([2., 2., 0., 0.])
+    tensor([0., 0., 2., 0.])
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.dropout.html
     """

@@ -365,8 +365,8 @@ def bernoulli_(self: Tensor, p: Any = 0.5, *, generator: Generator | None = None
 
     >>> import pytensor as torch
     >>> _ = torch.manual_seed(0)
-    >>> torch.empty(5).bernoulli_(0.3)
-    tensor([0., 0., 0., 0., 1.])
+    >>> torch.empty(5).bernoulli_(0.5)
+    tensor([0., 0., 1., 0., 0.])
     """
     source = generator_of(generator, "bernoulli_")
     if isinstance(p, _C.TensorBase):
