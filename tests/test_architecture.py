@@ -31,7 +31,7 @@ LAYERS = [
     {"backend"},
     {"autograd", "tensor"},
     {"ops", "printing", "random"},
-    {"linalg", "fft", "special", "serialization"},
+    {"linalg", "fft", "special", "serialization", "_checkpoint_read", "_checkpoint_write"},
     {"nn"},
     {"optim"},
     {"utils", "func", "distributions"},
