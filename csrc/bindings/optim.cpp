@@ -136,12 +136,33 @@ bool adam(const py::list& params, const py::list& grads, const py::list& exp_avg
     return true;
 }
 
+// The sum of squares of each array; None where an array is not contiguous float32 or float64.
+py::list squares(const py::list& arrays) {
+    py::list result;
+    for (size_t i = 0; i < arrays.size(); ++i) {
+        PyArrayObject* array = array_at(arrays, i);
+        if (!is_dense(array, false) || !is_float(dtype_of_array(array))) {
+            result.append(py::none());
+            continue;
+        }
+        const int64_t numel = PyArray_SIZE(array);
+        double sum;
+        {
+            ReleaseGil released(numel);
+            sum = optim::sum_of_squares(PyArray_DATA(array), numel, dtype_of_array(array));
+        }
+        result.append(sum);
+    }
+    return result;
+}
+
 }  // namespace
 
 void bind_optim(py::module_& m) {
     m.def("optim_sgd", &sgd, py::arg("params"), py::arg("grads"), py::arg("momentum_buffers"),
           py::arg("fresh"), py::arg("lr"), py::arg("momentum"), py::arg("dampening"), py::arg("weight_decay"),
           py::arg("nesterov"), py::arg("maximize"));
+    m.def("optim_squares", &squares, py::arg("arrays"));
     m.def("optim_adam", &adam, py::arg("params"), py::arg("grads"), py::arg("exp_avgs"),
           py::arg("exp_avg_sqs"), py::arg("max_exp_avg_sqs"), py::arg("steps"), py::arg("lr"),
           py::arg("beta1"), py::arg("beta2"), py::arg("eps"), py::arg("weight_decay"), py::arg("maximize"),

@@ -208,3 +208,36 @@ def test_lists_of_different_lengths_are_refused():
         _C.optim_sgd(a, a * 2, [], [], 0.1, 0, 0, 0, False, False)
     with pytest.raises(ValueError, match="steps: expected 1 arrays, got 0"):
         _C.optim_adam(a, a, a, a, [], [], 0.1, 0.9, 0.999, 1e-8, 0, False, False)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_sums_of_squares(machine, dtype):
+    rng = np.random.default_rng(0)
+    sizes = [0, 1, 15, 16, 17, 63, 64, 65, 127, 4095, 4096, 4097, 8193, 300001]
+    arrays = [rng.standard_normal(n).astype(dtype) for n in sizes] + [np.array(3, dtype)]
+    np.testing.assert_allclose(
+        _C.optim_squares(arrays), reference.sums_of_squares(arrays), rtol=1e-6 if dtype is np.float32 else 1e-14
+    )
+    guarded = Guarded(arrays)
+    assert _C.optim_squares(guarded.views) == _C.optim_squares(arrays)
+
+
+def test_sums_of_squares_do_not_depend_on_the_number_of_threads():
+    x = np.random.default_rng(0).standard_normal(700001).astype(np.float32)
+    sums = set()
+    for threads in (1, 2):
+        _C.set_num_threads(threads)
+        sums.update(_C.optim_squares([x]))
+    assert len(sums) == 1
+
+
+def test_sums_of_squares_of_other_arrays():
+    x = np.arange(12.0).reshape(3, 4)
+    assert cpu.sums_of_squares([x.T, x[::2], x.astype(np.float16), x * 1j, np.array([np.inf])]) == [
+        506,
+        380,
+        506,
+        506,
+        np.inf,
+    ]
+    assert np.isnan(cpu.sums_of_squares([np.array([np.nan, 1.0], np.float32)])[0])

@@ -124,4 +124,23 @@ static void adam_range(const AdamItem& item, int64_t begin, int64_t end, const A
     run<T>(loop, begin, end);
 }
 
+template <class T>
+static double sum_squares(const void* data, int64_t n) {
+    const T* x = static_cast<const T*>(data);
+    Vec<T> sums[4] = {};
+    int64_t i = 0;
+    for (; i + 4 * lanes<T> <= n; i += 4 * lanes<T>) {
+        for (int k = 0; k < 4; ++k) {
+            const Vec<T> v = load(x + i + k * lanes<T>);
+            sums[k] += v * v;
+        }
+    }
+    for (; i < n; i += lanes<T>) {
+        const int64_t left = n - i;
+        const Vec<T> v = load_n(x + i, left < lanes<T> ? static_cast<int>(left) : lanes<T>);
+        sums[0] += v * v;
+    }
+    return static_cast<double>(sum_lanes<T>((sums[0] + sums[1]) + (sums[2] + sums[3])));
+}
+
 }  // namespace pt::optim::PT_ISA

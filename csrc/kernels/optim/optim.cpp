@@ -1,8 +1,10 @@
 #include "kernels/optim/optim.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "base/parallel.h"
+#include "base/pool.h"
 
 namespace pt::optim {
 
@@ -54,6 +56,14 @@ void adam_range(const AdamItem& item, int64_t begin, int64_t end, const AdamRule
         }
         param[i] -= step_size * (m[i] / (std::sqrt(second) * scale + eps));
     }
+}
+
+template <class T>
+double sum_squares(const void* data, int64_t n) {
+    const T* x = static_cast<const T*>(data);
+    T sum = 0;
+    for (int64_t i = 0; i < n; ++i) sum += x[i] * x[i];
+    return static_cast<double>(sum);
 }
 
 }  // namespace
@@ -108,6 +118,28 @@ void adam(const AdamItem* items, int64_t count, DType dtype, const AdamRule& rul
     for_all_elements(items, count, [&](const AdamItem& item, int64_t begin, int64_t end) {
         kernel(item, begin, end, rule);
     });
+}
+
+double sum_of_squares(const void* data, int64_t numel, DType dtype) {
+    const auto kernel = dtype == DType::float32 ? kernels().squares_f32 : kernels().squares_f64;
+    const int64_t blocks = (numel + kBlock - 1) / kBlock;
+    const auto block = [&](int64_t i) {
+        const char* start = static_cast<const char*>(data) + i * kBlock * item_size(dtype);
+        return kernel(start, std::min(kBlock, numel - i * kBlock));
+    };
+    double sum = 0;
+    if (numel < 8 * kGrain) {
+        for (int64_t i = 0; i < blocks; ++i) sum += block(i);
+        return sum;
+    }
+    // The same additions in the same order, whoever computed the blocks.
+    const pool::Scratch scratch(static_cast<size_t>(blocks) * sizeof(double));
+    double* sums = scratch.as<double>();
+    parallel_for(0, blocks, kGrain / kBlock, [&](int64_t begin, int64_t end) {
+        for (int64_t i = begin; i < end; ++i) sums[i] = block(i);
+    });
+    for (int64_t i = 0; i < blocks; ++i) sum += sums[i];
+    return sum;
 }
 
 }  // namespace pt::optim

@@ -45,6 +45,10 @@ struct AdamRule {
 using SgdKernel = void (*)(const SgdItem& item, int64_t begin, int64_t end, const SgdRule& rule);
 using AdamKernel = void (*)(const AdamItem& item, int64_t begin, int64_t end, const AdamRule& rule);
 
+// The sum of the squares of n elements, n <= kBlock.
+using SquaresKernel = double (*)(const void* data, int64_t n);
+constexpr int64_t kBlock = 4096;
+
 struct Kernels {
 #define PT_KERNEL(name, type, signature, body) signature name;
 #include "kernels/optim/kernels.inc"
@@ -55,6 +59,8 @@ inline const Kernels& kernels() { return PT_SELECT(Kernels); }
 
 // dtype: float32 or float64.
 void sgd(const SgdItem* items, int64_t count, DType dtype, const SgdRule& rule);
+// The sum of squares of `numel` contiguous elements: blocks in the type itself, added up in double precision.
+double sum_of_squares(const void* data, int64_t numel, DType dtype);
 void adam(const AdamItem* items, int64_t count, DType dtype, const AdamRule& rule);
 
 }  // namespace pt::optim

@@ -7,7 +7,7 @@ import numpy as np
 from pytensor import _C
 from pytensor.backend.reference import optim as reference
 
-__all__ = ["adam_step", "sgd_step"]
+__all__ = ["adam_step", "sgd_step", "sums_of_squares"]
 
 
 # The kernels take contiguous float32 and float64 arrays and change nothing when one is something else. A
@@ -56,3 +56,11 @@ def adam_step(
     grads = [np.ascontiguousarray(g) for g in grads]
     if not _C.optim_adam(params, grads, *state, *rule):
         reference.adam_step(params, grads, *state, *rule)
+
+
+def sums_of_squares(arrays: list[np.ndarray]) -> list[float]:
+    sums = _C.optim_squares(arrays)
+    for i, total in enumerate(sums):
+        if total is None:
+            (sums[i],) = reference.sums_of_squares([arrays[i]])
+    return sums

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["adam_step", "sgd_step"]
+__all__ = ["adam_step", "sgd_step", "sums_of_squares"]
 
 # NumPy's ufuncs dispatch on their arguments, so these run on CuPy arrays too.
 
@@ -78,3 +78,8 @@ def adam_step(
             second[...] = np.maximum(second, exp_avg_sq)
         denominator = np.sqrt(second) / (1 - beta2**step) ** 0.5 + eps
         param -= (lr / (1 - beta1**step) * exp_avg / denominator).astype(param.dtype)
+
+
+def sums_of_squares(arrays: list[Any]) -> list[float]:
+    """The sum of the squared magnitudes of each array, in double precision."""
+    return [float((abs(a).astype("float64") ** 2).sum()) for a in arrays]

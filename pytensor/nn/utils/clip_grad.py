@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Iterable
 from types import GeneratorType
 
-from pytensor import no_grad, stack, tensor
+from pytensor import no_grad, promote_types, stack, tensor
+from pytensor.backend import backend_of
 from pytensor.ops.norms import vector_norm
 from pytensor.tensor import Tensor
 
@@ -41,8 +43,11 @@ def get_total_norm(
     norm_type = float(norm_type)
     if not tensors:
         return tensor(0.0)
-    norms = stack([vector_norm(t, norm_type).to(tensors[0].device) for t in tensors])
-    total_norm = vector_norm(norms, norm_type)
+    if norm_type == 2.0:
+        total_norm = _euclidean_norm(tensors)
+    else:
+        norms = [vector_norm(t, norm_type).to(tensors[0].device) for t in tensors]
+        total_norm = vector_norm(stack(norms), norm_type)
     if error_if_nonfinite and not total_norm.isfinite():
         raise RuntimeError(
             f"The total norm of order {norm_type} for gradients from `parameters` is non-finite, so it cannot be"
@@ -50,6 +55,16 @@ def get_total_norm(
             " `error_if_nonfinite=False`"
         )
     return total_norm
+
+
+def _euclidean_norm(tensors: list[Tensor]) -> Tensor:
+    """The 2-norm of all tensors from the sums of their squares, in the dtype that their norms would have."""
+    arrays = [t._array for t in tensors]
+    total = math.sqrt(sum(backend_of(arrays[0]).sums_of_squares(arrays)))
+    dtype = tensors[0].dtype.to_real()
+    for t in tensors[1:]:
+        dtype = promote_types(dtype, t.dtype.to_real())
+    return tensor(total, dtype=dtype, device=tensors[0].device)
 
 
 @no_grad()
@@ -61,6 +76,8 @@ def clip_grads_with_norm_(
     if not grads:
         return
     factor = (float(max_norm) / (total_norm + 1e-6)).clamp(max=1.0)
+    if factor.is_cpu and factor.item() == 1.0:  # multiplying by 1 changes nothing
+        return
     for grad in grads:
         grad.mul_(factor.to(grad.device))
 
