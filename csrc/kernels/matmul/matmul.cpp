@@ -95,6 +95,9 @@ void run(const ArrayView& a, const ArrayView& b, const ArrayView& out, const Arr
                  0,
                  0,
                  relu};
+    // The stride of an axis of size 1 says nothing.
+    if (p.k == 1) p.a_k = p.b_k = 1;
+    if (p.n == 1) p.b_col = p.c_col = 1;
     if (bias != nullptr) {
         p.bias = bias->as<const T>();
         p.bias_col = bias->strides[0] / item;

@@ -17,12 +17,11 @@ struct Output {
     bool has_epilogue() const { return bias != nullptr || relu; }
 };
 
-// A part of C: rows from i, columns from j, at most one tile.
+// A part of C: rows from i, columns from j.
 struct Part {
     int64_t i;
     int rows;
-    int64_t j;
-    int columns;
+    int64_t j, columns;
 };
 
 template <class T>
@@ -40,9 +39,9 @@ static void finish(const Output<T>& out, const Part& part) {
         out.column == 1 && (out.bias == nullptr || (out.bias_column == 0 || out.bias_column == 1));
     for (int r = 0; r < part.rows; ++r) {
         const int64_t i = part.i + r;
-        int j = 0;
+        int64_t j = 0;
         for (; vectors && j < part.columns; j += L) {
-            const int count = part.columns - j < L ? part.columns - j : L;
+            const int count = part.columns - j < L ? static_cast<int>(part.columns - j) : L;
             T* at = out.c + i * out.row + part.j + j;
             Vec<T> x = load_n(at, count);
             if (out.bias != nullptr) {
@@ -61,7 +60,8 @@ template <class T>
 PT_INLINE void multiply_tile(const Output<T>& out, const Part& part, int64_t depth, const Strip<T>& a,
                              const Strip<T>& b, bool masked, bool first, bool last) {
     constexpr int L = lanes<T>;
-    const int vecs = (part.columns + L - 1) / L, tail = part.columns - (vecs - 1) * L;
+    const int columns = static_cast<int>(part.columns);
+    const int vecs = (columns + L - 1) / L, tail = columns - (vecs - 1) * L;
     const Tile<T> tile = tiles<T>.of[masked][vecs][part.rows];
     T* c = out.c + part.i * out.row + part.j * out.column;
     if (out.column == 1) {
@@ -71,7 +71,7 @@ PT_INLINE void multiply_tile(const Output<T>& out, const Part& part, int64_t dep
         T sums[max_rows(1) * width];
         tile(depth, a.data, a.row, a.step, b.data, b.step, tail, sums, width, false);
         for (int r = 0; r < part.rows; ++r)
-            for (int j = 0; j < part.columns; ++j) {
+            for (int j = 0; j < columns; ++j) {
                 T& to = c[r * out.row + j * out.column];
                 to = first ? sums[r * width + j] : to + sums[r * width + j];
             }

@@ -1,0 +1,74 @@
+"""Matrix products: square, skinny, matrix-vector, batched, transposed, and linear layers."""
+
+from __future__ import annotations
+
+import math
+
+from benchmarks import Row, randn
+
+
+def product(name: str, a: tuple[int, ...], b: tuple[int, ...], dtype: str = "float32", transposed: str = "") -> Row:
+    """``a @ b``; an operand named in ``transposed`` lies the other way round in memory."""
+
+    def setup(lib):
+        def operand(shape, seed, turned):
+            if not turned:
+                return randn(lib, *shape, seed=seed, dtype=dtype)
+            return randn(lib, *shape[:-2], shape[-1], shape[-2], seed=seed, dtype=dtype).transpose(-2, -1)
+
+        x, y = operand(a, 0, "a" in transposed), operand(b, 1, "b" in transposed)
+        return lambda: x @ y
+
+    columns = b[-1] if len(b) > 1 else 1
+    flops = 2 * math.prod(a) * columns
+    if len(b) > len(a):
+        flops = 2 * math.prod(b) * a[-2]
+    return Row(name, setup, flops=flops, tolerance=1e-4 if dtype == "float32" else 1e-12)
+
+
+def linear(batch: int, ins: int, outs: int, backward: bool) -> Row:
+    def setup(lib):
+        x = randn(lib, batch, ins, requires_grad=backward)
+        weight = randn(lib, outs, ins, seed=1, requires_grad=backward)
+        bias = randn(lib, outs, seed=2, requires_grad=backward)
+        forward = lib.nn.functional.linear
+        if not backward:
+            return lambda: forward(x, weight, bias)
+        g = randn(lib, batch, outs, seed=3)
+        return lambda: lib.autograd.grad(forward(x, weight, bias), (x, weight, bias), g)
+
+    flops = 2 * batch * ins * outs * (3 if backward else 1)
+    return Row(f"linear {batch}x{ins}->{outs}{', forward and backward' if backward else ''}", setup, flops=flops)
+
+
+def matrices(m: int, k: int, n: int, **options) -> Row:
+    suffix = "".join(f" {x}.T" for x in options.get("transposed", ""))
+    kind = " float64" if options.get("dtype") == "float64" else ""
+    return product(f"{m}x{k}x{n}{suffix}{kind}", (m, k), (k, n), **options)
+
+
+ROWS = [
+    *(matrices(n, n, n) for n in (4, 16, 32, 64, 128, 256, 512, 1024)),
+    matrices(512, 512, 512, dtype="float64"),
+    *(matrices(512, 512, 512, transposed=which) for which in ("a", "b", "ab")),
+    # DeepBench's shapes (m, k, n), the large ones at a quarter of each side
+    *(matrices(1760, 1760, n) for n in (16, 32, 64, 128)),
+    *(matrices(16, 1760, 1760, transposed=which) for which in ("", "b")),
+    matrices(2560, 2560, 64),
+    matrices(1281, 640, 2281),
+    matrices(35, 640, 2112),
+    *(matrices(8, 1024, 1024, transposed=which) for which in ("", "b")),
+    matrices(1024, 16, 1024),
+    product("matrix 1024x1024 by vector", (1024, 1024), (1024,)),
+    product("transposed matrix 1024x1024 by vector", (1024, 1024), (1024,), transposed="a"),
+    product("vector by matrix 1024x1024", (1, 1024), (1024, 1024)),
+    product("vector by transposed matrix 1024x1024", (1, 1024), (1024, 1024), transposed="b"),
+    product("matrix 4096x4096 by vector", (4096, 4096), (4096,)),
+    product("1000 products 4x4x4", (1000, 4, 4), (1000, 4, 4)),
+    product("64 products 32x32x32", (64, 32, 32), (64, 32, 32)),
+    product("attention scores 16x8 of 128x64x128", (16, 8, 128, 64), (16, 8, 64, 128), transposed="b"),
+    product("32 matrices 128x64 by one 64x64", (32, 128, 64), (64, 64)),
+    linear(32, 784, 128, backward=False),
+    linear(64, 784, 512, backward=False),
+    linear(64, 784, 512, backward=True),
+]
