@@ -80,16 +80,23 @@ class MaxPoolWithIndicesBackward(Node):
 class MaxPoolBackwardBackward(Node):
     def backward(self, grad: Tensor) -> Any:
         (offsets,) = self.saved
-        window = self.ctx
-        axes = len(window.kernel)
-        size = tuple(grad.shape)[grad.ndim - axes :]
-        indices = backend_of(grad._array).max_pool_indices(offsets, size, *window[1:])
-        return (gather_planes(grad, indices, axes),)
+        return (_max_pool_gather(grad, offsets, self.ctx),)
+
+
+class MaxPoolGatherBackward(Node):
+    def backward(self, grad: Tensor) -> Any:
+        (offsets,) = self.saved
+        return (_max_pool_backward(grad, offsets, *self.ctx),)
 
 
 def _max_pool_backward(grad: Tensor, offsets: Any, shape: tuple[int, ...], window: Window) -> Tensor:
     out = backend_of(grad._array).max_pool_backward(grad._array, offsets, shape, *window[1:])
     return record(MaxPoolBackwardBackward, (grad,), out, saved=(offsets,), ctx=window)
+
+
+def _max_pool_gather(input: Tensor, offsets: Any, window: Window) -> Tensor:
+    out = backend_of(input._array).max_pool_gather(input._array, offsets, *window[1:])
+    return record(MaxPoolGatherBackward, (input,), out, saved=(offsets,), ctx=(tuple(input.shape), window))
 
 
 def _max_pool(axes: int, input: Any, *arguments: Any, return_indices: bool) -> Any:

@@ -35,10 +35,39 @@ struct Moments {
     }
 };
 
-// n contiguous elements, in pieces that stay in the first-level cache for the second pass.
+// Sums are taken over pieces of this many bytes: short enough for rounding errors to stay small and for a
+// second pass to find the piece in the first-level cache.
+constexpr int64_t kPieceBytes = 8192;
+
+// Sums of grad and of grad * (x - mean), or of deviations and their squares.
+template <class T>
+struct Sums {
+    T first, second;
+};
+
+// body(i, lanes in use, first, second) adds to two vectors; two sets of them, to have two chains of
+// additions.
+template <class T, class Body>
+PT_INLINE Sums<T> sum_pairs(int64_t n, const Body& body) {
+    Vec<T> first0{}, first1{}, second0{}, second1{};
+    int64_t i = 0;
+    for (; i + 2 * lanes<T> <= n; i += 2 * lanes<T>) {
+        body(i, lanes<T>, first0, second0);
+        body(i + lanes<T>, lanes<T>, first1, second1);
+    }
+    if (i + lanes<T> <= n) {
+        body(i, lanes<T>, first0, second0);
+        i += lanes<T>;
+    }
+    if (i < n) body(i, static_cast<int>(n - i), first1, second1);
+    return {sum_lanes<T>(first0 + first1), sum_lanes<T>(second0 + second1)};
+}
+
+// Adds n contiguous elements. What rounding left in the mean of a piece is found again in the sum of the
+// deviations from it.
 template <class T>
 PT_INLINE void add_moments(Moments& moments, const T* x, int64_t n) {
-    constexpr int64_t kPiece = 16384 / sizeof(T);
+    constexpr int64_t kPiece = kPieceBytes / sizeof(T);
     for (int64_t at = 0; at < n; at += kPiece) {
         const T* p = x + at;
         const int64_t size = at_most(n - at, kPiece);
@@ -46,38 +75,40 @@ PT_INLINE void add_moments(Moments& moments, const T* x, int64_t n) {
             size, [&](int64_t i, int used) __attribute__((always_inline)) { return load_upto(p + i, used); });
         const T mean = sum / static_cast<T>(size);
         const Vec<T> center = broadcast(mean);
-        const T squares = sum_terms<T>(size, [&](int64_t i, int used) __attribute__((always_inline)) {
-            const Vec<T> d = load_upto(p + i, used, mean) - center;
-            return d * d;
-        });
-        moments.add(static_cast<double>(size), static_cast<double>(mean), static_cast<double>(squares));
+        const Sums<T> rest = sum_pairs<T>(
+            size, [&](int64_t i, int used, Vec<T>& first, Vec<T>& second) __attribute__((always_inline)) {
+                const Vec<T> d = load_upto(p + i, used, mean) - center;
+                first += d;
+                second += d * d;
+            });
+        const double count = static_cast<double>(size), shift = static_cast<double>(rest.first) / count;
+        moments.add(count, static_cast<double>(mean) + shift,
+                    static_cast<double>(rest.second) - shift * shift * count);
     }
 }
 
 // Sums of grad and of grad * (x - mean) over n contiguous elements.
-template <class T>
 struct Products {
-    T grad, dot;
+    double grad = 0, dot = 0;
 };
 template <class T>
-PT_INLINE Products<T> sum_products(const T* grad, const T* x, T mean, int64_t n) {
+PT_INLINE Products sum_products(const T* grad, const T* x, T mean, int64_t n) {
+    constexpr int64_t kPiece = kPieceBytes / sizeof(T);
     const Vec<T> center = broadcast(mean);
-    Vec<T> sum0{}, sum1{}, dot0{}, dot1{};
-    int64_t i = 0;
-    for (; i + 2 * lanes<T> <= n; i += 2 * lanes<T>) {
-        const Vec<T> g0 = load(grad + i), g1 = load(grad + i + lanes<T>);
-        sum0 += g0;
-        sum1 += g1;
-        dot0 += g0 * (load(x + i) - center);
-        dot1 += g1 * (load(x + i + lanes<T>) - center);
+    Products total;
+    for (int64_t at = 0; at < n; at += kPiece) {
+        const T *g = grad + at, *p = x + at;
+        const Sums<T> part = sum_pairs<T>(at_most(n - at, kPiece),
+                                          [&](int64_t i, int used, Vec<T>& first, Vec<T>& second)
+                                              __attribute__((always_inline)) {
+                                                  const Vec<T> v = load_upto(g + i, used);
+                                                  first += v;
+                                                  second += v * (load_upto(p + i, used, mean) - center);
+                                              });
+        total.grad += static_cast<double>(part.first);
+        total.dot += static_cast<double>(part.second);
     }
-    for (; i < n; i += lanes<T>) {
-        const int used = static_cast<int>(at_most(n - i, lanes<T>));
-        const Vec<T> g = load_upto(grad + i, used);
-        sum0 += g;
-        dot0 += g * (load_upto(x + i, used, mean) - center);
-    }
-    return {sum_lanes<T>(sum0 + sum1), sum_lanes<T>(dot0 + dot1)};
+    return total;
 }
 
 // y = (x - mean) * scale + shift
@@ -135,9 +166,9 @@ static void batch_backward_planes(const Batch& s, const T* grad, const T* x, con
         double sum = 0, dot = 0;
         for (int64_t b = 0; b < s.batch; ++b) {
             const int64_t at = first + b * step;
-            const Products<T> p = sum_products(grad + at, x + at, mean[c], s.spatial);
-            sum += static_cast<double>(p.grad);
-            dot += static_cast<double>(p.dot);
+            const Products p = sum_products(grad + at, x + at, mean[c], s.spatial);
+            sum += p.grad;
+            dot += p.dot;
         }
         const double rstd = 1 / square_root(static_cast<double>(var[c]) + static_cast<double>(eps));
         grad_weight[c] = static_cast<T>(dot * rstd);
@@ -299,11 +330,12 @@ static void group_backward(const Groups& s, const T* grad, const T* x, const T* 
         double sum = 0, dot = 0;
         for (int64_t c = 0; c < channels; ++c) {
             const int64_t from = at + c * s.spatial;
-            const Products<T> p = sum_products(grad + from, x + from, mean[r], s.spatial);
-            gw[c] += p.dot * rstd[r];
-            gb[c] += p.grad;
-            sum += static_cast<double>(w == nullptr ? p.grad : w[c] * p.grad);
-            dot += static_cast<double>(w == nullptr ? p.dot : w[c] * p.dot);
+            const Products p = sum_products(grad + from, x + from, mean[r], s.spatial);
+            const double scale = w == nullptr ? 1 : static_cast<double>(w[c]);
+            gw[c] += static_cast<T>(p.dot * static_cast<double>(rstd[r]));
+            gb[c] += static_cast<T>(p.grad);
+            sum += scale * p.grad;
+            dot += scale * p.dot;
         }
         if (gx == nullptr) continue;
         const double k = static_cast<double>(rstd[r]), count = static_cast<double>(size);

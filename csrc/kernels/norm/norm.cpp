@@ -1,4 +1,4 @@
-// The plain versions (sums in double), and the choice of kernel and threads.
+// The plain versions (sums in long double), and the choice of kernel and threads.
 #include "kernels/norm/norm.h"
 
 #include <algorithm>
@@ -35,9 +35,9 @@ void batch_forward(const Batch& s, const T* x, const T* weight, const T* bias, T
     const double count = static_cast<double>(s.batch * s.spatial);
     for (int64_t c = begin; c < end; ++c) {
         if (training) {
-            double sum = 0, squares = 0;
+            long double sum = 0, squares = 0;
             each_of_channel(s, c, [&](int64_t i) { sum += x[i]; });
-            const double center = sum / count;
+            const double center = static_cast<double>(sum / count);
             each_of_channel(s, c, [&](int64_t i) { squares += (x[i] - center) * (x[i] - center); });
             mean[c] = static_cast<T>(center);
             var[c] = static_cast<T>(squares / count);
@@ -54,7 +54,7 @@ void batch_backward(const Batch& s, const T* grad, const T* x, const T* weight, 
     const double count = static_cast<double>(s.batch * s.spatial);
     for (int64_t c = begin; c < end; ++c) {
         const double center = mean[c], rstd = 1 / std::sqrt(static_cast<double>(var[c]) + eps);
-        double sum = 0, dot = 0;
+        long double sum = 0, dot = 0;
         each_of_channel(s, c, [&](int64_t i) {
             sum += grad[i];
             dot += grad[i] * (x[i] - center);
@@ -63,7 +63,8 @@ void batch_backward(const Batch& s, const T* grad, const T* x, const T* weight, 
         grad_bias[c] = static_cast<T>(sum);
         if (grad_x == nullptr) continue;
         const double scale = weight_at(weight, c) * rstd;
-        const double shift = training ? sum / count : 0, slope = training ? dot * rstd * rstd / count : 0;
+        const long double shift = training ? sum / count : 0,
+                          slope = training ? dot * rstd * rstd / count : 0;
         each_of_channel(s, c, [&](int64_t i) {
             grad_x[i] = static_cast<T>((grad[i] - shift - (x[i] - center) * slope) * scale);
         });
@@ -75,12 +76,13 @@ void group_forward(const Groups& s, const T* x, const T* weight, const T* bias, 
                    int64_t begin, int64_t end) {
     const int64_t size = s.row_size();
     for (int64_t r = begin; r < end; ++r) {
-        double sum = 0, squares = 0;
+        long double sum = 0, squares = 0;
         for (int64_t i = r * size; i < (r + 1) * size; ++i) sum += x[i];
-        const double center = sum / static_cast<double>(size);
+        const double center = static_cast<double>(sum) / static_cast<double>(size);
         for (int64_t i = r * size; i < (r + 1) * size; ++i) squares += (x[i] - center) * (x[i] - center);
         mean[r] = static_cast<T>(center);
-        rstd[r] = static_cast<T>(1 / std::sqrt(squares / static_cast<double>(size) + eps));
+        rstd[r] =
+            static_cast<T>(1 / std::sqrt(static_cast<double>(squares) / static_cast<double>(size) + eps));
         const int64_t first = r % s.groups * s.row_channels();
         for (int64_t i = 0; i < size; ++i) {
             const int64_t c = first + i / s.spatial;
@@ -97,7 +99,7 @@ void group_backward(const Groups& s, const T* grad, const T* x, const T* weight,
     for (int64_t r = begin; r < end; ++r) {
         const int64_t first = r % s.groups * s.row_channels();
         const double scale = rstd[r], count = static_cast<double>(size);
-        double sum = 0, dot = 0;
+        long double sum = 0, dot = 0;
         for (int64_t i = 0; i < size; ++i) {
             const int64_t at = r * size + i, c = first + i / s.spatial;
             const double normal = (x[at] - mean[r]) * scale;
@@ -133,7 +135,7 @@ void softmax_forward(const T* x, T* y, bool log, int64_t n, int64_t inner, int64
         const int64_t last = first + n * inner;
         T largest = -std::numeric_limits<T>::infinity();
         for (int64_t i = first; i < last; i += inner) largest = std::max(largest, x[i]);
-        double sum = 0;
+        long double sum = 0;
         for (int64_t i = first; i < last; i += inner) sum += std::exp(x[i] - largest);
         for (int64_t i = first; i < last; i += inner)
             y[i] = static_cast<T>(log ? (x[i] - largest) - std::log(sum) : std::exp(x[i] - largest) / sum);
@@ -145,7 +147,7 @@ void softmax_backward(const T* grad, const T* y, T* grad_x, bool log, int64_t n,
                       int64_t end) {
     each_line(n, inner, begin, end, [&](int64_t first) {
         const int64_t last = first + n * inner;
-        double sum = 0;
+        long double sum = 0;
         for (int64_t i = first; i < last; i += inner) sum += log ? grad[i] : grad[i] * y[i];
         for (int64_t i = first; i < last; i += inner)
             grad_x[i] = static_cast<T>(log ? grad[i] - std::exp(y[i]) * sum : (grad[i] - sum) * y[i]);

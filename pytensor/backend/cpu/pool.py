@@ -8,7 +8,7 @@ import numpy as np
 
 from pytensor import _C
 from pytensor.backend.reference import pool as plain
-from pytensor.backend.reference.pool import max_pool_indices, pool_gather
+from pytensor.backend.reference.pool import max_pool_gather, pool_gather
 
 __all__ = [
     "adaptive_avg_pool",
@@ -18,7 +18,7 @@ __all__ = [
     "avg_pool_backward",
     "max_pool",
     "max_pool_backward",
-    "max_pool_indices",
+    "max_pool_gather",
     "pool_gather",
     "pool_scatter",
 ]

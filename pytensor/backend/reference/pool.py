@@ -21,7 +21,7 @@ __all__ = [
     "avg_pool_backward",
     "max_pool",
     "max_pool_backward",
-    "max_pool_indices",
+    "max_pool_gather",
     "pool_gather",
     "pool_scatter",
 ]
@@ -108,24 +108,30 @@ def max_pool(x, out_size, kernel, stride, padding, dilation, keep):
 
 def max_pool_backward(grad, offsets, in_shape, kernel, stride, padding, dilation):
     """Gradient of max_pool by the offsets that it kept."""
-    indices = max_pool_indices(offsets, in_shape[len(in_shape) - len(kernel) :], kernel, stride, padding, dilation)
-    size = in_shape[len(in_shape) - len(kernel) :]
-    outside = (indices < 0) | (indices >= math.prod(size))  # windows that miss the input
     xp = array_module(grad)
-    return pool_scatter(xp.where(outside, 0, grad), xp.where(outside, 0, indices), in_shape, len(kernel))
-
-
-def max_pool_indices(offsets, in_size, kernel, stride, padding, dilation):
-    """Offsets kept by max_pool as flat positions in the plane (int64)."""
-    xp = array_module(offsets)
     axes = len(kernel)
-    out = offsets.shape[offsets.ndim - axes :]
-    taps = xp.unravel_index(offsets.astype(np.int64), tuple(kernel))
-    flat = xp.zeros(offsets.shape, np.int64)
-    for i, k in enumerate(taps):
-        start = (xp.arange(out[i]) * stride[i] - padding[i]).reshape(-1, *(1,) * (axes - 1 - i))
-        flat = flat * in_size[i] + start + k * dilation[i]
-    return flat
+    out, in_size = grad.shape[grad.ndim - axes :], in_shape[len(in_shape) - axes :]
+    positions = _positions(xp, out, kernel, stride, padding, dilation)
+    wide = _wide(grad)
+    result = xp.zeros(in_shape, wide.dtype)
+    for count, tap in enumerate(itertools.product(*(range(k) for k in kernel))):
+        at = [p[:, k] for p, k in zip(positions, tap, strict=True)]
+        inside = [xp.flatnonzero((p >= 0) & (p < n)) for p, n in zip(at, in_size, strict=True)]
+        target = xp.ix_(*(p[i] for p, i in zip(at, inside, strict=True)))  # one tap meets no input twice
+        source = (Ellipsis, *xp.ix_(*inside))
+        result[(Ellipsis, *target)] += xp.where(offsets[source] == count, wide[source], 0)
+    return result.astype(grad.dtype)
+
+
+def max_pool_gather(x, offsets, kernel, stride, padding, dilation):
+    """x at the winners that max_pool kept, 0 for windows that miss the input: the gradient of max_pool_backward."""
+    xp = array_module(x)
+    axes = len(kernel)
+    positions = _positions(xp, offsets.shape[offsets.ndim - axes :], kernel, stride, padding, dilation)
+    result = xp.zeros(offsets.shape, x.dtype)
+    for count, (_, value, _inside) in enumerate(_taps(x, positions, 0)):
+        result = xp.where(offsets == count, value, result)
+    return result
 
 
 def _divisors(xp, in_size, out_size, kernel, stride, padding, count_include_pad, divisor):
