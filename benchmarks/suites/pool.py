@@ -1,0 +1,57 @@
+"""Max and average pooling of NCHW images, forward and backward."""
+
+from __future__ import annotations
+
+from benchmarks import Row, randn
+
+FLOAT = 4  # bytes
+
+
+def pool(function: str, shape: tuple[int, ...], kernel: int, stride: int, padding: int, backward: bool) -> Row:
+    outs = [(n + 2 * padding - kernel) // stride + 1 for n in shape[2:]]
+    out_elements = shape[0] * shape[1] * outs[0] * outs[1]
+    elements = shape[0] * shape[1] * shape[2] * shape[3]
+
+    def setup(lib):
+        op = getattr(lib.nn.functional, function)
+        x = randn(lib, *shape, requires_grad=backward)
+        if not backward:
+            return lambda: op(x, kernel, stride, padding)
+        y = op(x, kernel, stride, padding)
+        g = randn(lib, *y.shape, seed=1)
+        return lambda: lib.autograd.grad(y, x, g, retain_graph=True)
+
+    size = "x".join(map(str, shape))
+    name = f"{function} {kernel}x{kernel} stride {stride} of {size}{', backward' if backward else ''}"
+    return Row(name, setup, bytes=FLOAT * (elements + out_elements))
+
+
+def adaptive(shape: tuple[int, ...], size: int, backward: bool) -> Row:
+    def setup(lib):
+        x = randn(lib, *shape, requires_grad=backward)
+        if not backward:
+            return lambda: lib.nn.functional.adaptive_avg_pool2d(x, size)
+        y = lib.nn.functional.adaptive_avg_pool2d(x, size)
+        g = randn(lib, *y.shape, seed=1)
+        return lambda: lib.autograd.grad(y, x, g, retain_graph=True)
+
+    dims = "x".join(map(str, shape))
+    name = f"adaptive_avg_pool2d to {size}x{size} of {dims}{', backward' if backward else ''}"
+    return Row(name, setup, bytes=FLOAT * shape[0] * shape[1] * shape[2] * shape[3])
+
+
+IMAGES = (16, 64, 56, 56)
+
+ROWS = [
+    pool(function, IMAGES, kernel, stride, padding, backward)
+    for function in ("max_pool2d", "avg_pool2d")
+    for kernel, stride, padding in ((2, 2, 0), (3, 2, 1))
+    for backward in (False, True)
+]
+ROWS += [
+    pool("max_pool2d", (64, 6, 28, 28), 2, 2, 0, False),
+    pool("max_pool2d", (64, 6, 28, 28), 2, 2, 0, True),
+    adaptive((16, 512, 7, 7), 1, False),
+    adaptive((16, 512, 7, 7), 1, True),
+    adaptive(IMAGES, 7, False),
+]
