@@ -30,7 +30,7 @@ def run(tests: list[doctest.DocTest]) -> None:
 @pytest.mark.parametrize("name", modules())
 def test_module(name):
     module = importlib.import_module(name)
-    run(doctest.DocTestFinder(exclude_empty=True).find(module, name, globs={}))
+    run(doctest.DocTestFinder(exclude_empty=True).find(module, name))
 
 
 def callables() -> list:

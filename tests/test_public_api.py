@@ -1,5 +1,7 @@
 """Every public op has a spec and a docstring with an example."""
 
+import re
+
 import pytest
 
 from pytensor.ops.registry import REGISTRY, Entry
@@ -7,6 +9,9 @@ from pytensor.testing.specs import all_specs
 
 # Public ops without a spec, each with its reason.
 WITHOUT_SPEC: dict[str, str] = {}
+
+
+NAMES = {entry.name for entry in REGISTRY}
 
 
 def path_of(entry: Entry) -> str:
@@ -25,7 +30,9 @@ def ops() -> dict[int, list[Entry]]:
 
 
 def is_derived_inplace(entry: Entry) -> bool:
-    return entry.name.endswith("_") and getattr(entry.function, "__wrapped__", None) is not None
+    if re.fullmatch(r"__i[a-z]+__", entry.name):
+        return True  # `x += y`; tests/test_views.py writes through views with them
+    return entry.name.endswith("_") and entry.name[:-1] in NAMES
 
 
 OPS = [pytest.param(entries, id=path_of(entries[0])) for entries in ops().values()]

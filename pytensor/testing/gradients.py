@@ -77,6 +77,8 @@ class Curve:
         if self.spec.mutates:  # not a leaf itself: those refuse to be written
             moved = Sample(moved.args[0] * 1, *moved.args[1:], **moved.kwargs)
         returned = self.library.function(self.spec.name)(*moved.args, **moved.kwargs)
+        if self.spec.mutates and returned is None:
+            returned = moved.args[0]
         outputs = [o for o in tensors_in(returned, self.library.module.Tensor) if o.requires_grad]
         if self.weights is None:
             self.weights = [

@@ -102,13 +102,11 @@ def put(x, key, value):
     return out
 
 
-def check_put(result, x, key, value):
-    """__setitem__ returns nothing: the samples are checked by what it leaves behind in tests/test_indexing.py."""
-    assert result is None
-
-
 SPECS = [
     exact("Tensor.__getitem__", basic_samples, lambda x, key: x[key], variant="basic"),
     exact("Tensor.__getitem__", advanced_samples, lambda x, key: x[key], variant="advanced"),
     exact("Tensor.__getitem__", mask_samples, lambda x, mask: x[mask], variant="mask"),
+    exact("Tensor.__setitem__", set_basic_samples, put, variant="basic", mutates=True),
+    exact("Tensor.__setitem__", set_advanced_samples, put, variant="advanced", mutates=True),
+    exact("Tensor.__setitem__", set_mask_samples, put, variant="mask", mutates=True),
 ]
