@@ -6,16 +6,18 @@ import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+
 from pytensor import _C
 from pytensor.autograd.node import wrap
 from pytensor.backend.reference.array_module import array_module
-from pytensor.dtypes import dtype
 from pytensor.ops.checks import normalize_dim, normalize_dims
 
 __all__ = [
     "conjugate",
     "count",
     "fast_reduction",
+    "fresh_copy",
     "like_input",
     "mask_of",
     "numpy_names",
@@ -58,10 +60,23 @@ def spread(reduced: Any, shape: Sequence[int], dim: Axes, keepdim: bool) -> Any:
     return like_input(reduced, shape, dim, keepdim).expand(tuple(shape))
 
 
-def zeros_beside(tensor: Any, shape: Sequence[int], dtype: dtype | None = None) -> Any:
-    """New zeros of a shape, on the device of a tensor and of its dtype unless another is given."""
+def zeros_beside(tensor: Any, shape: Sequence[int]) -> Any:
+    """New zeros of a shape, on the device of a tensor and of its dtype."""
     array = tensor._array
-    return wrap(array_module(array).zeros(tuple(shape), dtype=array.dtype if dtype is None else dtype.numpy))
+    if not isinstance(array, np.ndarray):
+        return wrap(array_module(array).zeros(tuple(shape), dtype=array.dtype))
+    zeros = _C.new_array(tuple(shape), array.dtype.num)
+    zeros.fill(0)
+    return wrap(zeros)
+
+
+def fresh_copy(array: Any) -> Any:
+    """A C-contiguous copy, in memory from the pool on the CPU."""
+    if not isinstance(array, np.ndarray):
+        return array.copy()
+    copy = _C.new_array(array.shape, array.dtype.num)
+    copy[...] = array
+    return copy
 
 
 def mask_of(array: Any, condition: Any) -> Any:

@@ -11,6 +11,7 @@ from pytensor.backend import backend_of
 from pytensor.ops.axes import zeros_beside
 from pytensor.ops.checks import check_tensor
 from pytensor.ops.index import check_bounds
+from pytensor.ops.index_rows import spread_rows
 from pytensor.ops.registry import op
 from pytensor.typename import type_string
 
@@ -38,7 +39,7 @@ def embedding_gradient(grad: Any, indices: Any, shape: Any, padding: int, by_fre
     if padding >= 0:
         kept = (numbers != padding).nonzero()[0]
         rows, numbers = rows.index_select(0, wrap(kept)), numbers[kept]
-    return zeros_beside(grad, shape).index_add(0, wrap(numbers), rows)
+    return spread_rows(rows, shape, 0, wrap(numbers))
 
 
 def _check_indices(indices: Any, size: int, function: str) -> None:

@@ -9,8 +9,9 @@ from pytensor import return_types
 from pytensor.autograd.node import OUTPUT, Node, record, wrap
 from pytensor.backend import backend_of
 from pytensor.dtypes import COMPLEX
-from pytensor.ops.axes import fast_reduction, is_tensor, like_input, mask_of, numpy_names, reduced_axes, zeros_beside
+from pytensor.ops.axes import fast_reduction, is_tensor, like_input, mask_of, numpy_names, reduced_axes
 from pytensor.ops.checks import check_tensor, normalize_dim
+from pytensor.ops.index import spread_elements
 from pytensor.ops.out import write_out
 from pytensor.ops.registry import op
 from pytensor.ops.select import maximum, minimum
@@ -79,7 +80,7 @@ class SelectedBackward(Node):
             return (grad,)
         if not keepdim:
             grad, indices = grad.unsqueeze(dim), indices.unsqueeze(dim)
-        return (zeros_beside(grad, shape).scatter(dim, indices, grad),)
+        return (spread_elements(grad, shape, dim, indices),)
 
 
 class MaxBackward1(EvenBackward):

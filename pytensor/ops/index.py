@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytensor.autograd.node import OUTPUT, Node, record, wrap
 from pytensor.backend import backend_of
-from pytensor.ops.axes import is_tensor, zeros_beside
+from pytensor.ops.axes import fresh_copy, is_tensor, zeros_beside
 from pytensor.ops.checks import broadcast_shapes_of, check_tensor, normalize_dim
 from pytensor.ops.out import write_out
 from pytensor.ops.registry import op
@@ -20,14 +20,10 @@ __all__ = ["check_bounds", "gather", "scatter", "scatter_add", "scatter_reduce",
 
 def check_bounds(array: Any, size: int, dim: int, error: type[Exception] = RuntimeError, name: str = "") -> None:
     """The index array must lie in [0, size)."""
-    if array.size == 0:
+    if array.size == 0 or backend_of(array).in_bounds(array, size):
         return
-    reduction = backend_of(array).reduction
-    axes = tuple(range(array.ndim))
-    low, high = int(reduction("min", array, axes)), int(reduction("max", array, axes))
-    if low < 0 or high >= size:
-        wrong = low if low < 0 else high
-        raise error(f"{name}index {wrong} is out of bounds for dimension {dim} with size {size}")
+    wrong = array[(array < 0) | (array >= size)].reshape(-1)[0]
+    raise error(f"{name}index {int(wrong)} is out of bounds for dimension {dim} with size {size}")
 
 
 def _check_index(name: str, input: Any, dim: int, index: Any, what: str) -> tuple[int, Any]:
@@ -51,9 +47,26 @@ class GatherBackward0(Node):
     def backward(self, grad: Any) -> Any:
         (index,) = self.saved
         shape, dim = self.ctx
-        if index.numel() == 0:
-            return (zeros_beside(grad, shape),)
-        return (scatter_add(zeros_beside(grad, shape), dim, index, grad),)
+        return (spread_elements(grad, shape, dim, index),)
+
+
+class SpreadElementsBackward(Node):
+    """saved: (index,); ctx: dim."""
+
+    def backward(self, grad: Any) -> Any:
+        (index,) = self.saved
+        return (gather(grad, self.ctx, index),)
+
+    def name(self) -> str:
+        return "ScatterAddBackward0"
+
+
+def spread_elements(elements: Any, shape: Any, dim: int, index: Any) -> Any:
+    """Zeros with ``elements`` added at ``index`` along ``dim``: the adjoint of gather."""
+    zeros = zeros_beside(elements, shape)._array
+    if index.numel():
+        backend_of(zeros).scatter_add(zeros, dim, index._array, elements._array)
+    return record(SpreadElementsBackward, (elements,), zeros, saved=(index,), ctx=dim)
 
 
 @op()
@@ -213,7 +226,8 @@ def scatter(
         inputs, values, shape = (input, source), source._array, source.shape
     else:
         inputs, values, shape = (input, None), input._array.dtype.type(source), None
-    array = backend_of(input._array).scatter(input._array, dim, places, values)
+    array = fresh_copy(input._array)
+    backend_of(array).scatter(array, dim, places, values)
     return write_out(record(ScatterBackward0, inputs, array, saved=(index,), ctx=(shape, dim)), out, "scatter")
 
 
@@ -230,7 +244,8 @@ def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor, *, out: Ten
     dim, places = _check_index("scatter", input, dim, index, "self")
     check_tensor(src, "scatter_add", "src", 4)
     _check_source("scatter", input, dim, index, src)
-    array = backend_of(input._array).scatter_add(input._array, dim, places, src._array)
+    array = fresh_copy(input._array)
+    backend_of(array).scatter_add(array, dim, places, src._array)
     result = record(ScatterAddBackward0, (input, src), array, saved=(index,), ctx=(src.shape, dim))
     return write_out(result, out, "scatter_add")
 
@@ -295,11 +310,11 @@ def _combine(reduction: str, input: Any, dim: int, index: Any, src: Any, include
         if input.dtype.is_floating_point or input.dtype.is_complex:
             return total / counts
         return total.div(counts, rounding_mode="floor")
-    start = input._array
+    array = fresh_copy(input._array)
     if not include_self:
-        identity = {"prod": 1, "amax": _limit(start.dtype, -1), "amin": _limit(start.dtype, 1)}[reduction]
-        start = backend_of(start).scatter(start, dim, index._array, start.dtype.type(identity))
-    array = backend_of(start).scatter_reduce(reduction, start, dim, index._array, src._array)
+        identity = {"prod": 1, "amax": _limit(array.dtype, -1), "amin": _limit(array.dtype, 1)}[reduction]
+        backend_of(array).scatter(array, dim, index._array, array.dtype.type(identity))
+    backend_of(array).scatter_reduce(reduction, array, dim, index._array, src._array)
     saved = (input, index, src, OUTPUT)
     return record(ScatterReduceBackward0, (input, src), array, saved=saved, ctx=(reduction, dim, include_self))
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from pytensor.autograd.node import Node, record, wrap
 from pytensor.backend import backend_of
-from pytensor.ops.axes import is_tensor, zeros_beside
+from pytensor.ops.axes import fresh_copy, is_tensor, zeros_beside
 from pytensor.ops.checks import check_tensor, normalize_dim
 from pytensor.ops.index import check_bounds, scatter_reduce
 from pytensor.ops.out import write_out
@@ -29,7 +29,25 @@ class IndexSelectBackward0(Node):
         shape, dim = self.ctx
         if len(shape) == 0:
             return (grad.sum(),)
-        return (index_add(zeros_beside(grad, shape), dim, index.reshape(-1), grad),)
+        return (spread_rows(grad, shape, dim, index),)
+
+
+class SpreadRowsBackward(Node):
+    """saved: (index,); ctx: dim."""
+
+    def backward(self, grad: Any) -> Any:
+        (index,) = self.saved
+        return (index_select(grad, self.ctx, index),)
+
+    def name(self) -> str:
+        return "IndexAddBackward0"
+
+
+def spread_rows(rows: Any, shape: Any, dim: int, index: Any) -> Any:
+    """Zeros with the slices of ``rows`` added at a vector of indices: the adjoint of index_select."""
+    zeros = zeros_beside(rows, shape)._array
+    backend_of(zeros).add_rows(zeros, dim, index._array.reshape(-1), rows._array)
+    return record(SpreadRowsBackward, (rows,), zeros, saved=(index,), ctx=dim)
 
 
 @op()
@@ -128,7 +146,8 @@ def index_add(
     check_bounds(places, input.shape[dim] if input.ndim else 1, dim)
     values = source._array if alpha == 1 else source._array * source._array.dtype.type(alpha)
     whole = input._array.reshape(-1) if input.ndim == 0 else input._array
-    array = backend_of(whole).add_rows(whole, dim, places, values.reshape(-1) if input.ndim == 0 else values)
+    array = fresh_copy(whole)
+    backend_of(whole).add_rows(array, dim, places, values.reshape(-1) if input.ndim == 0 else values)
     ctx = (dim, alpha, source.shape)
     result = record(IndexAddBackward0, (input, source), array.reshape(input.shape), saved=(index,), ctx=ctx)
     return write_out(result, out, "index_add")

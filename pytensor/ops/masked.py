@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pytensor.autograd.node import Node, record, wrap
+from pytensor.backend import backend_of
 from pytensor.backend.reference.array_module import array_module
 from pytensor.dtypes import INTEGER, can_cast
 from pytensor.ops.axes import is_tensor, zeros_beside
@@ -27,7 +28,7 @@ class MaskedFillBackward0(Node):
     def backward(self, grad: Any) -> Any:
         (mask,) = self.saved
         own = masked_fill(grad, wrap(mask), 0) if self.needs_input_grad[0] else None
-        value = masked_fill(grad, wrap(~mask), 0).sum() if self.needs_input_grad[1] else None
+        value = masked_fill(grad, wrap(mask).logical_not(), 0).sum() if self.needs_input_grad[1] else None
         return own, value
 
 
@@ -66,13 +67,10 @@ def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
         )
     array, where = input._array, mask._array
     shape = broadcast_shapes_of(mask.shape, input.shape)
-    xp = array_module(array)
-    out = xp.empty(shape, dtype=array.dtype)
-    out[...] = array
-    xp.copyto(out, _as_scalar(value, array.dtype), where=where)
+    out = backend_of(array).pointwise("where", (where, _as_scalar(value, array.dtype), array))
     inputs = (input, value if is_tensor(value) else None)
     if where.shape != shape:
-        where = xp.broadcast_to(where, shape)
+        where = array_module(where).broadcast_to(where, shape)
     return record(MaskedFillBackward0, inputs, out, saved=(where,))
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from pytensor.autograd.node import Node, record
 from pytensor.backend import backend_of
 from pytensor.backend.reference.array_module import array_module
-from pytensor.ops.axes import zeros_beside
+from pytensor.ops.axes import fresh_copy, zeros_beside
 from pytensor.ops.checks import broadcast_shapes_of, check_tensor
 from pytensor.ops.indexing import getitem
 from pytensor.ops.inplace import check_inplace, store
@@ -101,9 +101,9 @@ def put(input: Tensor, index: Tensor, source: Tensor, accumulate: bool = False) 
     if input.numel() == 0 and index.numel():
         raise IndexError("put_(): trying to put elements into an empty tensor")
     places = _places(input, index).reshape(-1)
-    flat, values = input._array.reshape(-1), source._array.reshape(-1)
-    backend = backend_of(flat)
-    array = backend.scatter_add(flat, 0, places, values) if accumulate else backend.scatter(flat, 0, places, values)
+    array, values = fresh_copy(input._array).reshape(-1), source._array.reshape(-1)
+    backend = backend_of(array)
+    (backend.scatter_add if accumulate else backend.scatter)(array, 0, places, values)
     ctx = (accumulate, source.shape)
     return record(PutBackward0, (input, source), array.reshape(input.shape), saved=(index,), ctx=ctx)
 

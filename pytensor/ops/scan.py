@@ -9,8 +9,9 @@ from pytensor import return_types
 from pytensor.autograd.node import OUTPUT, Node, record, wrap
 from pytensor.backend import backend_of
 from pytensor.dtypes import FLOATING, dtype
-from pytensor.ops.axes import conjugate, numpy_names, zeros_beside
+from pytensor.ops.axes import conjugate, numpy_names
 from pytensor.ops.checks import check_tensor, normalize_dim
+from pytensor.ops.index import spread_elements
 from pytensor.ops.join import cat, stack
 from pytensor.ops.out import write_out
 from pytensor.ops.registry import op
@@ -113,7 +114,7 @@ class CumulativeExtremeBackward(Node):
         (indices,) = self.saved
         if grad.ndim == 0:
             return (grad,)
-        return (zeros_beside(grad, grad.shape).scatter_add(self.ctx, indices, grad),)
+        return (spread_elements(grad, grad.shape, self.ctx, indices),)
 
 
 class CummaxBackward0(CumulativeExtremeBackward):

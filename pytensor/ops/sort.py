@@ -10,9 +10,10 @@ from pytensor import return_types
 from pytensor.autograd.node import Node, record, wrap
 from pytensor.backend import backend_of
 from pytensor.dtypes import COMPLEX
-from pytensor.ops.axes import is_tensor, numpy_names, zeros_beside
+from pytensor.ops.axes import is_tensor, numpy_names
 from pytensor.ops.checks import check_tensor, normalize_dim
 from pytensor.ops.extremes import SelectedBackward
+from pytensor.ops.index import spread_elements
 from pytensor.ops.out import write_out
 from pytensor.ops.registry import op
 
@@ -30,7 +31,7 @@ class PermutedBackward(Node):
         shape, dim = self.ctx
         if len(shape) == 0:
             return (grad.reshape(()),)
-        return (zeros_beside(grad, shape).scatter(dim, indices, grad),)
+        return (spread_elements(grad, shape, dim, indices),)
 
 
 class SortBackward0(PermutedBackward):

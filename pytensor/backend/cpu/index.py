@@ -1,7 +1,65 @@
-"""Gathering and scattering on NumPy arrays."""
+"""Gathering and scattering on NumPy arrays by the kernels of csrc/kernels/index."""
 
 from __future__ import annotations
 
-from pytensor.backend.reference.index import add_rows, gather, scatter, scatter_add, scatter_reduce, take_rows
+from typing import Any
 
-__all__ = ["add_rows", "gather", "scatter", "scatter_add", "scatter_reduce", "take_rows"]
+import numpy as np
+
+from pytensor import _C
+from pytensor.backend.reference import index as plain
+from pytensor.backend.reference.index import scatter_reduce
+
+__all__ = ["add_rows", "gather", "in_bounds", "scatter", "scatter_add", "scatter_reduce", "take_rows"]
+
+_MOVED = {np.dtype(t) for t in ("bool", "uint8", "int8", "int16", "int32", "int64", "float16", "float32", "float64")}
+_ADDED = {np.dtype(t) for t in ("int32", "int64", "float32", "float64")}
+
+
+def _int64(index: np.ndarray) -> np.ndarray:
+    return index if index.dtype == np.int64 else index.astype(np.int64)
+
+
+def in_bounds(index: np.ndarray, size: int) -> bool:
+    """See :func:`pytensor.backend.reference.in_bounds`."""
+    return _C.index_in_bounds(np.ascontiguousarray(_int64(index)), size)
+
+
+def gather(x: np.ndarray, axis: int, index: np.ndarray) -> np.ndarray:
+    """See :func:`pytensor.backend.reference.gather`."""
+    if x.dtype in _MOVED and x.ndim and x.ndim == index.ndim:
+        return _C.index_gather(x, axis, _int64(index))
+    return plain.gather(x, axis, index)
+
+
+def scatter(out: np.ndarray, axis: int, index: np.ndarray, source: Any) -> None:
+    """See :func:`pytensor.backend.reference.scatter`."""
+    if out.dtype in _MOVED and out.ndim and out.ndim == index.ndim:
+        if not getattr(source, "ndim", 0):
+            source = np.broadcast_to(np.asarray(source, dtype=out.dtype), index.shape)
+        _C.index_scatter(out, axis, _int64(index), source, False)
+    else:
+        plain.scatter(out, axis, index, source)
+
+
+def scatter_add(out: np.ndarray, axis: int, index: np.ndarray, source: np.ndarray) -> None:
+    """See :func:`pytensor.backend.reference.scatter_add`."""
+    if out.dtype in _ADDED and out.ndim and out.ndim == index.ndim == source.ndim:
+        _C.index_scatter(out, axis, _int64(index), source, True)
+    else:
+        plain.scatter_add(out, axis, index, source)
+
+
+def take_rows(x: np.ndarray, axis: int, index: np.ndarray) -> np.ndarray:
+    """See :func:`pytensor.backend.reference.take_rows`."""
+    if x.dtype in _MOVED and x.flags.c_contiguous and x.ndim:
+        return _C.index_take_rows(x, axis, np.ascontiguousarray(_int64(index)).reshape(index.shape))
+    return plain.take_rows(x, axis, index)
+
+
+def add_rows(out: np.ndarray, axis: int, index: np.ndarray, source: np.ndarray) -> None:
+    """See :func:`pytensor.backend.reference.add_rows`."""
+    if out.dtype in _ADDED and out.flags.c_contiguous and index.ndim == 1:
+        _C.index_add_rows(out, axis, np.ascontiguousarray(_int64(index)), np.ascontiguousarray(source))
+    else:
+        plain.add_rows(out, axis, index, source)

@@ -1,4 +1,6 @@
-"""Gathering and scattering along one axis, in plain NumPy. Indices have been checked: 0 <= index < size."""
+"""Gathering and scattering along one axis, in plain NumPy. Indices have been checked: 0 <= index < size.
+
+What is scattered into is written in place: the caller has made the copy, or the zeros."""
 
 from __future__ import annotations
 
@@ -8,7 +10,12 @@ import numpy as np
 
 from pytensor.backend.reference.array_module import array_module
 
-__all__ = ["add_rows", "gather", "scatter", "scatter_add", "scatter_reduce", "take_rows"]
+__all__ = ["add_rows", "gather", "in_bounds", "scatter", "scatter_add", "scatter_reduce", "take_rows"]
+
+
+def in_bounds(index: Any, size: int) -> bool:
+    """Are all indices in [0, size)?"""
+    return bool(((index >= 0) & (index < size)).all())
 
 
 def _grid(xp: Any, index: Any, axis: int) -> tuple[Any, ...]:
@@ -33,57 +40,48 @@ def gather(x: Any, axis: int, index: Any) -> Any:
     return x[_grid(xp, index, axis)]
 
 
-def scatter(x: Any, axis: int, index: Any, source: Any) -> Any:
-    """A copy of x with ``out[index[i][j]][j] = source[i][j]``; of several the last one in row-major order stays.
+def scatter(out: Any, axis: int, index: Any, source: Any) -> None:
+    """``out[index[i][j]][j] = source[i][j]`` for axis 0, in place; of several the last one in row-major order stays.
     ``source`` may be a number."""
-    xp = array_module(x)
-    out = x.copy()
-    values = source
+    xp = array_module(out)
     if index.size == 0:
-        return out
+        return
     if out.ndim == 0:
-        out[...] = values if not hasattr(values, "reshape") else values.reshape(-1)[0]
-        return out
-    out[_grid(xp, index, axis)] = _part(values, index) if getattr(values, "ndim", 0) else values
-    return out
+        out[...] = source.reshape(-1)[-1] if getattr(source, "ndim", 0) else source
+        return
+    out[_grid(xp, index, axis)] = _part(source, index) if getattr(source, "ndim", 0) else source
 
 
-def scatter_add(x: Any, axis: int, index: Any, source: Any) -> Any:
+def scatter_add(out: Any, axis: int, index: Any, source: Any) -> None:
     """The same, adding up."""
-    xp = array_module(x)
-    out = x.copy()
-    if index.size == 0:
-        return out
-    if out.ndim == 0:
-        return (out + source.reshape(-1)[: index.size].sum()).astype(x.dtype) + xp.zeros((), x.dtype)
-    xp.add.at(out, _grid(xp, index, axis), _part(source, index))
-    return out
+    if index.size:
+        lines, places, values = _with_axes(out, index, source)
+        array_module(out).add.at(lines, _grid(array_module(out), places, axis), _part(values, places))
 
 
 _UFUNCS = {"sum": "add", "prod": "multiply", "amax": "maximum", "amin": "minimum"}
 
 
-def scatter_reduce(name: str, x: Any, axis: int, index: Any, source: Any) -> Any:
-    """The same for ``sum prod amax amin``, starting from the elements of x."""
-    xp = array_module(x)
-    out = x.reshape(-1).copy() if x.ndim == 0 else x.copy()
-    places = index.reshape(-1) if x.ndim == 0 else index
-    values = source.reshape(-1) if x.ndim == 0 else source
+def scatter_reduce(name: str, out: Any, axis: int, index: Any, source: Any) -> None:
+    """The same for ``sum prod amax amin``, starting from the elements of out."""
     if index.size:
+        lines, places, values = _with_axes(out, index, source)
+        xp = array_module(out)
         with np.errstate(all="ignore"):
-            getattr(xp, _UFUNCS[name]).at(out, _grid(xp, places, axis), _part(values, places))
-    return out.reshape(x.shape)
+            getattr(xp, _UFUNCS[name]).at(lines, _grid(xp, places, axis), _part(values, places))
+
+
+def _with_axes(*arrays: Any) -> tuple[Any, ...]:
+    """0-d arrays as views with one axis."""
+    return tuple(a.reshape(1) if a.ndim == 0 else a for a in arrays)
 
 
 def take_rows(x: Any, axis: int, index: Any) -> Any:
-    """Slices of x along ``axis`` at a vector of indices."""
+    """Slices of x along ``axis`` at indices, whose axes take the place of that axis."""
     xp = array_module(x)
     return xp.asarray(xp.take(x, index, axis=axis))
 
 
-def add_rows(x: Any, axis: int, index: Any, source: Any) -> Any:
-    """A copy of x with the slices of ``source`` along ``axis`` added at a vector of indices."""
-    xp = array_module(x)
-    out = x.copy()
-    xp.add.at(out, (slice(None),) * axis + (index,), source)
-    return out
+def add_rows(out: Any, axis: int, index: Any, source: Any) -> None:
+    """Adds the slices of ``source`` along ``axis`` to those of ``out`` at a vector of indices, in place."""
+    array_module(out).add.at(out, (slice(None),) * axis + (index,), source)

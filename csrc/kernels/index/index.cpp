@@ -1,0 +1,226 @@
+#include "kernels/index/index.h"
+
+#include <cstring>
+
+#include "base/check.h"
+#include "base/parallel.h"
+
+namespace pt::index {
+namespace {
+
+constexpr int64_t kGrain = 16384;  // elements below which a second thread does not pay
+
+struct Bytes16 {
+    int64_t a, b;
+};
+
+// fn(T{}) with a type of the given size.
+template <class Fn>
+void with_size(int64_t bytes, const Fn& fn) {
+    switch (bytes) {
+        case 1:
+            return fn(uint8_t{});
+        case 2:
+            return fn(uint16_t{});
+        case 4:
+            return fn(uint32_t{});
+        case 8:
+            return fn(uint64_t{});
+        default:
+            return fn(Bytes16{});
+    }
+}
+
+template <class Fn>
+void with_number(DType dtype, const Fn& fn) {
+    switch (dtype) {
+        case DType::float32:
+            return fn(float{});
+        case DType::float64:
+            return fn(double{});
+        case DType::int32:
+            return fn(uint32_t{});  // sums wrap
+        default:
+            PT_ASSERT(dtype == DType::int64);
+            return fn(uint64_t{});
+    }
+}
+
+// The lines of `index` along its last axis, beside the lines of an array `x` that is addressed by the indices
+// along `axis` (so that axis does not count towards x's line) and of an array `y` that is walked with index.
+struct Lines {
+    const ArrayView& index;
+    const ArrayView& x;
+    const ArrayView& y;
+    int axis;
+    int last;
+    int64_t count = 1;   // of lines
+    int64_t length = 1;  // of each
+    int64_t step_x = 0;  // along a line, the indexed axis left out
+    int64_t step_y = 0;
+    int64_t step_index = 0;
+    int64_t jump = 0;  // bytes in x from one index to the next
+
+    Lines(const ArrayView& index, const ArrayView& x, const ArrayView& y, int axis)
+        : index(index), x(x), y(y), axis(axis), last(index.ndim - 1) {
+        for (int i = 0; i < last; ++i) count *= index.shape[i];
+        length = index.shape[last];
+        step_x = axis == last ? 0 : x.strides[last];
+        step_y = y.strides[last];
+        step_index = index.strides[last];
+        jump = x.strides[axis];
+    }
+    void start(int64_t line, char*& at_x, char*& at_y, const char*& at_index) const {
+        at_x = x.data;
+        at_y = y.data;
+        at_index = index.data;
+        for (int i = last - 1; i >= 0; --i) {
+            const int64_t k = line % index.shape[i];
+            line /= index.shape[i];
+            if (i != axis) at_x += k * x.strides[i];
+            at_y += k * y.strides[i];
+            at_index += k * index.strides[i];
+        }
+    }
+};
+
+// body(x element, y element) for every index. Whole lines go to one thread when they are along the indexed
+// axis; otherwise a thread takes a range of columns of every line: either way no two threads meet in x.
+template <class T, class Body>
+void walk(const Lines& lines, const Body& body) {
+    const auto run = [&](int64_t line, int64_t begin, int64_t end) {
+        char* x;
+        char* y;
+        const char* index;
+        lines.start(line, x, y, index);
+        for (int64_t j = begin; j < end; ++j) {
+            const int64_t place = *reinterpret_cast<const int64_t*>(index + j * lines.step_index);
+            body(*reinterpret_cast<T*>(x + place * lines.jump + j * lines.step_x),
+                 *reinterpret_cast<T*>(y + j * lines.step_y));
+        }
+    };
+    if (lines.axis == lines.last) {
+        parallel_for(0, lines.count, kGrain / (lines.length + 1) + 1, [&](int64_t begin, int64_t end) {
+            for (int64_t i = begin; i < end; ++i) run(i, 0, lines.length);
+        });
+    } else {
+        parallel_for(0, lines.length, kGrain / (lines.count + 1) + 16, [&](int64_t begin, int64_t end) {
+            for (int64_t i = 0; i < lines.count; ++i) run(i, begin, end);
+        });
+    }
+}
+
+// A C-contiguous array seen as (outer, size of the axis, inner).
+struct Slabs {
+    int64_t outer = 1;
+    int64_t size;
+    int64_t inner = 1;
+
+    Slabs(const ArrayView& x, int axis) : size(x.shape[axis]) {
+        for (int i = 0; i < axis; ++i) outer *= x.shape[i];
+        for (int i = axis + 1; i < x.ndim; ++i) inner *= x.shape[i];
+    }
+};
+
+}  // namespace
+
+bool in_bounds(const int64_t* index, int64_t n, int64_t size) {
+    int64_t signs = 0;  // negative once an index or its distance from the end is
+    for (int64_t i = 0; i < n; ++i) signs |= index[i] | (size - 1 - index[i]);
+    return signs >= 0;
+}
+
+bool can_move(DType dtype) { return dtype != DType::unsupported; }
+bool can_add(DType dtype) {
+    return dtype == DType::float32 || dtype == DType::float64 || dtype == DType::int32 ||
+           dtype == DType::int64;
+}
+
+void gather(const ArrayView& in, int axis, const ArrayView& index, const ArrayView& out) {
+    if (index.numel() == 0) return;
+    const Lines lines(index, in, out, axis);
+    with_size(item_size(in.dtype), [&](auto t) {
+        using T = decltype(t);
+        walk<T>(lines, [](const T& x, T& y) { y = x; });
+    });
+}
+
+void scatter(const ArrayView& out, int axis, const ArrayView& index, const ArrayView& source) {
+    if (index.numel() == 0) return;
+    const Lines lines(index, out, source, axis);
+    with_size(item_size(out.dtype), [&](auto t) {
+        using T = decltype(t);
+        walk<T>(lines, [](T& x, const T& y) { x = y; });
+    });
+}
+
+void scatter_add(const ArrayView& out, int axis, const ArrayView& index, const ArrayView& source) {
+    if (index.numel() == 0) return;
+    const Lines lines(index, out, source, axis);
+    with_number(out.dtype, [&](auto t) {
+        using T = decltype(t);
+        walk<T>(lines, [](T& x, const T& y) { x += y; });
+    });
+}
+
+void take_rows(const ArrayView& in, int axis, const int64_t* index, int64_t n, const ArrayView& out) {
+    if (out.numel() == 0) return;
+    const Slabs slabs(in, axis);
+    const int64_t item = item_size(in.dtype);
+    const int64_t bytes = slabs.inner * item;
+    if (slabs.inner > 1) {
+        parallel_for(0, slabs.outer * n, kGrain / slabs.inner + 1, [&](int64_t begin, int64_t end) {
+            int64_t o = begin / n;
+            int64_t k = begin % n;
+            for (int64_t i = begin; i < end; ++i) {
+                std::memcpy(out.data + i * bytes, in.data + (o * slabs.size + index[k]) * bytes,
+                            static_cast<size_t>(bytes));
+                if (++k == n) {
+                    k = 0;
+                    ++o;
+                }
+            }
+        });
+        return;
+    }
+    with_size(item, [&](auto t) {
+        using T = decltype(t);
+        parallel_for(0, slabs.outer, kGrain / (n + 1) + 1, [&](int64_t begin, int64_t end) {
+            for (int64_t o = begin; o < end; ++o) {
+                const T* from = in.as<T>() + o * slabs.size;
+                T* to = out.as<T>() + o * n;
+                for (int64_t k = 0; k < n; ++k) to[k] = from[index[k]];
+            }
+        });
+    });
+}
+
+void add_rows(const ArrayView& out, int axis, const int64_t* index, int64_t n, const ArrayView& source) {
+    if (source.numel() == 0) return;
+    const Slabs slabs(out, axis);
+    with_number(out.dtype, [&](auto t) {
+        using T = decltype(t);
+        const auto add = [&](int64_t o, int64_t begin, int64_t end) {
+            if (slabs.inner == 1) {
+                T* to = out.as<T>() + o * slabs.size;
+                const T* from = source.as<T>() + o * n;
+                for (int64_t k = 0; k < n; ++k) to[index[k]] += from[k];
+                return;
+            }
+            for (int64_t k = 0; k < n; ++k) {
+                T* __restrict to = out.as<T>() + (o * slabs.size + index[k]) * slabs.inner;
+                const T* from = source.as<T>() + (o * n + k) * slabs.inner;
+                for (int64_t j = begin; j < end; ++j) to[j] += from[j];
+            }
+        };
+        if (slabs.outer > 1)
+            parallel_for(0, slabs.outer, kGrain / (n * slabs.inner) + 1, [&](int64_t begin, int64_t end) {
+                for (int64_t o = begin; o < end; ++o) add(o, 0, slabs.inner);
+            });
+        else
+            parallel_for(0, slabs.inner, kGrain / n + 16,
+                         [&](int64_t begin, int64_t end) { add(0, begin, end); });
+    });
+}
+
+}  // namespace pt::index

@@ -1,0 +1,31 @@
+// Gathering and scattering by tensors of int64 indices, all of them checked: 0 <= index < size.
+//
+// Contract: `index` is int64. Strides are any, except that no two elements of what is written may share
+// memory, and that nothing written overlaps what is read. Of several sources for one place the last in
+// row-major order stays (scatter), or they are added in that order (add): results do not depend on the number
+// of threads.
+#pragma once
+
+#include "base/array_view.h"
+
+namespace pt::index {
+
+bool can_move(DType dtype);  // gather, scatter and take_rows move any type of 1, 2, 4, 8 or 16 bytes
+bool can_add(DType dtype);   // float32, float64, int32, int64
+
+// Are all of n indices in a row in [0, size)?
+bool in_bounds(const int64_t* index, int64_t n, int64_t size);
+
+// out[i][j] = in[index[i][j]][j] for axis 0, and so on. out has index's shape, which is no larger than in's
+// in the other axes.
+void gather(const ArrayView& in, int axis, const ArrayView& index, const ArrayView& out);
+
+// out[index[i][j]][j] = source[i][j], or += . source is at least as large as index.
+void scatter(const ArrayView& out, int axis, const ArrayView& index, const ArrayView& source);
+void scatter_add(const ArrayView& out, int axis, const ArrayView& index, const ArrayView& source);
+
+// Slices along an axis, by n indices in a row. `in` and `out` are C-contiguous, index too.
+void take_rows(const ArrayView& in, int axis, const int64_t* index, int64_t n, const ArrayView& out);
+void add_rows(const ArrayView& out, int axis, const int64_t* index, int64_t n, const ArrayView& source);
+
+}  // namespace pt::index

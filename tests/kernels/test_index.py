@@ -1,0 +1,125 @@
+"""Gathering and scattering kernels against plain NumPy, with one thread and two."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pytensor import _C
+from pytensor.backend import cpu, reference
+from pytensor.testing.strategies import arrays, lay_out, shapes
+
+MOVED = ("float32", "float64", "bool", "uint8", "int16", "int32", "int64", "complex64", "complex128")
+ADDED = ("float32", "float64", "int32", "int64")
+GUARD = 77
+
+
+@pytest.fixture(params=[1, 2])
+def threads(request):
+    before = _C.get_num_threads()
+    _C.set_num_threads(request.param)
+    yield
+    _C.set_num_threads(before)
+
+
+@st.composite
+def cases(draw, dtypes, values="finite"):
+    """(array, axis, index, source), the index int64 or int32 in any layout."""
+    x = draw(st.sampled_from(dtypes).flatmap(lambda d: arrays(d, shapes(1, 3, min_side=1), values)))
+    axis = draw(st.integers(0, x.ndim - 1))
+    shape = [draw(st.integers(1, n)) for n in x.shape]
+    shape[axis] = draw(st.sampled_from([1, 2, 5, 17]))
+    rng = np.random.default_rng(draw(st.integers(0, 999)))
+    index = rng.integers(0, x.shape[axis], shape, dtype=draw(st.sampled_from(["int64", "int32"])))
+    index = lay_out(index, draw(st.sampled_from(["contiguous", "reversed", "transposed", "stepped"])), draw)
+    source = draw(arrays(x.dtype, tuple(n + draw(st.integers(0, 1)) for n in shape), values))
+    return x, axis, index, source
+
+
+def guarded(x):
+    """A writable copy with guard elements on both sides, and what tells whether they are still there."""
+    room = np.full(x.size + 32, GUARD, dtype=x.dtype)
+    copy = room[16 : 16 + x.size].reshape(x.shape)
+    copy[...] = x
+    return copy, lambda: (room[:16] == x.dtype.type(GUARD)).all() and (room[-16:] == x.dtype.type(GUARD)).all()
+
+
+@given(cases(MOVED, "any"))
+def check_gather(case):
+    x, axis, index, _ = case
+    np.testing.assert_array_equal(cpu.gather(x, axis, index), reference.gather(x, axis, index.astype(np.int64)))
+
+
+@given(cases(MOVED, "any"))
+def check_scatter(case):
+    x, axis, index, source = case
+    ours, intact = guarded(x)
+    wanted = x.copy()
+    cpu.scatter(ours, axis, index, source)
+    reference.scatter(wanted, axis, index, source)
+    np.testing.assert_array_equal(ours, wanted)
+    assert intact()
+
+
+@given(cases(ADDED))
+def check_scatter_add(case):
+    x, axis, index, source = case
+    ours, intact = guarded(x)
+    wanted = x.copy()
+    cpu.scatter_add(ours, axis, index, source)
+    reference.scatter_add(wanted, axis, index, source)
+    np.testing.assert_array_equal(ours, wanted)
+    assert intact()
+
+
+@given(cases(ADDED))
+def check_rows(case):
+    x, axis, index, _ = case
+    rows = index.reshape(-1)
+    taken = cpu.take_rows(x, axis, rows)
+    np.testing.assert_array_equal(taken, reference.take_rows(x, axis, rows))
+    ours, intact = guarded(x)
+    wanted = np.ascontiguousarray(x).copy()
+    cpu.add_rows(ours, axis, rows, taken)
+    reference.add_rows(wanted, axis, rows, taken)
+    np.testing.assert_array_equal(ours, wanted)
+    assert intact()
+
+
+@pytest.mark.parametrize("check", [check_gather, check_scatter, check_scatter_add, check_rows])
+def test_against_numpy(threads, check):
+    check()
+
+
+def test_many_elements_do_not_depend_on_threads():
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((300, 400)).astype(np.float32)
+    before = _C.get_num_threads()
+    try:
+        for axis in (0, 1):
+            index = rng.integers(0, x.shape[axis], x.shape)
+            rows = rng.integers(0, x.shape[axis], 500)
+            results = []
+            for threads in (1, 2):
+                _C.set_num_threads(threads)
+                added, by_rows = x.copy(), x.copy()
+                cpu.scatter_add(added, axis, index, x)
+                taken = cpu.take_rows(x, axis, rows)
+                cpu.add_rows(by_rows, axis, rows, taken)
+                results.append((cpu.gather(x, axis, index), added, taken, by_rows))
+            for one, two in zip(*results, strict=True):
+                np.testing.assert_array_equal(one, two)
+    finally:
+        _C.set_num_threads(before)
+
+
+def test_what_the_kernels_refuse():
+    x, index = np.ones((2, 3), np.float32), np.zeros((2, 3), np.int64)
+    with pytest.raises(ValueError, match="int64"):
+        _C.index_gather(x, 0, index.astype(np.int32))
+    with pytest.raises(ValueError, match="axis"):
+        _C.index_gather(x, 2, index)
+    with pytest.raises(ValueError, match="read-only"):
+        _C.index_scatter(np.broadcast_to(x, x.shape), 0, index, x, True)
+    with pytest.raises(ValueError, match="no kernel"):
+        _C.index_scatter(x.astype(np.int16), 0, index, x.astype(np.int16), True)
