@@ -101,7 +101,7 @@ def hardswish(input: Tensor, inplace: bool = False) -> Tensor:
 
     >>> import pytensor as torch
     >>> torch.nn.functional.hardswish(torch.tensor([-4.0, 1.0, 4.0]))
-    tensor([-0.0000,  0.6667,  4.0000])
+    tensor([-0.0000, 0.6667, 4.0000])
     """
     return _hardswish(input, (), inplace)
 
