@@ -68,7 +68,9 @@ def prelu(input: Tensor, weight: Tensor) -> Tensor:
         shaped = weight.reshape((1,))
     x = input._array
     backend = backend_of(x)
-    array = backend.pointwise("where", (x > 0, x, backend.pointwise("mul", (x, shaped._array))))
+    array = backend.pointwise(
+        "where", (np.asarray(x > 0) if x.ndim == 0 else x > 0, x, backend.pointwise("mul", (x, shaped._array)))
+    )
     return record(PreluKernelBackward0, (input, shaped), array, saved=(input, shaped))
 
 

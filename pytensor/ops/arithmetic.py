@@ -351,11 +351,11 @@ _method("__pos__", positive)
 
 in_place_operators(
     {
-        "__iadd__": add,
-        "__isub__": sub,
-        "__imul__": mul,
-        "__itruediv__": div,
-        "__ifloordiv__": floor_divide,
-        "__imod__": remainder,
+        "+=": ("__iadd__", add),
+        "-=": ("__isub__", sub),
+        "*=": ("__imul__", mul),
+        "/=": ("__itruediv__", div),
+        "//=": ("__ifloordiv__", floor_divide),
+        "%=": ("__imod__", remainder),
     }
 )

@@ -182,10 +182,10 @@ for _name, _fn, _kernel in (
 op(name="__invert__", function=False)(bitwise_not)
 in_place_operators(
     {
-        "__iand__": bitwise_and,
-        "__ior__": bitwise_or,
-        "__ixor__": bitwise_xor,
-        "__ilshift__": bitwise_left_shift,
-        "__irshift__": bitwise_right_shift,
+        "&=": ("__iand__", bitwise_and),
+        "|=": ("__ior__", bitwise_or),
+        "^=": ("__ixor__", bitwise_xor),
+        "<<=": ("__ilshift__", bitwise_left_shift),
+        ">>=": ("__irshift__", bitwise_right_shift),
     }
 )

@@ -94,8 +94,12 @@ def number_like(number: float, tensor: Any) -> Any:
     return wrap(array_module(tensor._array).asarray(number, tensor._array.dtype))
 
 
-def in_place_operators(operators: dict[str, Any]) -> None:
-    """Registers ``__iadd__`` and the like, made from functions of two operands."""
+_ARITHMETIC = ("+=", "-=", "*=", "/=", "//=", "%=", "**=")
+
+
+def in_place_operators(operators: dict[str, tuple[str, Any]]) -> None:
+    """Registers the methods of ``+=`` and the like, made from functions of two operands."""
+    symbols = {method: symbol for symbol, (method, _) in operators.items()}
 
     def make(name: str, fn: Any) -> Any:
         def method(self: Any, other: Any) -> Any:
@@ -104,9 +108,14 @@ def in_place_operators(operators: dict[str, Any]) -> None:
             return inplace(fn, self, other)
 
         method.__name__ = method.__qualname__ = name
+        number, symbol = ("6.0", symbols[name]) if symbols[name] in _ARITHMETIC else ("6", symbols[name])
+        method.__doc__ = (
+            f"The operator ``{symbol}``.\n\n    >>> import pytensor as torch\n    >>> x = torch.tensor([{number}])\n"
+            f"    >>> x {symbol} 2\n    "
+        )
         return method
 
-    for name, fn in operators.items():
+    for name, fn in operators.values():
         op(name=name, function=False)(make(name, fn))
 
 

@@ -204,4 +204,4 @@ def _quotient_of_number(self: Tensor, other: float) -> Tensor:
 op(name="__rtruediv__", function=False)(operator(_quotient_of_number))
 op(name="__pow__", function=False)(operator(pow))
 op(name="__rpow__", function=False)(operator(pow, reflected=True))
-in_place_operators({"__ipow__": pow})
+in_place_operators({"**=": ("__ipow__", pow)})

@@ -143,6 +143,12 @@ def polygamma(n: int, input: Tensor, *, out: Tensor | None = None) -> Tensor:
 
 
 def _polygamma_method(self: Tensor, n: int) -> Tensor:
+    """:func:`polygamma` as a method.
+
+    >>> import pytensor as torch
+    >>> torch.tensor([1.0, 2.0]).polygamma(1)
+    tensor([1.6449, 0.6449])
+    """
     return polygamma(n, self)
 
 

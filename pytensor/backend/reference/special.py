@@ -40,4 +40,4 @@ def special_function(name, *arrays):
         special = importlib.import_module(module)
     except ImportError as error:
         raise ImportError(f"{name} needs the package scipy (pip install scipy)") from error
-    return getattr(special, _SCIPY_NAMES.get(name, name))(*arrays)
+    return xp.asarray(getattr(special, _SCIPY_NAMES.get(name, name))(*arrays))

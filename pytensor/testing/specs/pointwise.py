@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import math
 
 import numpy as np
@@ -24,6 +25,19 @@ def silent(function):
     def reference(*args, **kwargs):
         with np.errstate(all="ignore"):
             return function(*args, **kwargs)
+
+    return reference
+
+
+def positive(s):
+    return s.sample(s.array(only=(0.1, 9.0), values="finite"))
+
+
+def scipy(name):
+    """A function of scipy.special."""
+
+    def reference(*args):
+        return getattr(importlib.import_module("scipy.special"), name)(*args)
 
     return reference
 
@@ -64,7 +78,21 @@ SPECS = [
     unary("rad2deg", np.rad2deg),
     unary("erf", erf),
     unary("erfc", erfc, tolerance=6),
-    unary("lgamma", lgamma, (0.3, np.inf), scale=lambda x: np.maximum(np.abs(lgamma(x)), 1), tolerance=8),
+    # Negative numbers go through the reflection formula, a difference of terms as large as lgamma(|x|).
+    unary("lgamma", lgamma, (0.3, np.inf), scale=lambda x: 1 + np.abs(lgamma(x)) + np.abs(lgamma(np.abs(x)))),
+    OpSpec(
+        "erfinv", lambda s: s.sample(s.array(only=(-1.0, 1.0), values="finite")), scipy("erfinv"), domain=(-0.9, 0.9)
+    ),
+    OpSpec("digamma", positive, scipy("psi"), domain=(0.5, np.inf), scale=lambda x: 1 + np.abs(np.log(x)) + 1 / x),
+    OpSpec(
+        "polygamma",
+        lambda s: s.sample(s.integer(0, 3), s.array(only=(0.1, 9.0), values="finite")),
+        scipy("polygamma"),
+        scale=lambda n, x: 1 + x ** -(n + 1.0) * 6,
+        differentiable=(1,),
+        inplace=False,
+    ),
+    OpSpec("i0", lambda s: s.sample(s.array(only=(-9.0, 9.0), values="finite")), scipy("i0")),
     unary("sigmoid", sigmoid),
     unary("square", lambda x: x * x, dtypes=REALS),
     unary("neg", np.negative, dtypes=REALS),
@@ -88,7 +116,7 @@ SPECS = [
     unary("logical_not", lambda x: x == 0, dtypes=ANY, differentiable=False),
     unary("bitwise_not", np.invert, dtypes=(*INTEGERS, "bool"), differentiable=False),
     unary("angle", lambda x: np.where(np.isnan(x), x, np.where(x < 0, math.pi, 0)), kinks=at(0.0)),
-    unary("sinc", np.sinc, (0.2, 3.0), scale=lambda x: 1 + 0 * x),
+    OpSpec("sinc", finite, np.sinc, scale=lambda x: 1 + 0 * x, domain=(0.2, 3.0)),
     OpSpec("nan_to_num", finite, lambda x: x, tolerance=0),
     OpSpec(
         "nan_to_num",

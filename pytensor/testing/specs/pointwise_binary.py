@@ -162,7 +162,7 @@ SPECS = [
     binary("remainder", np.remainder, nonzero_divisor, upcast=False, dtypes=REALS, kinks=from_jump),
     binary("fmod", np.fmod, nonzero_divisor, upcast=False, dtypes=REALS, kinks=from_jump),
     binary("pow", np.power, base_and_exponent),
-    binary("float_power", np.power, base_and_exponent),
+    binary("float_power", np.power, base_and_exponent, dtypes=("float64",)),
     OpSpec(
         "pow",
         lambda s: s.sample(s.array(only=(0.2, 3.0), values="finite"), s.choose(0, 1, 2, 3, 0.5, -0.5, -1, -2, 1.7)),
@@ -197,7 +197,14 @@ SPECS = [
     OpSpec("frexp", lambda s: s.sample(s.array(values="finite")), np.frexp, differentiable=False),
     *[binary(n, f, dtypes=ANY, differentiable=False) for n, f in COMPARISONS.items()],
     *[
-        OpSpec(n, with_number(), silent(f), dtypes=FLOATS, differentiable=False, variant="number")
+        OpSpec(
+            n,
+            lambda s: s.sample(s.array(), s.choose(-1, 0, 0.5, 2)),
+            silent(f),
+            dtypes=FLOATS,
+            differentiable=False,
+            variant="number",
+        )
         for n, f in COMPARISONS.items()
         if not n.startswith("logical")
     ],
@@ -216,7 +223,7 @@ SPECS = [
         "clamp",
         clamp_by_tensors,
         clamp,
-        kinks=lambda x, low, high: np.stack([x - low, x - high, (low - high) + 0 * x]),
+        kinks=lambda x, low, high: np.stack(np.broadcast_arrays(x - low, x - high, low - high)),
         tolerance=0,
         variant="tensors",
     ),
@@ -286,3 +293,48 @@ def glu_samples(s):
     dim = s.integer(0, len(shape) - 1)
     shape[dim] *= 2
     return s.sample(s.array(tuple(shape), values="finite"), dim)
+
+
+def in_place_pair(**arguments):
+    def samples(s):
+        shape = s.shape()
+        return s.sample(s.array(shape, values="finite"), s.array(shape, values="finite", **arguments))
+
+    return samples
+
+
+def augmented(method, function, samples=None, **fields):
+    return OpSpec(f"Tensor.{method}", samples or in_place_pair(), silent(function), mutates=True, **fields)
+
+
+SPECS += [
+    augmented("__iadd__", np.add, dtypes=REALS),
+    augmented("__isub__", np.subtract, dtypes=REALS),
+    augmented("__imul__", np.multiply, dtypes=REALS),
+    augmented("__itruediv__", np.true_divide, in_place_pair(only=(0.5, 4.0))),
+    augmented("__ifloordiv__", np.floor_divide, in_place_pair(only=(0.5, 4.0)), upcast=False, differentiable=False),
+    augmented("__imod__", np.remainder, in_place_pair(only=(0.5, 4.0)), upcast=False, differentiable=False),
+    augmented(
+        "__ipow__",
+        np.power,
+        lambda s: s.sample(s.array(only=(0.2, 3.0), values="finite"), s.choose(0, 1, 2, 3, 0.5, -1)),
+    ),
+    augmented("__iand__", np.bitwise_and, dtypes=INTEGERS, differentiable=False),
+    augmented("__ior__", np.bitwise_or, dtypes=INTEGERS, differentiable=False),
+    augmented("__ixor__", np.bitwise_xor, dtypes=INTEGERS, differentiable=False),
+    augmented("__ilshift__", np.left_shift, lambda s: in_place_shifts(s), dtypes=INTEGERS, differentiable=False),
+    augmented("__irshift__", np.right_shift, lambda s: in_place_shifts(s), dtypes=INTEGERS, differentiable=False),
+    OpSpec(
+        "nn.functional.relu_",
+        lambda s: s.sample(s.array()),
+        lambda x: np.where(x < 0, 0, x),
+        kinks=lambda x: x,
+        mutates=True,
+        tolerance=0,
+    ),
+]
+
+
+def in_place_shifts(s):
+    shape = s.shape()
+    return s.sample(s.array(shape, only=(0, 15)), s.array(shape, only=(0, 3)))

@@ -92,7 +92,7 @@ FUNCTIONS = [
      {"kinks": at(-0.25, 0.25), "tolerance": 0}),
     (_F + "softshrink", lambda s: s.sample(s.array(), 0.25),
      lambda x, k: np.where(x > k, x - k, np.where(x < -k, x + k, x * 0)), {"kinks": at(-0.25, 0.25)}),
-    (_F + "logsigmoid", one, lambda x: -softplus(-x, threshold=np.inf), {}),
+    (_F + "logsigmoid", one, lambda x: np.minimum(x, 0) - np.log1p(np.exp(-np.abs(x))), {}),
     (_F + "leaky_relu", lambda s: s.sample(s.array(), s.number(0.01, 0.5)), lambda x, k: np.where(x > 0, x, k * x),
      {"kinks": at(0.0)}),
     (_F + "threshold", lambda s: s.sample(s.array(), 0.5, 7.0), lambda x, t, v: np.where(x <= t, v, x),
