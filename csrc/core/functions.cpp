@@ -216,6 +216,52 @@ PyObject* function_broadcast_view(PyObject*, PyObject* const* args, Py_ssize_t c
     return view;
 }
 
+// The sizes in `wanted` with a -1 filled in; false when they are not plain ints that fit `numel` (Python says
+// why).
+bool fitting_sizes(PyObject* wanted, npy_intp numel, npy_intp* sizes) {
+    const Py_ssize_t ndim = PyTuple_GET_SIZE(wanted);
+    if (ndim > kMaxDims) return false;
+    Py_ssize_t unknown = -1;
+    npy_intp known = 1;
+    for (Py_ssize_t i = 0; i < ndim; ++i) {
+        if (!PyLong_CheckExact(PyTuple_GET_ITEM(wanted, i))) return false;
+        int overflow = 0;
+        sizes[i] = PyLong_AsLongAndOverflow(PyTuple_GET_ITEM(wanted, i), &overflow);
+        if (overflow != 0 || sizes[i] < -1 || (sizes[i] == -1 && unknown >= 0)) return false;
+        if (sizes[i] == -1) {
+            unknown = i;
+        } else if (__builtin_mul_overflow(known, sizes[i], &known)) {
+            return false;
+        }
+    }
+    if (unknown < 0) return known == numel;
+    if (known == 0 || numel % known != 0) return false;
+    sizes[unknown] = numel / known;
+    return true;
+}
+
+// reshape_view(array, sizes): a contiguous array in another shape; None when it is not contiguous or the
+// sizes need a closer look. `sizes` is what reshape(*sizes) was given: ints, or one tuple of them.
+PyObject* function_reshape_view(PyObject*, PyObject* const* args, Py_ssize_t count) {
+    if (count != 2 || !PyTuple_Check(args[1]))
+        return PyErr_Format(PyExc_TypeError, "reshape_view(array, sizes: tuple)");
+    PyObject* wanted = args[1];
+    if (PyTuple_GET_SIZE(wanted) == 1 && PyTuple_Check(PyTuple_GET_ITEM(wanted, 0)))
+        wanted = PyTuple_GET_ITEM(wanted, 0);
+    npy_intp sizes[kMaxDims];
+    if (!PyArray_CheckExact(args[0])) Py_RETURN_NONE;
+    PyArrayObject* array = reinterpret_cast<PyArrayObject*>(args[0]);
+    if (!PyArray_IS_C_CONTIGUOUS(array) || !fitting_sizes(wanted, PyArray_SIZE(array), sizes)) Py_RETURN_NONE;
+    PyArray_Descr* descr = PyArray_DESCR(array);
+    Py_INCREF(as_object(descr));
+    PyObject* view =
+        PyArray_NewFromDescr(&PyArray_Type, descr, static_cast<int>(PyTuple_GET_SIZE(wanted)), sizes, nullptr,
+                             PyArray_DATA(array), PyArray_FLAGS(array) & NPY_ARRAY_WRITEABLE, nullptr);
+    if (view == nullptr) return nullptr;
+    if (PyArray_SetBaseObject(reinterpret_cast<PyArrayObject*>(view), Py_NewRef(args[0])) < 0) Py_CLEAR(view);
+    return view;
+}
+
 // record() and view() run for every op: METH_FASTCALL costs a third of a pybind11 call.
 PyMethodDef functions[] = {
     {"record", reinterpret_cast<PyCFunction>(reinterpret_cast<void*>(function_record)),
@@ -225,6 +271,8 @@ PyMethodDef functions[] = {
      "view(source, array, node_class, ctx=None, multi_output=False)"},
     {"broadcast_view", fastcall(function_broadcast_view), METH_FASTCALL,
      "broadcast_view(array, shape) -> array"},
+    {"reshape_view", fastcall(function_reshape_view), METH_FASTCALL,
+     "reshape_view(array, sizes) -> array or None"},
     {"will_record", fastcall(function_will_record), METH_FASTCALL, "will_record(*tensors) -> bool"},
     {"is_grad_enabled", function_is_grad_enabled, METH_NOARGS, nullptr},
     {"set_grad_enabled", function_set_grad_enabled, METH_O,

@@ -10,6 +10,7 @@ import numpy as np
 from pytensor import _C
 from pytensor.autograd.node import Node, view
 from pytensor.backend.reference.array_module import array_module
+from pytensor.dtypes import dtype
 from pytensor.ops.checks import normalize_dim, normalize_dims, sizes_argument
 from pytensor.ops.inplace import check_inplace
 from pytensor.ops.parts import as_strided
@@ -85,12 +86,13 @@ def view_(input: Tensor, *shape: Any) -> Tensor:
     tensor([[0, 1, 2],
             [3, 4, 5]])
     """
-    from pytensor.dtypes import dtype
-
     if len(shape) == 1 and isinstance(shape[0], dtype):
         return view(input.detach(), input._array.view(shape[0].numpy), ViewBackward0, None)
-    sizes = infer_size(sizes_argument(shape), input.numel())
     array = input._array
+    out = _C.reshape_view(array, shape)
+    if out is not None:
+        return view(input, out, ViewBackward0, array.shape)
+    sizes = infer_size(sizes_argument(shape), input.numel())
     out = array.reshape(sizes) if array.flags.c_contiguous else _strided_view(array, sizes)
     if out is None:
         raise RuntimeError(
@@ -121,8 +123,11 @@ def reshape(input: Tensor, *shape: Any) -> Tensor:
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.reshape.html
     """
-    sizes = infer_size(sizes_argument(shape), input.numel())
     array = input._array
+    out = _C.reshape_view(array, shape)
+    if out is not None:
+        return view(input, out, ViewBackward0, array.shape)
+    sizes = infer_size(sizes_argument(shape), input.numel())
     if array.flags.c_contiguous:
         return view(input, array.reshape(sizes), ViewBackward0, input.shape)
     out = _strided_view(array, sizes)
