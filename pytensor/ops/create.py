@@ -91,8 +91,9 @@ class Options:
 
 def new_array(shape: Sequence[int], dtype: dtypes.dtype, device: Device) -> Any:
     """An uninitialised contiguous array: from the buffer pool on the CPU."""
-    xp = module_of(device)
-    return _C.new_array(shape, dtype.numpy.num) if xp is np else xp.empty(shape, dtype.numpy)
+    if device.type == "cpu":
+        return _C.new_array(shape, dtype.numpy.num)
+    return module_of(device).empty(shape, dtype.numpy)
 
 
 def new_strided_array(shape: Sequence[int], strides: Sequence[int], dtype: dtypes.dtype, device: Device) -> Any:

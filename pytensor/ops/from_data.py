@@ -23,6 +23,7 @@ __all__ = ["tensor_from"]
 
 _NUMBERS = frozenset((bool, int, float, complex))
 _MAX_DEPTH = 128
+_LARGE = 1e38  # far enough from float32's limit: no overflow to care about
 
 
 def tensor_from(data: Any, options: Options) -> Tensor:
@@ -35,6 +36,10 @@ def tensor_from(data: Any, options: Options) -> Tensor:
         array, dtype = data, dtypes.from_numpy_dtype(data.dtype)
     else:
         array, dtype = _array_of_python(data, options.dtype)
+        if options.requires_grad:
+            options.check_grad(dtype)
+        xp = module_of(options.device)
+        return options.finish(array if xp is np else xp.asarray(array))
     dtype = options.dtype or dtype
     if options.requires_grad:
         options.check_grad(dtype)
@@ -137,6 +142,11 @@ def _inferred(leaves: Iterable[Any]) -> dtypes.dtype:
 
 
 def _array_of_python(data: Any, dtype: dtypes.dtype | None) -> tuple[np.ndarray, dtypes.dtype]:
+    """A new array of the data, and its type: ``dtype``, or the data's own."""
+    if type(data) is float and dtype is None and -_LARGE < data < _LARGE:
+        default = dtypes.get_default_dtype()
+        if default.itemsize >= 4:
+            return np.array(data, default.numpy), default
     if isinstance(data, (str, bytes)):
         raise TypeError(f"new(): invalid data type '{type(data).__name__}'")
     leaves: list[Any] = []
@@ -150,13 +160,18 @@ def _array_of_python(data: Any, dtype: dtypes.dtype | None) -> tuple[np.ndarray,
     half = target in (dtypes.float16, dtypes.bfloat16)
     numpy_type = np.dtype(np.float32) if half else target.numpy
     array = _array_of_leaves(leaves, target, numpy_type)
-    return array.reshape(shape), target
+    if half:
+        with np.errstate(over="ignore"):
+            array = array.astype(target.numpy)
+    return array if len(shape) == 1 else array.reshape(shape), target
 
 
 def _array_of_leaves(leaves: list[Any], target: dtypes.dtype, numpy_type: np.dtype) -> np.ndarray:
     plain = set(map(type, leaves)) <= _NUMBERS
     if plain and (target.category >= dtypes.FLOATING or target in (dtypes.bool, dtypes.int64)):
         try:
+            if target.category < dtypes.FLOATING or numpy_type == np.float64:
+                return np.array(leaves, dtype=numpy_type)  # nothing can overflow to infinity
             with np.errstate(over="ignore"):
                 return np.array(leaves, dtype=numpy_type)
         except (OverflowError, TypeError, ValueError):

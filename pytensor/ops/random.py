@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -14,13 +15,27 @@ from pytensor.ops.checks import check_tensor
 from pytensor.ops.create import Options, empty, new_array, sizes_of
 from pytensor.ops.like import empty_like
 from pytensor.ops.out import write_out
-from pytensor.ops.random_fill import generator_of, normal_, normal_std_check, random_, uniform_
+from pytensor.ops.random_fill import (
+    check_drawable,
+    draw_integers,
+    draw_normal,
+    draw_uniform,
+    generator_of,
+    integer_range,
+    normal_,
+    normal_std_check,
+    random_,
+    real_view,
+    uniform_,
+)
 from pytensor.ops.registry import op
 from pytensor.random import Generator
 from pytensor.typename import scalar_type_name
 
 if TYPE_CHECKING:
     from pytensor.tensor import Tensor
+
+_COMPLEX_STD = 1 / math.sqrt(2)  # of each part, for a variance of 1 in all
 
 
 class _ZeroGradient(Node):
@@ -87,8 +102,15 @@ def rand(
     >>> torch.rand(3)
     tensor([0.4963, 0.7682, 0.0885])
     """
-    tensor = _blank("rand", sizes, size, out, dtype, layout, device, requires_grad, pin_memory)
-    return _filled(uniform_, tensor, generator=generator)
+    shape = sizes_of("rand", sizes, size)
+    if out is not None:
+        return _filled(uniform_, out.resize_(shape), generator=generator)
+    options = Options("rand", dtypes.get_default_dtype(), dtype, layout, device, requires_grad, pin_memory)
+    check_drawable(options.dtype, "check_uniform_bounds")
+    source = generator_of(generator, "rand")
+    array = new_array(shape, options.dtype, options.device)
+    draw_uniform(source, real_view(array), 0.0, 1.0)
+    return options.finish(array)
 
 
 @op(method=False)
@@ -110,8 +132,15 @@ def randn(
     >>> torch.randn(3)
     tensor([ 1.5410, -0.2934, -2.1788])
     """
-    tensor = _blank("randn", sizes, size, out, dtype, layout, device, requires_grad, pin_memory)
-    return _filled(normal_, tensor, generator=generator)
+    shape = sizes_of("randn", sizes, size)
+    if out is not None:
+        return _filled(normal_, out.resize_(shape), generator=generator)
+    options = Options("randn", dtypes.get_default_dtype(), dtype, layout, device, requires_grad, pin_memory)
+    check_drawable(options.dtype, "normal_kernel_cpu")
+    source = generator_of(generator, "randn")
+    array = new_array(shape, options.dtype, options.device)
+    draw_normal(source, real_view(array), 0.0, _COMPLEX_STD if options.dtype.is_complex else 1.0)
+    return options.finish(array)
 
 
 @op(method=False)
@@ -180,10 +209,16 @@ def randint(
             f"randint() received an invalid combination of arguments - got {args}, but expected (int high, tuple of "
             "ints size) or (int low, int high, tuple of ints size)"
         )
-    dtype = dtype if dtype is not None or out is not None else dtypes.int64
-    tensor = _blank("randint", (tuple(size),), None, out, dtype, layout, device, requires_grad, pin_memory)
+    shape = sizes_of("randint", (tuple(size),))
     bounds = _integer(low or 0, "randint()"), _integer(high, "randint()")
-    return _filled(random_, tensor, *bounds, generator=generator)
+    if out is not None:
+        return _filled(random_, out.resize_(shape), *bounds, generator=generator)
+    options = Options("randint", dtypes.int64, dtype, layout, device, requires_grad, pin_memory)
+    span = integer_range(options.dtype, *bounds)
+    source = generator_of(generator, "randint")
+    array = new_array(shape, options.dtype, options.device)
+    draw_integers(source, array, *span)
+    return options.finish(array)
 
 
 @op(method=False)

@@ -5,6 +5,7 @@ Elements are drawn in the order in which they lie in memory, as PyTorch draws th
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -23,7 +24,18 @@ from pytensor.typename import scalar_type_name
 if TYPE_CHECKING:
     from pytensor.tensor import Tensor
 
-__all__ = ["draw_bernoulli", "draw_integers", "draw_normal", "draw_uniform", "generator_of", "normal_std_check"]
+__all__ = [
+    "check_drawable",
+    "draw_bernoulli",
+    "draw_integers",
+    "draw_normal",
+    "draw_uniform",
+    "generator_of",
+    "in_memory_order",
+    "integer_range",
+    "normal_std_check",
+    "real_view",
+]
 
 _C_NAMES = {
     "bool": "bool",
@@ -128,7 +140,7 @@ def in_memory_order(array: Any, draw: Callable[[Any], None]) -> None:
     straight[...] = buffer
 
 
-def _real_view(array: Any) -> Any:
+def real_view(array: Any) -> Any:
     """Complex numbers as their parts, on a last axis."""
     if array.dtype.kind != "c":
         return array
@@ -136,11 +148,10 @@ def _real_view(array: Any) -> Any:
     return np.lib.stride_tricks.as_strided(array.real, (*array.shape, 2), (*array.strides, part.itemsize))
 
 
-def _check_floating(array: Any, name: str) -> None:
-    if array.dtype.kind not in "fc" and array.dtype.name != "bfloat16":
-        raise NotImplementedError(
-            f"\"{name}\" not implemented for '{scalar_type_name(dtypes.from_numpy_dtype(array.dtype))}'"
-        )
+def check_drawable(dtype: dtypes.dtype, kernel: str) -> None:
+    """NotImplementedError, worded as PyTorch's, for types that are neither floating nor complex."""
+    if dtype.category < dtypes.FLOATING:
+        raise NotImplementedError(f"\"{kernel}\" not implemented for '{scalar_type_name(dtype)}'")
 
 
 # --- what is drawn into arrays ------------------------------------------------------------------------------------
@@ -207,6 +218,7 @@ def _draw_transformed(generator: Any, array: Any, kind: int, a: float, b: float)
 # --- methods --------------------------------------------------------------------------------------------------------
 
 
+@functools.cache
 def _limits(dtype: dtypes.dtype) -> tuple[float, float]:
     """The smallest and the largest number of a type."""
     if dtype is dtypes.bool:
@@ -237,7 +249,7 @@ def uniform_(self: Tensor, from_: float = 0, to: float = 1, *, generator: Genera
     if kw:
         raise TypeError(f"uniform_() got an unexpected keyword argument '{next(iter(kw))}'")
     source = generator_of(generator, "uniform_")
-    _check_floating(self._array, "check_uniform_bounds")
+    check_drawable(self.dtype, "check_uniform_bounds")
     real = self.dtype.to_real()
     _check_bound(low, "from", real)
     _check_bound(high, "to", real)
@@ -248,7 +260,7 @@ def uniform_(self: Tensor, from_: float = 0, to: float = 1, *, generator: Genera
             f"uniform_ expects to-from <= std::numeric_limits<{scalar_type_name(real)}>::max(), but found to={high:g} "
             f"and from={low:g} which result in to-from to exceed the limit"
         )
-    return _fill(self, UniformBackward0, lambda array: draw_uniform(source, _real_view(array), low, high))
+    return _fill(self, UniformBackward0, lambda array: draw_uniform(source, real_view(array), low, high))
 
 
 def normal_std_check(std: float) -> None:
@@ -268,13 +280,13 @@ def normal_(self: Tensor, mean: float = 0, std: float = 1, *, generator: Generat
     """
     normal_std_check(std)
     source = generator_of(generator, "normal_")
-    _check_floating(self._array, "normal_kernel_cpu")
+    check_drawable(self.dtype, "normal_kernel_cpu")
     if self.dtype.is_complex:
         std = std / math.sqrt(2)
     serial = not self._array.flags.c_contiguous
 
     def draw(array: Any) -> None:
-        draw_normal(source, _real_view(array), float(mean), float(std), serial)
+        draw_normal(source, real_view(array), float(mean), float(std), serial)
 
     return _fill(self, NormalBackward0, draw)
 
@@ -460,6 +472,6 @@ def log_normal_(self: Tensor, mean: float = 1, std: float = 2, *, generator: Gen
     """
     if not std > 0:
         raise RuntimeError(f"log_normal_ expects std > 0.0, but found std={std:g}")
-    _check_floating(self._array, "log_normal_cpu")
+    check_drawable(self.dtype, "log_normal_cpu")
     source = generator_of(generator, "log_normal_")
     return _fill(self, LogNormalBackward0, lambda array: _draw_transformed(source, array, 3, float(mean), float(std)))

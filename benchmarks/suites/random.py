@@ -1,0 +1,82 @@
+"""Random numbers: fills of a million elements, dropout, small calls. Both libraries draw the same numbers."""
+
+from __future__ import annotations
+
+from benchmarks import Row, randn
+
+N = 1_000_000
+REPEAT = 200
+
+
+def fill(name: str, dtype: str, *args, tolerance: float = 1e-6) -> Row:
+    """An in-place fill, seeded before the first call so that both libraries draw the same."""
+
+    def setup(lib):
+        x = lib.empty(N, dtype=getattr(lib, dtype))
+        lib.manual_seed(0)
+        method = getattr(x, name)
+        return lambda: method(*args)
+
+    return Row(
+        f"{name}{args or ''} {dtype} 1M", setup, bytes=N * (8 if dtype.endswith("64") else 4), tolerance=tolerance
+    )
+
+
+def dropout(backward: bool) -> Row:
+    def setup(lib):
+        x = randn(lib, 1000, 1000, requires_grad=backward)
+        gradient = randn(lib, 1000, 1000, seed=1)
+        lib.manual_seed(0)
+
+        def run():
+            y = lib.nn.functional.dropout(x, 0.5)
+            return lib.autograd.grad(y, x, gradient)[0] if backward else y
+
+        return run
+
+    return Row(f"dropout{' with backward' if backward else ''} 1M", setup)
+
+
+def permutation(n: int) -> Row:
+    def setup(lib):
+        lib.manual_seed(0)
+        return lambda: lib.randperm(n)
+
+    return Row(f"randperm {n}", setup)
+
+
+def small(name: str, *args) -> Row:
+    def setup(lib):
+        function = getattr(lib, name)
+        lib.manual_seed(0)
+
+        def run():
+            for _ in range(REPEAT - 1):
+                function(*args)
+            return function(*args)
+
+        return run
+
+    return Row(f"{name}{args}", setup, calls=REPEAT)
+
+
+ROWS = [
+    fill("uniform_", "float32"),
+    fill("uniform_", "float64"),
+    fill("normal_", "float32"),
+    fill("normal_", "float64"),
+    fill("random_", "int64", 10),
+    fill("bernoulli_", "float32", 0.5),
+    fill("exponential_", "float32"),
+    fill("geometric_", "float32", 0.3),
+    fill("log_normal_", "float32", 0, 1),
+    dropout(False),
+    dropout(True),
+    permutation(100_000),
+    small("rand", 4),
+    small("randn", 4),
+    small("randint", 10, (4,)),
+    small("zeros", 4),
+    small("tensor", [1.0, 2.0, 3.0]),
+    small("arange", 4),
+]
