@@ -1,0 +1,96 @@
+"""Pointwise ops on a million float32 elements: contiguous, broadcast, transposed, forward and backward."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from benchmarks import Row, randn
+
+N = 1 << 20
+SIDE = 1024
+ITEM = 4
+
+
+def unary(name: str, path: str | None = None, positive: bool = False, **arguments: Any) -> Row:
+    """An op of one tensor; ``path``: where the function stands below the library."""
+
+    def setup(lib):
+        x = randn(lib, N)
+        if positive:
+            x = x.abs() + 0.1
+        function = lib
+        for part in (path or name).split("."):
+            function = getattr(function, part)
+        if not arguments:
+            return lambda: function(x)
+        return lambda: function(x, **arguments)
+
+    return Row(name, setup, bytes=2 * ITEM * N)
+
+
+def binary(name: str, operation: Callable[[Any, Any, Any], Any], arrays: int = 3) -> Row:
+    def setup(lib):
+        a, b = randn(lib, SIDE, SIDE), randn(lib, SIDE, SIDE, seed=1)
+        return lambda: operation(lib, a, b)
+
+    return Row(name, setup, bytes=arrays * ITEM * N)
+
+
+def power(lib):
+    base, exponent = randn(lib, N).abs() + 0.1, randn(lib, N, seed=1)
+    return lambda: lib.pow(base, exponent)
+
+
+def where(lib):
+    a, b = randn(lib, N), randn(lib, N, seed=1)
+    condition = a > 0
+    return lambda: lib.where(condition, a, b)
+
+
+def backward(name: str, path: str) -> Row:
+    def setup(lib):
+        x = randn(lib, N, requires_grad=True)
+        function = lib
+        for part in path.split("."):
+            function = getattr(function, part)
+        y = function(x)
+        g = lib.ones_like(y)
+        return lambda: lib.autograd.grad(y, x, g, retain_graph=True)
+
+    return Row(f"{name} backward", setup, bytes=3 * ITEM * N)
+
+
+ROWS = [
+    binary("add", lambda lib, a, b: a + b),
+    binary("sub", lambda lib, a, b: a - b),
+    binary("mul", lambda lib, a, b: a * b),
+    binary("div", lambda lib, a, b: a / b),
+    binary("maximum", lambda lib, a, b: lib.maximum(a, b)),
+    binary("less", lambda lib, a, b: a < b),
+    binary("mul by number", lambda lib, a, b: a * 2.0, 2),
+    binary("add row", lambda lib, a, b: a + b[0], 2),
+    binary("add column", lambda lib, a, b: a + b[:, :1], 2),
+    binary("add transposed", lambda lib, a, b: a + b.t()),
+    binary("add transposed twice", lambda lib, a, b: a.t() + b.t()),
+    binary("add every other", lambda lib, a, b: a[:, ::2] + b[:, ::2]),
+    binary("addcmul", lambda lib, a, b: lib.addcmul(a, a, b)),
+    binary("lerp", lambda lib, a, b: lib.lerp(a, b, 0.3)),
+    binary("square", lambda lib, a, b: a**2, 2),
+    binary("cube", lambda lib, a, b: a**3, 2),
+    binary("atan2", lambda lib, a, b: lib.atan2(a, b)),
+    binary("remainder", lambda lib, a, b: a % 0.7, 2),
+    Row("pow", power, bytes=3 * ITEM * N),
+    Row("where", where, bytes=(3 * ITEM + 1) * N),
+    unary("clamp", min=-1.0, max=1.0),
+    *[unary(n) for n in ("exp", "expm1", "tanh", "sigmoid", "relu", "erf", "erfc", "sin", "cos", "tan", "abs", "neg")],
+    *[unary(n) for n in ("atan", "sinh", "floor", "round")],
+    *[unary(n, positive=True) for n in ("sqrt", "rsqrt", "log", "log1p", "log2", "reciprocal")],
+    *[
+        unary(n, f"nn.functional.{n}")
+        for n in ("gelu", "silu", "mish", "softplus", "elu", "leaky_relu", "hardswish", "logsigmoid")
+    ],
+    unary("gelu tanh", "nn.functional.gelu", approximate="tanh"),
+    *[backward(n, n) for n in ("relu", "tanh", "sigmoid", "exp")],
+    *[backward(n, f"nn.functional.{n}") for n in ("gelu", "silu", "elu")],
+]
