@@ -36,7 +36,18 @@ PT_INLINE T sum_of(const T* p, int64_t n) {
 
 template <class T>
 PT_INLINE void add_to(T* to, const T* from, int64_t n) {
-    for (int64_t i = 0; i < n; ++i) to[i] += from[i];
+    int64_t i = 0;
+    for (; i + lanes<T> <= n; i += lanes<T>) store(to + i, load(to + i) + load(from + i));
+    if (i < n) {
+        const int used = static_cast<int>(n - i);
+        store_n(to + i, load_n(to + i, used) + load_n(from + i, used), used);
+    }
+}
+template <class T>
+PT_INLINE void copy_row(const T* from, T* to, int64_t n) {
+    int64_t i = 0;
+    for (; i + lanes<T> <= n; i += lanes<T>) store(to + i, load(from + i));
+    if (i < n) store_n(to + i, load_n(from + i, static_cast<int>(n - i)), static_cast<int>(n - i));
 }
 
 template <class T>

@@ -347,23 +347,33 @@ class Divisors {
     T* column_;
 };
 
+// Sums go down the rows first, into one padded row, then along it.
 template <class T, int S>
 static void avg_planes(const T* x, T* out, int64_t planes, const Window& w, const Divisor& divisor) {
-    InputPlanes<T> input(x, planes, w, T(0));
     const Divisors<T> divisors(w, divisor);
-    for (int64_t p = 0; p < planes; ++p) {
-        const Rows<const T> rows = input.plane(p);
+    pool::Scratch scratch(static_cast<size_t>(padded_row<T>(w)) * sizeof(T));
+    T* row = scratch.template as<T>();
+    T* sums = row + w.padding[2];
+    fill(row, padded_row<T>(w), T(0));
+    for (int64_t p = 0; p < planes; ++p, x += w.in_size())
         for (int64_t od = 0; od < w.out[0]; ++od)
             for (int64_t oh = 0; oh < w.out[1]; ++oh) {
+                bool first = true;
+                WindowRows(w, od, oh).each(w,
+                                           [&](int64_t d, int64_t h, int64_t) __attribute__((always_inline)) {
+                                               const T* from = x + (d * w.in[1] + h) * w.in[2];
+                                               if (first)
+                                                   copy_row(from, sums, w.in[2]);
+                                               else
+                                                   add_to(sums, from, w.in[2]);
+                                               first = false;
+                                           });
+                if (first) fill(sums, w.in[2], T(0));
                 const T count = divisors.row(od, oh);
-                const WindowRows window(w, od, oh);
                 for (int64_t ow = 0; ow < w.out[2]; ow += lanes<T>) {
                     Vec<T> sum{};
-                    window.each(w, [&](int64_t d, int64_t h, int64_t) __attribute__((always_inline)) {
-                        const T* src = rows.first + (d * w.in[1] + h) * rows.pitch + ow * w.stride[2];
-                        each_tap<T, S>(src, w,
-                                       [&](Vec<T> v, int64_t) __attribute__((always_inline)) { sum += v; });
-                    });
+                    each_tap<T, S>(row + ow * w.stride[2], w,
+                                   [&](Vec<T> v, int64_t) __attribute__((always_inline)) { sum += v; });
                     const Vec<T> mean = sum / divisors.at(count, ow);
                     const int64_t n = at_most(w.out[2] - ow, lanes<T>);
                     if (n == lanes<T>)
@@ -373,7 +383,6 @@ static void avg_planes(const T* x, T* out, int64_t planes, const Window& w, cons
                 }
                 out += w.out[2];
             }
-    }
 }
 
 template <class T>
@@ -383,58 +392,34 @@ static void avg_forward(const T* x, T* out, int64_t planes, const Window& w, con
     avg_planes<T, 0>(x, out, planes, w, divisor);
 }
 
-// The gradient of a plane, added up in a padded copy.
-template <class T>
-class GradPlane {
-  public:
-    explicit GradPlane(const Window& w)
-        : w_(w),
-          pitch_(padded_row<T>(w)),
-          rows_(w.in[0] * w.in[1]),
-          scratch_(static_cast<size_t>(rows_ * pitch_) * sizeof(T)) {}
-
-    __attribute__((always_inline)) Rows<T> cleared() {
-        fill(scratch_.template as<T>(), rows_ * pitch_, T(0));
-        return {scratch_.template as<T>(), pitch_};
-    }
-    __attribute__((always_inline)) void copy_to(T* grad_x) const {
-        const T* from = scratch_.template as<T>() + w_.padding[2];
-        for (int64_t r = 0; r < rows_; ++r) copy(from + r * pitch_, grad_x + r * w_.in[2], w_.in[2]);
-    }
-
-  private:
-    const Window& w_;
-    int64_t pitch_, rows_;
-    pool::Scratch scratch_;
-};
-
+// The gradient spreads along one padded row first, which is then added to the rows of the window.
 template <class T, int S>
 static void avg_backward_planes(const T* grad, T* grad_x, int64_t planes, const Window& w,
                                 const Divisor& divisor) {
-    const int64_t outs = w.out[2], padded = round_up<T>(outs);
+    const int64_t outs = w.out[2], padded = round_up<T>(outs), pitch = padded_row<T>(w);
     const Divisors<T> divisors(w, divisor);
-    GradPlane<T> plane(w);
-    pool::Scratch scratch(static_cast<size_t>(padded) * sizeof(T));
+    pool::Scratch scratch(static_cast<size_t>(padded + pitch) * sizeof(T));
     T* share = scratch.template as<T>();  // what each output gives to each of its inputs
-    for (int64_t p = 0; p < planes; ++p) {
-        const Rows<T> rows = plane.cleared();
+    T* spread = share + padded;
+    for (int64_t p = 0; p < planes; ++p, grad_x += w.in_size()) {
+        fill(grad_x, w.in_size(), T(0));
         for (int64_t od = 0; od < w.out[0]; ++od)
-            for (int64_t oh = 0; oh < w.out[1]; ++oh) {
+            for (int64_t oh = 0; oh < w.out[1]; ++oh, grad += outs) {
                 const T count = divisors.row(od, oh);
-                const WindowRows window(w, od, oh);
                 for (int64_t ow = 0; ow < outs; ow += lanes<T>) {
                     const Vec<T> g = ow + lanes<T> <= outs ? load(grad + ow)
                                                            : load_n(grad + ow, static_cast<int>(outs - ow));
                     store(share + ow, g / divisors.at(count, ow));
                 }
-                window.each(w, [&](int64_t d, int64_t h, int64_t) __attribute__((always_inline)) {
-                    add_taps<T, S>(rows.first + (d * w.in[1] + h) * rows.pitch, w,
-                                   [&](int64_t ow, int64_t)
-                                       __attribute__((always_inline)) { return load(share + ow); });
+                fill(spread, pitch, T(0));
+                add_taps<T, S>(spread, w, [&](int64_t ow, int64_t) __attribute__((always_inline)) {
+                    return load(share + ow);
                 });
-                grad += outs;
+                WindowRows(w, od, oh).each(
+                    w, [&](int64_t d, int64_t h, int64_t) __attribute__((always_inline)) {
+                        add_to(grad_x + (d * w.in[1] + h) * w.in[2], spread + w.padding[2], w.in[2]);
+                    });
             }
-        plane.copy_to(grad_x + p * w.in_size());
     }
 }
 
