@@ -184,65 +184,114 @@ static void batch_backward_planes(const Batch& s, const T* grad, const T* x, con
     }
 }
 
-// --- batch norm of (batch, channels): one lane per channel ---
+// --- batch norm of (batch, channels): one lane per channel, whole rows at a time ---
+
+constexpr int64_t kColumns = 1024;
+
+// body(position, column from the first, lanes in use) for all elements of some columns.
+template <class T, class Body>
+PT_INLINE void each_element(const Batch& s, int64_t first, int64_t columns, const Body& body) {
+    for (int64_t b = 0; b < s.batch; ++b)
+        each_vector<T>(columns, [&](int64_t j, int used) __attribute__((always_inline)) {
+            body(b * s.channels + first + j, j, used);
+        });
+}
+template <class T>
+PT_INLINE void add_upto(T* to, Vec<T> v, int used) {
+    store_upto(to, load_upto(to, used) + v, used);
+}
+template <class T>
+PT_INLINE void clear(T* p, int64_t n) {
+    for (int64_t i = 0; i < n; ++i) p[i] = 0;
+}
+
+// Mean and biased variance of some columns. What rounding left in the mean is found again in the sum of the
+// deviations from it.
+template <class T>
+static void column_moments(const Batch& s, const T* x, int64_t first, int64_t columns, T* mean, T* var,
+                           T* rest) {
+    const Vec<T> count = broadcast(static_cast<T>(s.batch));
+    clear(mean, columns);
+    clear(var, columns);
+    clear(rest, columns);
+    each_element<T>(s, first, columns, [&](int64_t at, int64_t j, int used) __attribute__((always_inline)) {
+        add_upto(mean + j, load_upto(x + at, used), used);
+    });
+    each_vector<T>(columns, [&](int64_t j, int used) __attribute__((always_inline)) {
+        store_upto(mean + j, load_upto(mean + j, used) / count, used);
+    });
+    each_element<T>(s, first, columns, [&](int64_t at, int64_t j, int used) __attribute__((always_inline)) {
+        const Vec<T> d = load_upto(x + at, used) - load_upto(mean + j, used);
+        add_upto(rest + j, d, used);
+        add_upto(var + j, d * d, used);
+    });
+    each_vector<T>(columns, [&](int64_t j, int used) __attribute__((always_inline)) {
+        const Vec<T> shift = load_upto(rest + j, used) / count;
+        store_upto(mean + j, load_upto(mean + j, used) + shift, used);
+        store_upto(var + j, load_upto(var + j, used) / count - shift * shift, used);
+    });
+}
 
 template <class T>
 static void batch_forward_columns(const Batch& s, const T* x, const T* weight, const T* bias, T* mean, T* var,
                                   T eps, bool training, T* y, int64_t begin, int64_t end) {
-    const Vec<T> one = broadcast(T(1)), count = broadcast(static_cast<T>(s.batch));
-    each_vector<T>(end - begin, [&](int64_t i, int used) __attribute__((always_inline)) {
-        const int64_t c = begin + i;
-        if (training) {
-            Vec<T> sum{}, squares{};
-            for (int64_t b = 0; b < s.batch; ++b) sum += load_upto(x + b * s.channels + c, used);
-            Vec<T> center = sum / count, rest{};
-            for (int64_t b = 0; b < s.batch; ++b) {
-                const Vec<T> d = load_upto(x + b * s.channels + c, used) - center;
-                rest += d;
-                squares += d * d;
-            }
-            // What rounding left in the mean is found again in the sum of the deviations.
-            store_upto(mean + c, center + rest / count, used);
-            store_upto(var + c, (squares - rest * rest / count) / count, used);
-        }
-        const Vec<T> m = load_upto(mean + c, used);
-        Vec<T> scale = one / sqrt(load_upto(var + c, used, T(1)) + broadcast(eps)), shift{};
-        if (weight != nullptr) scale *= load_upto(weight + c, used);
-        if (bias != nullptr) shift = load_upto(bias + c, used);
-        for (int64_t b = 0; b < s.batch; ++b) {
-            const int64_t at = b * s.channels + c;
-            store_upto(y + at, (load_upto(x + at, used) - m) * scale + shift, used);
-        }
-    });
+    pool::Scratch scratch(kColumns * sizeof(T));
+    T* scale = scratch.template as<T>();
+    const Vec<T> one = broadcast(T(1));
+    for (int64_t first = begin; first < end; first += kColumns) {
+        const int64_t columns = at_most(end - first, kColumns);
+        if (training) column_moments(s, x, first, columns, mean + first, var + first, scale);
+        each_vector<T>(columns, [&](int64_t j, int used) __attribute__((always_inline)) {
+            const Vec<T> rstd = one / sqrt(load_upto(var + first + j, used, T(1)) + broadcast(eps));
+            store_upto(scale + j, weight == nullptr ? rstd : rstd * load_upto(weight + first + j, used),
+                       used);
+        });
+        each_element<T>(
+            s, first, columns, [&](int64_t at, int64_t j, int used) __attribute__((always_inline)) {
+                const Vec<T> d = load_upto(x + at, used) - load_upto(mean + first + j, used);
+                const Vec<T> shift = bias == nullptr ? Vec<T>{} : load_upto(bias + first + j, used);
+                store_upto(y + at, d * load_upto(scale + j, used) + shift, used);
+            });
+    }
 }
 
 template <class T>
 static void batch_backward_columns(const Batch& s, const T* grad, const T* x, const T* weight, const T* mean,
                                    const T* var, T eps, bool training, T* grad_x, T* grad_weight,
                                    T* grad_bias, int64_t begin, int64_t end) {
+    pool::Scratch scratch(3 * kColumns * sizeof(T));
+    T *shift = scratch.template as<T>(), *slope = shift + kColumns, *scale = slope + kColumns;
     const Vec<T> one = broadcast(T(1)), count = broadcast(static_cast<T>(s.batch));
-    each_vector<T>(end - begin, [&](int64_t i, int used) __attribute__((always_inline)) {
-        const int64_t c = begin + i;
-        const Vec<T> m = load_upto(mean + c, used);
-        const Vec<T> rstd = one / sqrt(load_upto(var + c, used, T(1)) + broadcast(eps));
-        Vec<T> sum{}, dot{};
-        for (int64_t b = 0; b < s.batch; ++b) {
-            const Vec<T> g = load_upto(grad + b * s.channels + c, used);
-            sum += g;
-            dot += g * (load_upto(x + b * s.channels + c, used) - m);
-        }
-        store_upto(grad_weight + c, dot * rstd, used);
-        store_upto(grad_bias + c, sum, used);
-        if (grad_x == nullptr) return;
-        const Vec<T> scale = weight == nullptr ? rstd : load_upto(weight + c, used) * rstd;
-        const Vec<T> shift = training ? sum / count : Vec<T>{};
-        const Vec<T> slope = training ? dot * rstd * rstd / count : Vec<T>{};
-        for (int64_t b = 0; b < s.batch; ++b) {
-            const int64_t at = b * s.channels + c;
-            const Vec<T> d = (load_upto(x + at, used) - m) * slope;
-            store_upto(grad_x + at, (load_upto(grad + at, used) - shift - d) * scale, used);
-        }
-    });
+    for (int64_t first = begin; first < end; first += kColumns) {
+        const int64_t columns = at_most(end - first, kColumns);
+        const T* center = mean + first;
+        T *sum = grad_bias + first, *dot = grad_weight + first;
+        clear(sum, columns);
+        clear(dot, columns);
+        each_element<T>(
+            s, first, columns, [&](int64_t at, int64_t j, int used) __attribute__((always_inline)) {
+                const Vec<T> g = load_upto(grad + at, used);
+                add_upto(sum + j, g, used);
+                add_upto(dot + j, g * (load_upto(x + at, used) - load_upto(center + j, used)), used);
+            });
+        each_vector<T>(columns, [&](int64_t j, int used) __attribute__((always_inline)) {
+            const Vec<T> rstd = one / sqrt(load_upto(var + first + j, used, T(1)) + broadcast(eps));
+            const Vec<T> d = load_upto(dot + j, used) * rstd;
+            store_upto(dot + j, d, used);
+            store_upto(scale + j, weight == nullptr ? rstd : rstd * load_upto(weight + first + j, used),
+                       used);
+            store_upto(shift + j, training ? load_upto(sum + j, used) / count : Vec<T>{}, used);
+            store_upto(slope + j, training ? d * rstd / count : Vec<T>{}, used);
+        });
+        if (grad_x == nullptr) continue;
+        each_element<T>(
+            s, first, columns, [&](int64_t at, int64_t j, int used) __attribute__((always_inline)) {
+                const Vec<T> d =
+                    (load_upto(x + at, used) - load_upto(center + j, used)) * load_upto(slope + j, used);
+                const Vec<T> g = load_upto(grad + at, used) - load_upto(shift + j, used) - d;
+                store_upto(grad_x + at, g * load_upto(scale + j, used), used);
+            });
+    }
 }
 
 template <class T>

@@ -120,18 +120,18 @@ void group_backward(const Groups& s, const T* grad, const T* x, const T* weight,
 
 // body(first element) for every line of n elements, `inner` apart, of the items begin .. end.
 template <class Body>
-void each_line(int64_t n, int64_t inner, int64_t begin, int64_t end, const Body& body) {
-    const int64_t per_outer = pieces(inner);
+void each_line(int64_t n, int64_t inner, int64_t piece, int64_t begin, int64_t end, const Body& body) {
+    const int64_t per_outer = (inner + piece - 1) / piece;
     for (int64_t item = begin; item < end; ++item) {
-        const int64_t from = item % per_outer * kInnerPiece;
-        for (int64_t i = from; i < std::min(from + kInnerPiece, inner); ++i)
-            body(item / per_outer * n * inner + i);
+        const int64_t from = item % per_outer * piece;
+        for (int64_t i = from; i < std::min(from + piece, inner); ++i) body(item / per_outer * n * inner + i);
     }
 }
 
 template <class T>
-void softmax_forward(const T* x, T* y, bool log, int64_t n, int64_t inner, int64_t begin, int64_t end) {
-    each_line(n, inner, begin, end, [&](int64_t first) {
+void softmax_forward(const T* x, T* y, bool log, int64_t n, int64_t inner, int64_t piece, int64_t begin,
+                     int64_t end) {
+    each_line(n, inner, piece, begin, end, [&](int64_t first) {
         const int64_t last = first + n * inner;
         T largest = -std::numeric_limits<T>::infinity();
         for (int64_t i = first; i < last; i += inner) largest = std::max(largest, x[i]);
@@ -143,9 +143,9 @@ void softmax_forward(const T* x, T* y, bool log, int64_t n, int64_t inner, int64
 }
 
 template <class T>
-void softmax_backward(const T* grad, const T* y, T* grad_x, bool log, int64_t n, int64_t inner, int64_t begin,
-                      int64_t end) {
-    each_line(n, inner, begin, end, [&](int64_t first) {
+void softmax_backward(const T* grad, const T* y, T* grad_x, bool log, int64_t n, int64_t inner, int64_t piece,
+                      int64_t begin, int64_t end) {
+    each_line(n, inner, piece, begin, end, [&](int64_t first) {
         const int64_t last = first + n * inner;
         long double sum = 0;
         for (int64_t i = first; i < last; i += inner) sum += log ? grad[i] : grad[i] * y[i];
@@ -235,20 +235,36 @@ void group_backward(const Groups& s, const T* grad, const T* x, const T* weight,
     }
 }
 
+namespace {
+
+// Lines that are done side by side: enough to read memory in order, few enough to give every thread some.
+int64_t line_piece(int64_t outer, int64_t inner) {
+    const int64_t threads = outer >= num_threads() ? 1 : num_threads();
+    return std::clamp<int64_t>((inner + threads - 1) / threads, 1, 1024);
+}
+
+// run(begin, end, piece) over all items.
+template <class Run>
+void over_lines(int64_t outer, int64_t n, int64_t inner, int64_t work, const Run& run) {
+    const int64_t piece = line_piece(outer, inner), items = outer * ((inner + piece - 1) / piece);
+    parallel_for(0, items, grain(work * n * std::min(inner, piece)),
+                 [&](int64_t begin, int64_t end) { run(begin, end, piece); });
+}
+
+}  // namespace
+
 template <class T>
 void softmax_forward(const T* x, T* y, bool log, int64_t outer, int64_t n, int64_t inner) {
-    const int64_t work = 4 * n * std::min(inner, kInnerPiece);
-    parallel_for(0, outer * pieces(inner), grain(work), [&](int64_t begin, int64_t end) {
-        selected<T>().softmax_forward(x, y, log, n, inner, begin, end);
+    over_lines(outer, n, inner, 4, [&](int64_t begin, int64_t end, int64_t piece) {
+        selected<T>().softmax_forward(x, y, log, n, inner, piece, begin, end);
     });
 }
 
 template <class T>
 void softmax_backward(const T* grad, const T* y, T* grad_x, bool log, int64_t outer, int64_t n,
                       int64_t inner) {
-    const int64_t work = 2 * n * std::min(inner, kInnerPiece);
-    parallel_for(0, outer * pieces(inner), grain(work), [&](int64_t begin, int64_t end) {
-        selected<T>().softmax_backward(grad, y, grad_x, log, n, inner, begin, end);
+    over_lines(outer, n, inner, 2, [&](int64_t begin, int64_t end, int64_t piece) {
+        selected<T>().softmax_backward(grad, y, grad_x, log, n, inner, piece, begin, end);
     });
 }
 

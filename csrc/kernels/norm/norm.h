@@ -59,10 +59,6 @@ template <class T>
 void softmax_backward(const T* grad, const T* y, T* grad_x, bool log, int64_t outer, int64_t n,
                       int64_t inner);
 
-// Softmax kernels divide the work into items: rows when inner is 1, else (outer, piece of inner).
-constexpr int64_t kInnerPiece = 64;
-static inline int64_t pieces(int64_t inner) {
-    return inner == 1 ? 1 : (inner + kInnerPiece - 1) / kInnerPiece;
-}
+// Softmax kernels divide the work into items: rows when inner is 1, else (outer, `piece` of inner).
 
 }  // namespace pt::norm

@@ -2,6 +2,7 @@
 // A NaN in a line makes its sum NaN and with it every result, as does an infinite maximum.
 #pragma once
 
+#include "base/pool.h"
 #include "kernels/norm/norm.h"
 #include "simd/math.h"
 
@@ -71,26 +72,40 @@ static void softmax_row(const T* x, T* y, int64_t n, bool log) {
     });
 }
 
-// One vector of lines, `inner` elements from step to step.
+// `width` neighbouring lines, `inner` elements from step to step: whole rows of them at a time, so that
+// memory is read in order. `scratch` has room for 2 * width.
 template <class T>
-static void softmax_lines(const T* x, T* y, int64_t n, int64_t inner, int used, bool log_form) {
-    constexpr T lowest = -static_cast<T>(__builtin_inf());
-    Vec<T> largest = broadcast(lowest), sum{};
-    for (int64_t i = 0; i < n; ++i) largest = max_hw<T>(load_upto(x + i * inner, used), largest);
-    if (log_form) {
-        for (int64_t i = 0; i < n; ++i) sum += exp(load_upto(x + i * inner, used) - largest);
-        const Vec<T> log_sum = log(sum);
-        for (int64_t i = 0; i < n; ++i)
-            store_upto(y + i * inner, load_upto(x + i * inner, used) - largest - log_sum, used);
-        return;
-    }
-    for (int64_t i = 0; i < n; ++i) {
-        const Vec<T> e = exp(load_upto(x + i * inner, used) - largest);
-        sum += e;
-        store_upto(y + i * inner, e, used);
-    }
-    const Vec<T> scale = broadcast(T(1)) / sum;
-    for (int64_t i = 0; i < n; ++i) store_upto(y + i * inner, load_upto(y + i * inner, used) * scale, used);
+static void softmax_lines(const T* x, T* y, int64_t n, int64_t inner, int64_t width, bool log_form,
+                          T* scratch) {
+    T *largest = scratch, *sum = scratch + width;
+    each_vector<T>(width, [&](int64_t j, int used) __attribute__((always_inline)) {
+        store_upto(largest + j, load_upto(x + j, used), used);
+        store_upto(sum + j, Vec<T>{}, used);
+    });
+    for (int64_t i = 1; i < n; ++i)
+        each_vector<T>(width, [&](int64_t j, int used) __attribute__((always_inline)) {
+            const Vec<T> best = load_upto(largest + j, used);
+            store_upto(largest + j, max_hw<T>(load_upto(x + i * inner + j, used), best), used);
+        });
+    for (int64_t i = 0; i < n; ++i)
+        each_vector<T>(width, [&](int64_t j, int used) __attribute__((always_inline)) {
+            const Vec<T> e = exp(load_upto(x + i * inner + j, used) - load_upto(largest + j, used));
+            store_upto(sum + j, load_upto(sum + j, used) + e, used);
+            if (!log_form) store_upto(y + i * inner + j, e, used);
+        });
+    each_vector<T>(width, [&](int64_t j, int used) __attribute__((always_inline)) {
+        const Vec<T> total = load_upto(sum + j, used, T(1));
+        store_upto(sum + j, log_form ? log(total) : broadcast(T(1)) / total, used);
+    });
+    for (int64_t i = 0; i < n; ++i)
+        each_vector<T>(width, [&](int64_t j, int used) __attribute__((always_inline)) {
+            const int64_t at = i * inner + j;
+            const Vec<T> s = load_upto(sum + j, used);
+            store_upto(y + at,
+                       log_form ? load_upto(x + at, used) - load_upto(largest + j, used) - s
+                                : load_upto(y + at, used) * s,
+                       used);
+        });
 }
 
 template <class T>
@@ -108,51 +123,61 @@ static void softmax_backward_row(const T* grad, const T* y, T* grad_x, int64_t n
 }
 
 template <class T>
-static void softmax_backward_lines(const T* grad, const T* y, T* grad_x, int64_t n, int64_t inner, int used,
-                                   bool log_form) {
-    Vec<T> total{};
-    for (int64_t i = 0; i < n; ++i) {
-        const Vec<T> g = load_upto(grad + i * inner, used);
-        total += log_form ? g : g * load_upto(y + i * inner, used);
-    }
-    for (int64_t i = 0; i < n; ++i) {
-        const Vec<T> g = load_upto(grad + i * inner, used), r = load_upto(y + i * inner, used);
-        store_upto(grad_x + i * inner, log_form ? g - exp(r) * total : (g - total) * r, used);
-    }
+static void softmax_backward_lines(const T* grad, const T* y, T* grad_x, int64_t n, int64_t inner,
+                                   int64_t width, bool log_form, T* total) {
+    each_vector<T>(width, [&](int64_t j, int used)
+                              __attribute__((always_inline)) { store_upto(total + j, Vec<T>{}, used); });
+    for (int64_t i = 0; i < n; ++i)
+        each_vector<T>(width, [&](int64_t j, int used) __attribute__((always_inline)) {
+            const Vec<T> g = load_upto(grad + i * inner + j, used);
+            const Vec<T> term = log_form ? g : g * load_upto(y + i * inner + j, used);
+            store_upto(total + j, load_upto(total + j, used) + term, used);
+        });
+    for (int64_t i = 0; i < n; ++i)
+        each_vector<T>(width, [&](int64_t j, int used) __attribute__((always_inline)) {
+            const int64_t at = i * inner + j;
+            const Vec<T> g = load_upto(grad + at, used), r = load_upto(y + at, used);
+            const Vec<T> sum = load_upto(total + j, used);
+            store_upto(grad_x + at, log_form ? g - exp(r) * sum : (g - sum) * r, used);
+        });
 }
 
-// lines(first element, lanes in use) for every vector of lines of the items begin .. end.
-template <class T, class Lines>
-PT_INLINE void each_lines(int64_t n, int64_t inner, int64_t begin, int64_t end, const Lines& lines) {
-    const int64_t per_outer = pieces(inner);
+// lines(first element, number of lines) for the pieces begin .. end, `piece` lines each.
+template <class Lines>
+PT_INLINE void each_piece(int64_t n, int64_t inner, int64_t piece, int64_t begin, int64_t end,
+                          const Lines& lines) {
+    const int64_t per_outer = (inner + piece - 1) / piece;
     for (int64_t item = begin; item < end; ++item) {
-        const int64_t from = item % per_outer * kInnerPiece, base = item / per_outer * n * inner + from;
-        each_vector<T>(at_most(inner - from, kInnerPiece),
-                       [&](int64_t i, int used) __attribute__((always_inline)) { lines(base + i, used); });
+        const int64_t from = item % per_outer * piece;
+        lines(item / per_outer * n * inner + from, at_most(inner - from, piece));
     }
 }
 
 template <class T>
-static void softmax_forward(const T* x, T* y, bool log, int64_t n, int64_t inner, int64_t begin,
-                            int64_t end) {
+static void softmax_forward(const T* x, T* y, bool log, int64_t n, int64_t inner, int64_t piece,
+                            int64_t begin, int64_t end) {
     if (inner == 1) {
         for (int64_t r = begin; r < end; ++r) softmax_row(x + r * n, y + r * n, n, log);
         return;
     }
-    each_lines<T>(n, inner, begin, end,
-                  [&](int64_t at, int used) { softmax_lines(x + at, y + at, n, inner, used, log); });
+    pool::Scratch scratch(static_cast<size_t>(2 * piece) * sizeof(T));
+    each_piece(n, inner, piece, begin, end, [&](int64_t at, int64_t width) {
+        softmax_lines(x + at, y + at, n, inner, width, log, scratch.template as<T>());
+    });
 }
 
 template <class T>
 static void softmax_backward(const T* grad, const T* y, T* grad_x, bool log, int64_t n, int64_t inner,
-                             int64_t begin, int64_t end) {
+                             int64_t piece, int64_t begin, int64_t end) {
     if (inner == 1) {
         for (int64_t r = begin; r < end; ++r)
             softmax_backward_row(grad + r * n, y + r * n, grad_x + r * n, n, log);
         return;
     }
-    each_lines<T>(n, inner, begin, end, [&](int64_t at, int used) {
-        softmax_backward_lines(grad + at, y + at, grad_x + at, n, inner, used, log);
+    pool::Scratch scratch(static_cast<size_t>(piece) * sizeof(T));
+    each_piece(n, inner, piece, begin, end, [&](int64_t at, int64_t width) {
+        softmax_backward_lines(grad + at, y + at, grad_x + at, n, inner, width, log,
+                               scratch.template as<T>());
     });
 }
 
