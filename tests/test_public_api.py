@@ -8,7 +8,11 @@ from pytensor.ops.registry import REGISTRY, Entry
 from pytensor.testing.specs import all_specs
 
 # Public ops without a spec, each with its reason.
-WITHOUT_SPEC: dict[str, str] = {}
+WITHOUT_SPEC: dict[str, str] = {
+    "cuda": "moves to a GPU; PyTorch's error without one",
+    "from_numpy": "takes a NumPy array, which samples turn into tensors",
+    "range": "deprecated in PyTorch: warns on every call",
+}
 
 
 NAMES = {entry.name for entry in REGISTRY}

@@ -48,7 +48,7 @@ def masked_scale(input: Tensor, mask: Any, scale: float) -> Tensor:
 
 def _scaled(array: Any, mask: Any, scale: float) -> Any:
     if _takes_kernel(array) and mask.shape == array.shape and mask.flags.c_contiguous:
-        return backend_of(array).masked_scale(np.ascontiguousarray(array), mask, scale)
+        return backend_of(array).masked_scale(np.asarray(array, order="C"), mask, scale)
     real = dtypes.from_numpy_dtype(array.dtype).to_real().numpy
     return (array * (mask * real.type(scale)).astype(real)).astype(array.dtype, copy=False)
 

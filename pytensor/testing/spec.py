@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -102,6 +102,10 @@ class OpSpec:
     def __post_init__(self) -> None:
         if (self.reference is None) == (self.verify is None):
             raise ValueError(f"{self.name}: a spec has either a reference or a verify function")
+
+    def but(self, **changes: Any) -> OpSpec:
+        """The same spec with some fields changed."""
+        return replace(self, **changes)
 
     @property
     def id(self) -> str:

@@ -55,7 +55,7 @@ def random_permutation(generator: _C.RandomGenerator, out: np.ndarray) -> None:
 
 def random_poisson(generator: _C.RandomGenerator, rate: np.ndarray) -> np.ndarray:
     """Poisson samples of the rates, both of float64."""
-    return _C.random_poisson(generator, np.ascontiguousarray(rate))
+    return _C.random_poisson(generator, np.asarray(rate, order="C"))
 
 
 def random_multinomial(generator: _C.RandomGenerator, weights: np.ndarray, samples: int) -> np.ndarray:
