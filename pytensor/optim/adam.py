@@ -116,7 +116,7 @@ class Adam(Optimizer):
         tensors, params, grads = [], [], []
         exp_avgs, exp_avg_sqs, max_exp_avg_sqs, steps = [], [], [], []
         for param in group["params"]:
-            grad = param.grad
+            grad = param._grad
             if grad is None:
                 continue
             tensors.append(param)

@@ -238,7 +238,7 @@ class Optimizer:
         for group in self.param_groups:
             for param in group["params"]:
                 if set_to_none:
-                    param.grad = None
+                    param._grad = None
                     continue
                 grad = param.grad
                 if grad is None:

@@ -88,7 +88,7 @@ class SGD(Optimizer):
         momentum = float(group["momentum"])
         tensors, params, grads, buffers, fresh = [], [], [], [], []
         for param in group["params"]:
-            grad = param.grad
+            grad = param._grad
             if grad is None:
                 continue
             tensors.append(param)

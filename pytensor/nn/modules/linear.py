@@ -66,7 +66,11 @@ class Linear(Module):
             init.uniform_(self.bias, -bound, bound)
 
     def forward(self, input: Tensor) -> Tensor:
-        return F.linear(input, self.weight, self.bias)
+        # Looked up where they usually are: `self.weight` comes to the same by way of Module.__getattr__, which
+        # costs as much as a small product. Elsewhere they are a tensor put in their place, or parametrized.
+        parameters = self._parameters
+        weight, bias = parameters.get("weight"), parameters.get("bias")
+        return F.linear(input, self.weight if weight is None else weight, self.bias if bias is None else bias)
 
     def extra_repr(self) -> str:
         return f"in_features={self.in_features}, out_features={self.out_features}, bias={self.bias is not None}"

@@ -189,9 +189,13 @@ class Module(Traversal, Conversion, StateDict, HookRegistry):
     # -- attributes
 
     def __getattr__(self, name: str) -> Any:
-        # Only names that are no ordinary attributes come here.
+        # Only names that are no ordinary attributes come here, parameters above all.
         attributes = self.__dict__
-        for registry in ("_parameters", "_buffers", "_modules"):
+        try:
+            return attributes["_parameters"][name]
+        except KeyError:
+            pass
+        for registry in ("_buffers", "_modules"):
             members = attributes.get(registry)
             if members is not None and name in members:
                 return members[name]
