@@ -1,6 +1,7 @@
 // Fills: draw a chunk with the lock held, then transform it, on several threads where that is dear.
 #include <algorithm>
 #include <cmath>
+#include <type_traits>
 
 #include "base/parallel.h"
 #include "base/pool.h"
@@ -10,10 +11,11 @@ namespace pt::random {
 
 namespace {
 
-constexpr int64_t kChunk = 2048;       // numbers drawn and converted while they are in the L1 cache
-constexpr int64_t kLongChunk = 65536;  // numbers shared among threads
-constexpr int64_t kGrain = 2048;       // numbers worth a thread when each costs a logarithm
-constexpr int64_t kBlock = 16;         // PyTorch's normal fill
+constexpr int64_t kChunk = 2048;           // numbers drawn and converted while they are in the L1 cache
+constexpr int64_t kLongChunk = 1 << 18;    // numbers drawn before threads share the arithmetic on them
+constexpr int64_t kGrain = 4096;           // numbers worth a thread when each costs a call of libm
+constexpr int64_t kVectorGrain = 1 << 15;  // ... and when vectors do it
+constexpr int64_t kBlock = 16;             // PyTorch's normal fill
 constexpr double kPi = 3.14159265358979323846;
 
 using Lock = std::lock_guard<std::mutex>;
@@ -83,12 +85,9 @@ void normal_serial(Generator& g, T* out, int64_t n, double mean, double std) {
     }
 }
 
+// On the caller: the arithmetic takes no longer than the drawing.
 void box_muller_blocks(float* data, int64_t blocks, double mean, double std) {
-    const Kernels& k = kernels();
-    parallel_for(0, blocks, 4 * kGrain / kBlock, [&](int64_t begin, int64_t end) {
-        k.normal_blocks(data + begin * kBlock, end - begin, static_cast<float>(mean),
-                        static_cast<float>(std));
-    });
+    kernels().normal_blocks(data, blocks, static_cast<float>(mean), static_cast<float>(std));
 }
 void box_muller_blocks(double* data, int64_t blocks, double mean, double std) {
     parallel_for(0, blocks, kGrain / kBlock, [=](int64_t begin, int64_t end) {
@@ -109,8 +108,9 @@ void normal_any(Generator& g, T* out, int64_t n, double mean, double std, bool s
     if (serial || n < kBlock) return normal_serial(g, out, n, mean, std);
     // All uniforms come first, those of an incomplete block too; that block's place is then taken by 16 new
     // ones.
-    for (int64_t i = 0; i < n; i += kLongChunk) {
-        const int64_t part = std::min(kLongChunk, n - i);
+    constexpr int64_t chunk = std::is_same_v<T, float> ? kChunk : kLongChunk;
+    for (int64_t i = 0; i < n; i += chunk) {
+        const int64_t part = std::min(chunk, n - i);
         uniform_locked(g, out + i, part, T(0), T(1));
         box_muller_blocks(out + i, part / kBlock, mean, std);
     }
@@ -213,7 +213,7 @@ template void dropout<double>(Generator&, const double*, double*, uint8_t*, int6
 
 template <class T>
 void masked_scale(const T* x, const uint8_t* drawn, T* out, int64_t n, T scale) {
-    parallel_for(0, n, 16 * kGrain, [=](int64_t begin, int64_t end) {
+    parallel_for(0, n, 2 * kVectorGrain, [=](int64_t begin, int64_t end) {
         mask(x + begin, drawn + begin, out + begin, end - begin, scale);
     });
 }
@@ -260,25 +260,53 @@ void permutation(Generator& g, int64_t* out, int64_t n) {
     }
 }
 
-template <class T>
-void transformed(Generator& g, Kind kind, T* out, int64_t n, double a, double b) {
+void transformed(Generator& g, Kind kind, double* out, int64_t n, double a, double b) {
     Lock lock(g.mutex);
-    pool::Scratch scratch(static_cast<size_t>(std::min(n, kLongChunk)) * sizeof(double));
-    double* u = scratch.as<double>();
     for (int64_t i = 0; i < n; i += kLongChunk) {
         const int64_t part = std::min(kLongChunk, n - i);
+        double* u = out + i;
         if (kind == Kind::log_normal)
             normals_locked(g, u, part);
         else
             uniform_locked(g, u, part, 0.0, 1.0);
-        T* to = out + i;
         parallel_for(0, part, kGrain, [=](int64_t begin, int64_t end) {
-            for (int64_t j = begin; j < end; ++j) to[j] = static_cast<T>(transform(kind, u[j], a, b));
+            for (int64_t j = begin; j < end; ++j) u[j] = transform(kind, u[j], a, b);
         });
     }
 }
-template void transformed<float>(Generator&, Kind, float*, int64_t, double, double);
-template void transformed<double>(Generator&, Kind, double*, int64_t, double, double);
+
+// Vector mathematics: its last bits are not libm's, but no float shows that.
+void transformed(Generator& g, Kind kind, float* out, int64_t n, double a, double b) {
+    Lock lock(g.mutex);
+    if (kind == Kind::log_normal && n > 0 && g.next_normal) {
+        *out++ = static_cast<float>(transform(kind, g.normal(), a, b));
+        --n;
+    }
+    const Kernels& k = kernels();
+    const int64_t drawn = kind == Kind::log_normal ? n & ~int64_t{1} : n;
+    pool::Scratch scratch(static_cast<size_t>(std::min(drawn, kLongChunk)) * sizeof(double));
+    double* u = scratch.as<double>();
+    for (int64_t i = 0; i < drawn; i += kLongChunk) {
+        const int64_t part = std::min(kLongChunk, drawn - i);
+        float* to = out + i;
+        uniform_locked(g, u, part, 0.0, 1.0);
+        parallel_for(0, part / 2, kVectorGrain / 2, [&, part](int64_t begin, int64_t end) {
+            const int64_t from = 2 * begin, count = end == part / 2 ? part - from : 2 * (end - begin);
+            switch (kind) {
+                case Kind::exponential:
+                    return k.exponential_float(u + from, to + from, count, a);
+                case Kind::geometric:
+                    return k.geometric_float(u + from, to + from, count, a);
+                case Kind::cauchy:
+                    return k.cauchy_float(u + from, to + from, count, a, b);
+                case Kind::log_normal:
+                    return k.log_normal_float(u + from, to + from, count, a, b);
+            }
+        });
+        if (part == 1) to[0] = static_cast<float>(transform(kind, u[0], a, b));
+    }
+    if (drawn < n) out[drawn] = static_cast<float>(transform(kind, g.normal(), a, b));
+}
 
 void poisson(Generator& g, const double* rate, double* out, int64_t n) {
     Lock lock(g.mutex);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "kernels/random/kernels.h"
+#include "simd/math.h"
 #include "simd/vec.h"
 
 namespace pt::random::PT_ISA {
@@ -277,6 +278,56 @@ static void mask_float(const float* x, const uint8_t* mask, float* out, int64_t 
 }
 static void mask_double(const double* x, const uint8_t* mask, double* out, int64_t n, double scale) {
     mask_any(x, mask, out, n, scale);
+}
+
+// --- other distributions, computed in double ---------------------------------------------------------------
+
+// out[i] = f(u[i]), rounded to float.
+template <class F>
+PT_INLINE void rounded_map(const double* u, float* out, int64_t n, const F& f) {
+    constexpr int width = lanes<double>;
+    for (int64_t i = 0; i < n; i += width) {
+        const int part = n - i < width ? static_cast<int>(n - i) : width;
+        const HalfFloats y = __builtin_convertvector(f(load_n(u + i, part, 0.5)), HalfFloats);
+        __builtin_memcpy(out + i, &y, static_cast<size_t>(part) * sizeof(float));
+    }
+}
+
+static void exponential_float(const double* u, float* out, int64_t n, double rate) {
+    rounded_map(u, out, n, [=](F64 x) { return log1p(-x) * (-1.0 / rate); });
+}
+
+static void geometric_float(const double* u, float* out, int64_t n, double p) {
+    const F64 scale = log1p(broadcast(-p));
+    rounded_map(u, out, n, [=](F64 x) {
+        const F64 trials = log(x) / scale;
+        const F64 nearest = (trials + 0x1p52) - 0x1p52;
+        return select<double>(nearest < trials, nearest + 1.0, nearest);
+    });
+}
+
+static void cauchy_float(const double* u, float* out, int64_t n, double median, double sigma) {
+    rounded_map(u, out, n, [=](F64 x) { return tan((x - 0.5) * 3.14159265358979323846) * sigma + median; });
+}
+
+// n is even: pairs are u0 v0 u1 v1 ..., the results the cosine and the sine of each.
+static void log_normal_float(const double* pairs, float* out, int64_t n, double mean, double std) {
+    constexpr int width = lanes<double>;
+    for (int64_t i = 0; i < n; i += 2 * width) {
+        const int64_t part = n - i < 2 * width ? (n - i) / 2 : width;
+        F64 u = broadcast(0.5), v = broadcast(0.5);
+        for (int64_t j = 0; j < part; ++j) {
+            u[j] = pairs[i + 2 * j];
+            v[j] = pairs[i + 2 * j + 1];
+        }
+        const F64 radius = sqrt(log1p(-v) * -2.0), angle = u * 6.28318530717958647692;
+        const F64 first = exp(radius * cos(angle) * std + mean);
+        const F64 second = exp(radius * sin(angle) * std + mean);
+        for (int64_t j = 0; j < part; ++j) {
+            out[i + 2 * j] = static_cast<float>(first[j]);
+            out[i + 2 * j + 1] = static_cast<float>(second[j]);
+        }
+    }
 }
 
 }  // namespace pt::random::PT_ISA

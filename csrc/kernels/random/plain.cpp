@@ -116,6 +116,25 @@ void mask_double(const double* x, const uint8_t* mask, double* out, int64_t n, d
     mask_any(x, mask, out, n, scale);
 }
 
+void exponential_float(const double* u, float* out, int64_t n, double rate) {
+    for (int64_t i = 0; i < n; ++i) out[i] = static_cast<float>(-1.0 / rate * std::log1p(-u[i]));
+}
+void geometric_float(const double* u, float* out, int64_t n, double p) {
+    for (int64_t i = 0; i < n; ++i) out[i] = static_cast<float>(std::ceil(std::log(u[i]) / std::log1p(-p)));
+}
+void cauchy_float(const double* u, float* out, int64_t n, double median, double sigma) {
+    for (int64_t i = 0; i < n; ++i)
+        out[i] = static_cast<float>(std::fma(sigma, std::tan(3.14159265358979323846 * (u[i] - 0.5)), median));
+}
+void log_normal_float(const double* pairs, float* out, int64_t n, double mean, double std) {
+    for (int64_t i = 0; i < n; i += 2) {
+        const double radius = std::sqrt(-2.0 * std::log1p(-pairs[i + 1]));
+        const double angle = 2.0 * 3.14159265358979323846 * pairs[i];
+        out[i] = static_cast<float>(std::exp(std::fma(radius * std::cos(angle), std, mean)));
+        out[i + 1] = static_cast<float>(std::exp(std::fma(radius * std::sin(angle), std, mean)));
+    }
+}
+
 }  // namespace
 
 const Kernels kernels = {

@@ -69,8 +69,8 @@ void masked_scale(const T* x, const uint8_t* mask, T* out, int64_t n, T scale);
 
 // Distributions made from one double uniform u (log_normal: one normal) each.
 enum class Kind { exponential, geometric, cauchy, log_normal };
-template <class T>
-void transformed(Generator& g, Kind kind, T* out, int64_t n, double a, double b);
+void transformed(Generator& g, Kind kind, float* out, int64_t n, double a, double b);
+void transformed(Generator& g, Kind kind, double* out, int64_t n, double a, double b);
 // Poisson samples for the rates in `rate`.
 void poisson(Generator& g, const double* rate, double* out, int64_t n);
 // `samples` category indices with replacement per row of the [rows, categories] weights; `cumulative` has
