@@ -59,8 +59,16 @@ PT_INLINE void finish(Reach& reach) {  // an axis that nothing reaches stages on
 template <class T>
 struct Tables {
     int64_t depth;
-    int64_t* offsets;  // in the stage
+    int64_t* offsets;  // in the stage; kAhead entries more can be read
     int64_t* weights;  // of the same k in the weight array, for row 0
+};
+
+// Room for the tables of `depth` k in all.
+struct TableSpace {
+    pool::Scratch memory;
+    explicit TableSpace(int64_t depth) : memory(sizeof(int64_t) * (2 * depth + kAhead)) {
+        for (int64_t i = 0; i < kAhead; ++i) memory.as<int64_t>()[2 * depth + i] = 0;
+    }
 };
 
 // k runs over (channel, taps): the source's channels, which are `channel_axis` of the weight.
@@ -189,9 +197,10 @@ static void forward(const Problem& p, const Operand& input, const Operand& weigh
     const Stage<T> stage = make_stage<T>(input, p.in_channels, p.in, reach, wants_stage(side));
     const int64_t depth = side.channels * p.kernel[0] * p.kernel[1] * p.kernel[2];
     const int64_t padded = (side.rows + kMr - 1) / kMr * kMr * p.groups;
-    pool::Scratch table(sizeof(int64_t) * 2 * depth), packed(sizeof(T) * padded * depth),
-        biases(sizeof(T) * padded);
-    Tables<T> tables{depth, table.as<int64_t>(), table.as<int64_t>() + depth};
+    TableSpace space(depth);
+    int64_t* table = space.memory.as<int64_t>();
+    pool::Scratch packed(sizeof(T) * padded * depth), biases(sizeof(T) * padded);
+    Tables<T> tables{depth, table, table + depth};
     fill_tables(stage, taps, side.channels, weight, side.channel_axis, tables);
     pack_weights(static_cast<const T*>(weight.data), tables, p.groups, side.rows * weight.strides[0],
                  side.rows, weight.strides[0], packed.as<T>());
@@ -238,15 +247,17 @@ static void grad_input(const Problem& p, const Operand& grad_output, const Opera
     // large as those of one forward product.
     const int64_t depth = side.channels * p.kernel[0] * p.kernel[1] * p.kernel[2];
     const int64_t padded = (side.rows + kMr - 1) / kMr * kMr * p.groups;
-    pool::Scratch table(sizeof(int64_t) * 2 * depth), packed(sizeof(T) * padded * depth),
-        biases(sizeof(T) * padded), list(sizeof(Tables<T>) * residues);
+    TableSpace space(depth);
+    int64_t* table = space.memory.as<int64_t>();
+    pool::Scratch packed(sizeof(T) * padded * depth), biases(sizeof(T) * padded),
+        list(sizeof(Tables<T>) * residues);
     pack_bias(bias, p.groups, side.rows, biases.as<T>());
     Tables<T>* tables = list.as<Tables<T>>();
     int64_t done = 0;
     for (int64_t i = 0; i < residues; ++i) {
         const AxisTaps taps[3] = {of_axis[0][i / (count[1] * count[2])], of_axis[1][i / count[2] % count[1]],
                                   of_axis[2][i % count[2]]};
-        tables[i] = {0, table.as<int64_t>() + 2 * done, nullptr};
+        tables[i] = {0, table + 2 * done, nullptr};
         tables[i].weights = tables[i].offsets + side.channels * taps[0].total * taps[1].total * taps[2].total;
         fill_tables(stage, taps, side.channels, weight, side.channel_axis, tables[i]);
         pack_weights(static_cast<const T*>(weight.data), tables[i], p.groups,

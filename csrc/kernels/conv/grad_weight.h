@@ -225,37 +225,47 @@ static void store_weights(const WeightGradient<T>& p, const T* sums, T* to) {
 
 // Tiles of the dot product: rows m by rows k.
 #if defined(__AVX512F__)
-constexpr int kDotM = 4;
+constexpr int kDotM = 3;
 #else
 constexpr int kDotM = 2;
 #endif
 constexpr int kDotK = 5;
 constexpr int kDepthwiseK = 9;  // with one m
 
+// The first n elements, zeros behind them. One masked load where the level has that, so that a loop over
+// whole and partial vectors needs one body and its sums stay in registers.
+template <class T>
+PT_INLINE Vec<T> load_part(const T* p, int n) {
+#if defined(__AVX512VL__)
+    return load_n(p, n);
+#else
+    return n == lanes<T> ? load(p) : load_n(p, n);
+#endif
+}
+
 template <class T, int M, int K>
 static void dot_tile(const WeightGradient<T>& p, const T* const* grads, const T* const* rows, T* sums) {
     constexpr int L = lanes<T>;
     Vec<T> acc[M][K] = {};
-    const int64_t image = p.groups * p.rows * p.positions(), tail = p.grid[2] % L;
+    const int64_t image = p.groups * p.rows * p.positions();
     for (int64_t n = 0; n < p.images; ++n)
-        for (int64_t row = 0; row < p.grid[0] * p.grid[1]; ++row) {
-            const int64_t g_at = n * image + row * p.grid[2];
-            const int64_t s_at =
-                n * p.source_image + row / p.grid[1] * p.source_step[0] + row % p.grid[1] * p.source_step[1];
-            const auto step = [&](int64_t j, auto loader) __attribute__((always_inline)) {
-                Vec<T> g[M];
+        for (int64_t t0 = 0; t0 < p.grid[0]; ++t0) {
+            int64_t g_at = n * image + t0 * p.grid[1] * p.grid[2];
+            int64_t s_at = n * p.source_image + t0 * p.source_step[0];
+            for (int64_t t1 = 0; t1 < p.grid[1]; ++t1, g_at += p.grid[2], s_at += p.source_step[1]) {
+                for (int64_t j = 0; j < p.grid[2]; j += L) {
+                    const int n = p.grid[2] - j < L ? static_cast<int>(p.grid[2] - j) : L;
+                    Vec<T> x[M];
 #pragma GCC unroll 4
-                for (int m = 0; m < M; ++m) g[m] = loader(grads[m] + g_at + j);
+                    for (int m = 0; m < M; ++m) x[m] = load_part(grads[m] + g_at + j, n);
 #pragma GCC unroll 9
-                for (int k = 0; k < K; ++k) {
-                    const Vec<T> x = loader(rows[k] + s_at + j);
+                    for (int k = 0; k < K; ++k) {
+                        const Vec<T> y = load_part(rows[k] + s_at + j, n);
 #pragma GCC unroll 4
-                    for (int m = 0; m < M; ++m) acc[m][k] += g[m] * x;
+                        for (int m = 0; m < M; ++m) acc[m][k] += x[m] * y;
+                    }
                 }
-            };
-            int64_t j = 0;
-            for (; j + L <= p.grid[2]; j += L) step(j, [](const T* at) { return load(at); });
-            if (tail != 0) step(j, [&](const T* at) { return load_n(at, static_cast<int>(tail)); });
+            }
         }
     for (int m = 0; m < M; ++m)
         for (int k = 0; k < K; ++k) sums[m * K + k] = sum_lanes<T>(acc[m][k]);

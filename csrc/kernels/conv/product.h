@@ -85,75 +85,75 @@ static int merge_outputs(const Run* runs, int total, int64_t step, Run* merged) 
     return count;
 }
 
+// How many k the packer looks ahead; tables of offsets have room for that behind their end.
+constexpr int64_t kAhead = 32;
+
 template <class T, int Full>
 static void pack_run(const T* from, const int64_t* offsets, int64_t depth, int rest, T* to) {
     constexpr int L = lanes<T>;
     for (int64_t k = 0; k < depth; ++k, to += kNr<T>) {
         const T* p = from + offsets[k];
+        __builtin_prefetch(from + offsets[k + kAhead]);
 #pragma GCC unroll 4
         for (int v = 0; v < Full; ++v) store(to + v * L, load(p + v * L));
         if (rest != 0) store_n(to + Full * L, load_n(p + Full * L, rest), rest);
     }
 }
 
-// depth rows of kNr columns; columns beyond the runs become zeros. Some rows at a time, so that a row stays
-// in the first cache until all its runs are there.
+// depth rows of kNr columns; columns beyond the runs become zeros.
 template <class T>
-static void pack_panel(const T* source, const int64_t* offsets, int64_t depth, const Run* runs, int total,
-                       T* to) {
+static void pack_rows(const T* source, const int64_t* offsets, int64_t depth, const Run* runs, int total,
+                      T* to) {
     constexpr int L = lanes<T>;
-    constexpr int64_t rows = 64;
     const int used = runs[total - 1].first + runs[total - 1].count;
-    for (int64_t k = 0; k < depth; k += rows, offsets += rows, to += rows * kNr<T>) {
-        const int64_t n = depth - k < rows ? depth - k : rows;
-        if (used < kNr<T>)
-            for (int64_t i = 0; i < n; ++i)
-                for (int j = used; j < kNr<T>; ++j) to[i * kNr<T> + j] = T(0);
-        for (int i = 0; i < total; ++i) {
-            const T* from = source + runs[i].source;
-            T* at = to + runs[i].first;
-            const int rest = runs[i].count % L;
-            switch (runs[i].count / L) {
-                case 0:
-                    pack_run<T, 0>(from, offsets, n, rest, at);
-                    break;
-                case 1:
-                    pack_run<T, 1>(from, offsets, n, rest, at);
-                    break;
-                case 2:
-                    pack_run<T, 2>(from, offsets, n, rest, at);
-                    break;
-                case 3:
-                    pack_run<T, 3>(from, offsets, n, rest, at);
-                    break;
-                default:
-                    pack_run<T, 4>(from, offsets, n, rest, at);
-                    break;
-            }
+    if (used < kNr<T>)
+        for (int64_t i = 0; i < depth; ++i)
+            for (int j = used; j < kNr<T>; ++j) to[i * kNr<T> + j] = T(0);
+    for (int i = 0; i < total; ++i) {
+        const T* from = source + runs[i].source;
+        T* at = to + runs[i].first;
+        const int rest = runs[i].count % L;
+        switch (runs[i].count / L) {
+            case 0:
+                pack_run<T, 0>(from, offsets, depth, rest, at);
+                break;
+            case 1:
+                pack_run<T, 1>(from, offsets, depth, rest, at);
+                break;
+            case 2:
+                pack_run<T, 2>(from, offsets, depth, rest, at);
+                break;
+            case 3:
+                pack_run<T, 3>(from, offsets, depth, rest, at);
+                break;
+            default:
+                pack_run<T, 4>(from, offsets, depth, rest, at);
+                break;
         }
     }
 }
 
-// c[r][j] (+)= sum_k a[k][r] * b[k][j] for Rows rows and a whole panel; the first pass starts from the bias.
-template <class T, int Rows>
+// c[r][j] (+)= sum_k a[k][r] * b[k][j] for Rows rows and the first Vectors vectors of a panel; the first pass
+// starts from the bias.
+template <class T, int Rows, int Vectors>
 static void tile(int64_t depth, const T* a, const T* b, const T* bias, bool first, T* c, int64_t ldc) {
     constexpr int L = lanes<T>;
-    Vec<T> sums[Rows][kNv] = {};
+    Vec<T> sums[Rows][Vectors] = {};
     for (int64_t k = 0; k < depth; ++k, a += kMr, b += kNr<T>) {
-        Vec<T> bv[kNv];
+        Vec<T> bv[Vectors];
 #pragma GCC unroll 4
-        for (int v = 0; v < kNv; ++v) bv[v] = load(b + v * L);
+        for (int v = 0; v < Vectors; ++v) bv[v] = load(b + v * L);
 #pragma GCC unroll 6
         for (int r = 0; r < Rows; ++r) {
             const Vec<T> x = broadcast(a[r]);
 #pragma GCC unroll 4
-            for (int v = 0; v < kNv; ++v) sums[r][v] += x * bv[v];
+            for (int v = 0; v < Vectors; ++v) sums[r][v] += x * bv[v];
         }
     }
 #pragma GCC unroll 6
     for (int r = 0; r < Rows; ++r) {
 #pragma GCC unroll 4
-        for (int v = 0; v < kNv; ++v) {
+        for (int v = 0; v < Vectors; ++v) {
             T* at = c + r * ldc + v * L;
             store(at, sums[r][v] + (first ? broadcast(bias[r]) : load(at)));
         }
@@ -163,8 +163,27 @@ static void tile(int64_t depth, const T* a, const T* b, const T* bias, bool firs
 template <class T>
 using Tile = void (*)(int64_t, const T*, const T*, const T*, bool, T*, int64_t);
 template <class T>
-static constexpr Tile<T> tile_of_rows[kMr + 1] = {nullptr,     &tile<T, 1>, &tile<T, 2>, &tile<T, 3>,
-                                                  &tile<T, 4>, &tile<T, 5>, &tile<T, 6>};
+struct Tiles {
+    Tile<T> of[kNv + 1][kMr + 1];  // [vectors][rows]
+};
+template <class T, int Vectors = 1>
+static constexpr void fill_tiles(Tiles<T>& tiles) {
+    tiles.of[Vectors][1] = &tile<T, 1, Vectors>;
+    tiles.of[Vectors][2] = &tile<T, 2, Vectors>;
+    tiles.of[Vectors][3] = &tile<T, 3, Vectors>;
+    tiles.of[Vectors][4] = &tile<T, 4, Vectors>;
+    tiles.of[Vectors][5] = &tile<T, 5, Vectors>;
+    tiles.of[Vectors][6] = &tile<T, 6, Vectors>;
+    if constexpr (Vectors < kNv) fill_tiles<T, Vectors + 1>(tiles);
+}
+template <class T>
+static constexpr Tiles<T> make_tiles() {
+    Tiles<T> tiles{};
+    fill_tiles(tiles);
+    return tiles;
+}
+template <class T>
+static constexpr Tiles<T> all_tiles = make_tiles<T>();
 
 // to[j * step] = from[j]: every second element with masked stores where the level has them.
 template <class T>
@@ -205,6 +224,7 @@ template <class T>
 struct Panel {
     Run runs[kNr<T>], outs[kNr<T>];
     int total, out_total;
+    int vectors;  // that hold columns
     bool direct;  // a tile can be written straight to the output
 };
 
@@ -212,6 +232,7 @@ template <class T>
 static void lay_out_panel(const Product<T>& p, int64_t column, Panel<T>& panel) {
     const int64_t left = p.columns() - column;
     const int used = left < kNr<T> ? static_cast<int>(left) : kNr<T>;
+    panel.vectors = (used + lanes<T> - 1) / lanes<T>;
     panel.total = make_runs(p, column, used, panel.runs);
     panel.out_total = merge_outputs(panel.runs, panel.total, p.out_step[2], panel.outs);
     panel.direct = used == kNr<T> && panel.out_total == 1 && p.out_step[2] == 1;
@@ -236,16 +257,19 @@ static void product_panels(const Product<T>& p, int64_t group, int64_t first, in
     const int64_t passes = p.depth > 0 ? (p.depth + kDepth - 1) / kDepth : 1;
     for (int64_t pass = 0; pass < passes; ++pass) {
         const int64_t k0 = p.depth * pass / passes, k1 = p.depth * (pass + 1) / passes;
-        for (int j = 0; j < count; ++j)
-            pack_panel(source, p.offsets + k0, k1 - k0, panels[j].runs, panels[j].total,
-                       packed + j * packed_size);
+        // Some rows of all panels at a time: neighbouring panels read neighbouring parts of the same
+        // channels.
+        for (int64_t k = k0; k < k1; k += kAhead)
+            for (int j = 0; j < count; ++j)
+                pack_rows(source, p.offsets + k, k1 - k < kAhead ? k1 - k : kAhead, panels[j].runs,
+                          panels[j].total, packed + j * packed_size + (k - k0) * kNr<T>);
         for (int64_t i = begin; i < end; ++i) {
             const int64_t m = i * kMr;
             const int rows = p.rows - m < kMr ? static_cast<int>(p.rows - m) : kMr;
-            const Tile<T> compute = tile_of_rows<T>[rows];
             const T* a = weights + (k0 * all + i * (k1 - k0)) * kMr;
             for (int j = 0; j < count; ++j) {
                 const T* b = packed + j * packed_size;
+                const Tile<T> compute = all_tiles<T>.of[panels[j].vectors][rows];
                 if (panels[j].direct)
                     compute(k1 - k0, a, b, bias + m, pass == 0,
                             out + panels[j].outs[0].out + m * p.out_channel, p.out_channel);
@@ -300,7 +324,10 @@ static void direct_tile(const Product<T>& p, const T* const* from, const T* a, c
     }
     const T *from0 = from[0], *from1 = from[1], *from2 = from[kNv - 2], *from3 = from[kNv - 1];
     for (int64_t k = 0; k < p.depth; ++k, a += kMr) {
-        const int64_t offset = p.offsets[k];
+        const int64_t offset = p.offsets[k], ahead = p.offsets[k + kAhead];
+        __builtin_prefetch(from0 + ahead);
+        __builtin_prefetch(from1 + ahead);
+        if constexpr (kNv == 4) __builtin_prefetch(from2 + ahead), __builtin_prefetch(from3 + ahead);
         Vec<T> x[4] = {load(from0 + offset), load(from1 + offset)};
         if constexpr (kNv == 4) x[2] = load(from2 + offset), x[3] = load(from3 + offset);
 #pragma GCC unroll 6
