@@ -134,50 +134,174 @@ static void pack_bias(const Operand& bias, int64_t groups, int64_t rows, T* pack
                                          : T(0);
 }
 
-// Sizes of the result's side of a product and of the source's.
+// The two sides of a convolution: what is computed and what is read.
 struct Sides {
-    int64_t rows, channels;          // of each group
+    int64_t rows, channels;          // of each group: of the result, of the source
     const int64_t *result, *source;  // spatial sizes
     int row_axis, channel_axis;      // of the weight
 };
 
-// One group of images through one residue (or, forward, the only one).
+// The taps that a result sees, one AxisTaps per residue of its position along each axis.
+struct Residues {
+    const AxisTaps* of_axis[3];
+    int64_t count[3];
+
+    int64_t total() const { return count[0] * count[1] * count[2]; }
+    void at(int64_t i, AxisTaps* taps) const {
+        taps[0] = of_axis[0][i / (count[1] * count[2])];
+        taps[1] = of_axis[1][i / count[2] % count[1]];
+        taps[2] = of_axis[2][i % count[2]];
+    }
+    Reach reach() const {
+        Reach r;
+        start(r);
+        for (int a = 0; a < 3; ++a)
+            for (int64_t i = 0; i < count[a]; ++i) extend(r, a, of_axis[a][i]);
+        finish(r);
+        return r;
+    }
+};
+
+// Everything that the images of a call share. Every tap belongs to one residue, so the tables and packed
+// weights of all residues together are as large as those of one product over all taps.
 template <class T>
-static void run_product(const Problem& p, const Sides& side, const Stage<T>& stage, const AxisTaps* taps,
-                        const Tables<T>& tables, const T* packed, const T* bias, const T* source,
-                        int64_t images, T* out) {
-    Product<T> q;
-    q.groups = p.groups;
-    q.images = images;
-    q.rows = side.rows;
-    q.depth = tables.depth;
-    q.weights = packed;
-    q.bias = bias;
-    q.offsets = tables.offsets;
-    q.source = source;
-    q.source_image = stage.image;
-    q.source_group = side.channels * stage.channel;
-    q.source_step[0] = taps[0].step * stage.plane;
-    q.source_step[1] = taps[1].step * stage.row;
-    const int64_t row = side.result[2], plane = row * side.result[1];
-    q.out_channel = plane * side.result[0];
-    q.out_group = side.rows * q.out_channel;
-    q.out_image = p.groups * q.out_group;
-    q.out_step[0] = taps[0].pitch * plane;
-    q.out_step[1] = taps[1].pitch * row;
-    q.out_step[2] = taps[2].pitch;
-    q.out = out + taps[0].start * plane + taps[1].start * row + taps[2].start;
-    for (int a = 0; a < 3; ++a) q.grid[a] = taps[a].count;
-    if (q.columns() == 0 || q.rows == 0) return;
-    if (side.rows <= kMr && stage.copied)
-        direct_product(q);
-    else
-        packed_product(q);
+struct Plan {
+    Sides side;
+    Residues residues;
+    Stage<T> stage;
+    int64_t groups;
+    TableSpace table_space;
+    pool::Scratch table_list, packed_weights, packed_bias;
+
+    Plan(const Problem& p, const Sides& side, const Residues& residues, const Operand& source,
+         const Operand& weight, const Operand& bias)
+        : side(side),
+          residues(residues),
+          // Few rows skip packing, which then costs as much as the arithmetic; they read whole vectors past
+          // the end of a row and so want a stage.
+          stage(make_stage<T>(source, side.channels * p.groups, side.source, residues.reach(),
+                              side.rows <= kMr)),
+          groups(p.groups),
+          table_space(depth_of(p)),
+          table_list(sizeof(Tables<T>) * residues.total()),
+          packed_weights(sizeof(T) * padded_rows() * depth_of(p)),
+          packed_bias(sizeof(T) * padded_rows()) {
+        pack_bias(bias, groups, side.rows, packed_bias.template as<T>());
+        int64_t done = 0;
+        for (int64_t i = 0; i < residues.total(); ++i) {
+            AxisTaps taps[3];
+            residues.at(i, taps);
+            Tables<T>& t = tables()[i];
+            t.offsets = table_space.memory.template as<int64_t>() + 2 * done;
+            t.weights = t.offsets + side.channels * taps[0].total * taps[1].total * taps[2].total;
+            fill_tables(stage, taps, side.channels, weight, side.channel_axis, t);
+            const int64_t group_stride = p.out_channels / p.groups * weight.strides[0];
+            pack_weights(static_cast<const T*>(weight.data), t, groups, group_stride, side.rows,
+                         weight.strides[side.row_axis],
+                         packed_weights.template as<T>() + done * padded_rows());
+            done += t.depth;
+        }
+    }
+
+    int64_t depth_of(const Problem& p) const {
+        return side.channels * p.kernel[0] * p.kernel[1] * p.kernel[2];
+    }
+    int64_t padded_rows() const { return (side.rows + kMr - 1) / kMr * kMr * groups; }
+    Tables<T>* tables() const { return table_list.template as<Tables<T>>(); }
+
+    // The product of one residue over the first image of `source`, into `out`.
+    Product<T> product(int64_t residue, const T* weights, const T* source, T* out) const {
+        AxisTaps taps[3];
+        residues.at(residue, taps);
+        Product<T> q;
+        q.groups = groups;
+        q.images = 1;
+        q.rows = side.rows;
+        q.depth = tables()[residue].depth;
+        q.weights = weights;
+        q.bias = packed_bias.template as<T>();
+        q.offsets = tables()[residue].offsets;
+        q.source = source;
+        q.source_image = stage.image;
+        q.source_group = side.channels * stage.channel;
+        q.source_step[0] = taps[0].step * stage.plane;
+        q.source_step[1] = taps[1].step * stage.row;
+        const int64_t row = side.result[2], plane = row * side.result[1];
+        q.out_channel = plane * side.result[0];
+        q.out_group = side.rows * q.out_channel;
+        q.out_image = groups * q.out_group;
+        q.out_step[0] = taps[0].pitch * plane;
+        q.out_step[1] = taps[1].pitch * row;
+        q.out_step[2] = taps[2].pitch;
+        q.out = out + taps[0].start * plane + taps[1].start * row + taps[2].start;
+        for (int a = 0; a < 3; ++a) q.grid[a] = taps[a].count;
+        return q;
+    }
+};
+
+// Group by group of images: staged together, then multiplied.
+template <class T>
+static void run_by_images(const Plan<T>& plan, int64_t batch, int64_t depth, T* out) {
+    const Stage<T>& stage = plan.stage;
+    const int64_t together = images_per_group(stage, batch, plan.side.rows * depth < 64);
+    pool::Scratch staged(sizeof(T) * stage.elements(together));
+    for (int64_t n = 0; n < batch; n += together) {
+        const int64_t images = batch - n < together ? batch - n : together;
+        const T* source = stage_images(stage, n, images, plan.side.channels * plan.groups, staged.as<T>());
+        const T* weights = plan.packed_weights.template as<T>();
+        for (int64_t i = 0; i < plan.residues.total(); ++i) {
+            Product<T> q = plan.product(i, weights, source, out);
+            weights += q.depth * plan.padded_rows();
+            q.images = images;
+            q.out += n * q.out_image;
+            if (q.columns() == 0 || q.rows == 0) continue;
+            if (stage.copied && q.rows <= kMr)
+                direct_product(q);
+            else
+                packed_product(q);
+        }
+    }
 }
 
-// Few rows skip packing, which then costs as much as the arithmetic; they read whole vectors past the end of
-// a row and so want a stage.
-PT_INLINE bool wants_stage(const Sides& side) { return side.rows <= kMr; }
+// Depthwise: every (image, group) reads one channel, which is staged in the first cache.
+template <class T>
+static void run_by_channels(const Plan<T>& plan, int64_t batch, T* out) {
+    const Stage<T>& stage = plan.stage;
+    const int64_t groups = plan.groups, grain = 1 + 16384 / (stage.channel + 1);
+    parallel_for(0, batch * groups, grain, [&](int64_t begin, int64_t end) {
+        pool::Scratch scratch(sizeof(T) * (stage.channel + Stage<T>::slack));
+        T* staged = scratch.as<T>();
+        for (int64_t i = 0; i < Stage<T>::slack; ++i) staged[stage.channel + i] = T(0);
+        for (int64_t at = begin; at < end; ++at) {
+            const int64_t n = at / groups, group = at % groups;
+            stage_channel(stage,
+                          static_cast<const T*>(stage.array.data) + n * stage.array.strides[0] +
+                              group * stage.array.strides[1],
+                          staged);
+            const T* weights = plan.packed_weights.template as<T>();
+            for (int64_t i = 0; i < plan.residues.total(); ++i) {
+                Product<T> q = plan.product(i, weights, staged, out);
+                weights += q.depth * plan.padded_rows();
+                q.groups = 1;
+                q.weights += group * q.depth * kMr;
+                q.bias += group * kMr;
+                q.out += n * q.out_image + group * q.out_group;
+                if (q.columns() > 0) direct_rows(q, 0, q.grid[0] * q.grid[1]);
+            }
+        }
+    });
+}
+
+template <class T>
+static void convolve(const Problem& p, const Sides& side, const Residues& residues, const Operand& source,
+                     const Operand& weight, const Operand& bias, T* out) {
+    if (p.batch == 0 || side.rows == 0) return;
+    const Plan<T> plan(p, side, residues, source, weight, bias);
+    if (side.channels == 1 && side.rows <= kMr && p.groups > 1)
+        run_by_channels(plan, p.batch, out);
+    else
+        run_by_images(plan, p.batch, plan.depth_of(p), out);
+}
 
 template <class T>
 static void forward(const Problem& p, const Operand& input, const Operand& weight, const Operand& bias,
@@ -186,100 +310,31 @@ static void forward(const Problem& p, const Operand& input, const Operand& weigh
     pool::Scratch axes(sizeof(int64_t) * 2 * (p.kernel[0] + p.kernel[1] + p.kernel[2]));
     int64_t* storage = axes.as<int64_t>();
     AxisTaps taps[3];
-    Reach reach;
-    start(reach);
-    for (int a = 0; a < 3; ++a) {
-        taps[a] = forward_taps(p, a, storage);
-        storage += 2 * p.kernel[a];
-        extend(reach, a, taps[a]);
-    }
-    finish(reach);
-    const Stage<T> stage = make_stage<T>(input, p.in_channels, p.in, reach, wants_stage(side));
-    const int64_t depth = side.channels * p.kernel[0] * p.kernel[1] * p.kernel[2];
-    const int64_t padded = (side.rows + kMr - 1) / kMr * kMr * p.groups;
-    TableSpace space(depth);
-    int64_t* table = space.memory.as<int64_t>();
-    pool::Scratch packed(sizeof(T) * padded * depth), biases(sizeof(T) * padded);
-    Tables<T> tables{depth, table, table + depth};
-    fill_tables(stage, taps, side.channels, weight, side.channel_axis, tables);
-    pack_weights(static_cast<const T*>(weight.data), tables, p.groups, side.rows * weight.strides[0],
-                 side.rows, weight.strides[0], packed.as<T>());
-    pack_bias(bias, p.groups, side.rows, biases.as<T>());
-    const int64_t together = images_per_group(stage, p.batch, side.rows * depth < 64);
-    pool::Scratch staged(sizeof(T) * stage.elements(together));
-    const int64_t image = p.out_channels * p.out[0] * p.out[1] * p.out[2];
-    for (int64_t n = 0; n < p.batch; n += together) {
-        const int64_t images = p.batch - n < together ? p.batch - n : together;
-        const T* source = stage_images(stage, n, images, p.in_channels, staged.as<T>());
-        run_product(p, side, stage, taps, tables, packed.as<T>(), biases.as<T>(), source, images,
-                    static_cast<T*>(output) + n * image);
-    }
+    for (int a = 0; a < 3; ++a, storage += 2 * p.kernel[a - 1]) taps[a] = forward_taps(p, a, storage);
+    const Residues residues{{&taps[0], &taps[1], &taps[2]}, {1, 1, 1}};
+    convolve(p, side, residues, input, weight, bias, static_cast<T*>(output));
 }
 
 template <class T>
 static void grad_input(const Problem& p, const Operand& grad_output, const Operand& weight,
                        const Operand& bias, void* result) {
     const Sides side{p.in_channels / p.groups, p.out_channels / p.groups, p.in, p.out, 1, 0};
-    int64_t count[3], total = 0;  // residues of each axis that have a position
-    for (int a = 0; a < 3; ++a) {
-        count[a] = p.in[a] < p.stride[a] ? p.in[a] : p.stride[a];
-        total += 2 * p.kernel[a] * count[a];
+    Residues residues;
+    int64_t numbers = 0, lists = 0;
+    for (int a = 0; a < 3; ++a) {  // residues that have a position
+        residues.count[a] = p.in[a] < p.stride[a] ? p.in[a] : p.stride[a];
+        numbers += 2 * p.kernel[a] * residues.count[a];
+        lists += residues.count[a];
     }
-    const int64_t residues = count[0] * count[1] * count[2];
-    pool::Scratch axes(sizeof(int64_t) * total);
-    pool::Scratch all_taps(sizeof(AxisTaps) * (count[0] + count[1] + count[2]));
+    pool::Scratch axes(sizeof(int64_t) * numbers), all_taps(sizeof(AxisTaps) * lists);
     int64_t* storage = axes.as<int64_t>();
-    AxisTaps* of_axis[3];
     AxisTaps* next = all_taps.as<AxisTaps>();
-    Reach reach;
-    start(reach);
     for (int a = 0; a < 3; ++a) {
-        of_axis[a] = next;
-        for (int64_t r = 0; r < count[a]; ++r, storage += 2 * p.kernel[a]) {
-            next[r] = gradient_taps(p, a, r, storage);
-            extend(reach, a, next[r]);
-        }
-        next += count[a];
+        residues.of_axis[a] = next;
+        for (int64_t r = 0; r < residues.count[a]; ++r, storage += 2 * p.kernel[a])
+            *next++ = gradient_taps(p, a, r, storage);
     }
-    finish(reach);
-    const Stage<T> stage = make_stage<T>(grad_output, p.out_channels, p.out, reach, wants_stage(side));
-    // Every tap belongs to one residue, so the tables and packed weights of all residues together are as
-    // large as those of one forward product.
-    const int64_t depth = side.channels * p.kernel[0] * p.kernel[1] * p.kernel[2];
-    const int64_t padded = (side.rows + kMr - 1) / kMr * kMr * p.groups;
-    TableSpace space(depth);
-    int64_t* table = space.memory.as<int64_t>();
-    pool::Scratch packed(sizeof(T) * padded * depth), biases(sizeof(T) * padded),
-        list(sizeof(Tables<T>) * residues);
-    pack_bias(bias, p.groups, side.rows, biases.as<T>());
-    Tables<T>* tables = list.as<Tables<T>>();
-    int64_t done = 0;
-    for (int64_t i = 0; i < residues; ++i) {
-        const AxisTaps taps[3] = {of_axis[0][i / (count[1] * count[2])], of_axis[1][i / count[2] % count[1]],
-                                  of_axis[2][i % count[2]]};
-        tables[i] = {0, table + 2 * done, nullptr};
-        tables[i].weights = tables[i].offsets + side.channels * taps[0].total * taps[1].total * taps[2].total;
-        fill_tables(stage, taps, side.channels, weight, side.channel_axis, tables[i]);
-        pack_weights(static_cast<const T*>(weight.data), tables[i], p.groups,
-                     side.channels * weight.strides[0], side.rows, weight.strides[1],
-                     packed.as<T>() + done * padded);
-        done += tables[i].depth;
-    }
-    const int64_t together = images_per_group(stage, p.batch, side.rows * depth < 64);
-    pool::Scratch staged(sizeof(T) * stage.elements(together));
-    const int64_t image = p.in_channels * p.in[0] * p.in[1] * p.in[2];
-    for (int64_t n = 0; n < p.batch; n += together) {
-        const int64_t images = p.batch - n < together ? p.batch - n : together;
-        const T* source = stage_images(stage, n, images, p.out_channels, staged.as<T>());
-        const T* weights = packed.as<T>();
-        for (int64_t i = 0; i < residues; ++i) {
-            const AxisTaps taps[3] = {of_axis[0][i / (count[1] * count[2])],
-                                      of_axis[1][i / count[2] % count[1]], of_axis[2][i % count[2]]};
-            run_product(p, side, stage, taps, tables[i], weights, biases.as<T>(), source, images,
-                        static_cast<T*>(result) + n * image);
-            weights += tables[i].depth * padded;
-        }
-    }
+    convolve(p, side, residues, grad_output, weight, bias, static_cast<T*>(result));
 }
 
 }  // namespace pt::conv::PT_ISA

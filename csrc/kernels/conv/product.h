@@ -322,12 +322,16 @@ static void direct_tile(const Product<T>& p, const T* const* from, const T* a, c
 #pragma GCC unroll 4
         for (int v = 0; v < kNv; ++v) sums[r][v] = broadcast(bias[r]);
     }
+    const bool deep = p.depth > 2 * kAhead;  // else the source is in the first cache
     const T *from0 = from[0], *from1 = from[1], *from2 = from[kNv - 2], *from3 = from[kNv - 1];
     for (int64_t k = 0; k < p.depth; ++k, a += kMr) {
-        const int64_t offset = p.offsets[k], ahead = p.offsets[k + kAhead];
-        __builtin_prefetch(from0 + ahead);
-        __builtin_prefetch(from1 + ahead);
-        if constexpr (kNv == 4) __builtin_prefetch(from2 + ahead), __builtin_prefetch(from3 + ahead);
+        const int64_t offset = p.offsets[k];
+        if (deep) {
+            const int64_t ahead = p.offsets[k + kAhead];
+            __builtin_prefetch(from0 + ahead);
+            __builtin_prefetch(from1 + ahead);
+            if constexpr (kNv == 4) __builtin_prefetch(from2 + ahead), __builtin_prefetch(from3 + ahead);
+        }
         Vec<T> x[4] = {load(from0 + offset), load(from1 + offset)};
         if constexpr (kNv == 4) x[2] = load(from2 + offset), x[3] = load(from3 + offset);
 #pragma GCC unroll 6
