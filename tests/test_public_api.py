@@ -9,12 +9,17 @@ from pytensor.testing.specs import all_specs
 
 # Public ops without a spec, each with its reason.
 WITHOUT_SPEC: dict[str, str] = {
+    "chain_matmul": "deprecated in PyTorch: warns on every call; linalg.multi_dot has a spec",
     "cuda": "moves to a GPU; PyTorch's error without one",
     "from_numpy": "takes a NumPy array, which samples turn into tensors",
+    "is_storage": "takes a storage",
+    "result_type": "returns a dtype; tested literally in tests/test_promotion.py",
+    "share_memory_": "not there yet: always raises",
     "range": "deprecated in PyTorch: warns on every call",
 }
 
 
+NEEDS_NO_EXAMPLE = re.compile(r"share_memory_")  # what only raises
 NAMES = {entry.name for entry in REGISTRY}
 
 
@@ -59,8 +64,12 @@ def test_has_a_spec(entries, specified):
 
 @pytest.mark.parametrize("entries", OPS)
 def test_has_a_docstring_with_an_example(entries):
+    if re.fullmatch(r"__\w+__", entries[0].name):
+        return  # Python's operators stand for functions
     text = entries[0].function.__doc__
     assert text and text.strip(), f"{path_of(entries[0])} has no docstring"
+    if NEEDS_NO_EXAMPLE.fullmatch(entries[0].name):
+        return
     assert ">>>" in text, f"the docstring of {path_of(entries[0])} has no example"
 
 

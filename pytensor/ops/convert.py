@@ -75,7 +75,12 @@ def _overlapping(array: Any) -> bool:
 
 @op(function=False)
 def contiguous(input: Tensor, memory_format: Any = contiguous_format) -> Tensor:
-    """The tensor itself when it is row-major without gaps, else a copy that is."""
+    """The tensor itself when it is row-major without gaps, else a copy that is.
+
+    >>> import pytensor as torch
+    >>> torch.ones(2, 3).t().contiguous().stride()
+    (2, 1)
+    """
     if memory_format is not contiguous_format:
         raise NotImplementedError(f"contiguous(): memory format {memory_format} is not there yet")
     return input if input._array.flags.c_contiguous else clone(input, memory_format=contiguous_format)
@@ -162,13 +167,24 @@ def cuda_module() -> Any:
 
 @op(function=False)
 def cpu(input: Tensor, memory_format: Any = preserve_format) -> Tensor:
-    """The tensor on the CPU."""
+    """The tensor on the CPU: itself when it is there.
+
+    >>> import pytensor as torch
+    >>> x = torch.ones(2)
+    >>> x.cpu() is x
+    True
+    """
     return to(input, device="cpu")
 
 
 @op(function=False)
 def cuda(input: Tensor, device: Any = None, non_blocking: bool = False, memory_format: Any = preserve_format) -> Tensor:
-    """The tensor on a CUDA device. AssertionError without CuPy."""
+    """The tensor on a CUDA device. AssertionError without CuPy.
+
+    >>> import pytensor as torch
+    >>> torch.ones(2).cuda()  # doctest: +SKIP
+    tensor([1., 1.], device='cuda:0')
+    """
     return to(input, device=_device.device("cuda", 0) if device is None else device)
 
 
@@ -194,7 +210,10 @@ def _define_casts() -> None:
             return to(input, dtype=d)
 
         convert.__name__ = convert.__qualname__ = name
-        convert.__doc__ = f"The tensor as {d}."
+        convert.__doc__ = (
+            f"The tensor as {d}; itself when it is of that dtype.\n\n"
+            f"    >>> import pytensor as torch\n    >>> torch.ones(2).{name}().dtype\n    {d}\n    "
+        )
         op(name=name, function=False)(convert)
 
     for name, d in names.items():
@@ -288,7 +307,12 @@ def _zeroed(input: Tensor) -> Tensor:
 
 @op()
 def zero_(input: Tensor) -> Tensor:
-    """Sets every element to zero, in place."""
+    """Sets every element to zero, in place.
+
+    >>> import pytensor as torch
+    >>> torch.ones(2).zero_()
+    tensor([0., 0.])
+    """
     check_inplace(input)
     if not _C.will_record(input):
         input._array.fill(0)

@@ -90,6 +90,11 @@ def multi_dot(tensors: Sequence[Tensor], *, out: Tensor | None = None) -> Tensor
 def chain_matmul(*matrices: Tensor, out: Tensor | None = None) -> Tensor:
     """The product of one or more matrices; deprecated for :func:`pytensor.linalg.multi_dot`.
 
+    >>> import pytensor as torch
+    >>> torch.chain_matmul(torch.ones(2, 3), torch.ones(3, 1))  # doctest: +SKIP
+    tensor([[3.],
+            [3.]])
+
     Source: https://docs.pytorch.org/docs/stable/generated/torch.chain_matmul.html
     """
     warnings.warn(
@@ -165,7 +170,13 @@ def matrix_power(input: Tensor, n: int, *, out: Tensor | None = None) -> Tensor:
 
 @op(namespace="linalg", name="matrix_power")
 def linalg_matrix_power(A: Tensor, n: int, *, out: Tensor | None = None) -> Tensor:
-    """A square matrix, or each of a batch, to an integer power: see :func:`pytensor.matrix_power`."""
+    """A square matrix, or each of a batch, to an integer power: see :func:`pytensor.matrix_power`.
+
+    >>> import pytensor as torch
+    >>> torch.linalg.matrix_power(torch.tensor([[1, 1], [1, 0]]), 5)
+    tensor([[8, 5],
+            [5, 3]])
+    """
     return matrix_power(A, n, out=out)
 
 

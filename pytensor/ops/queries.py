@@ -86,7 +86,13 @@ def is_storage(obj: Any) -> bool:
 
 @op(function=False)
 def set_(input: Tensor, source: Any = None, storage_offset: int = 0, size: Any = None, stride: Any = None) -> Tensor:
-    """Makes the tensor use the memory of another one (or, without a source, none at all)."""
+    """Makes the tensor use the memory of another one (or, without a source, none at all).
+
+    >>> import pytensor as torch
+    >>> x = torch.ones(2)
+    >>> x.set_(torch.zeros(3))
+    tensor([0., 0., 0.])
+    """
     if input._requires_grad:
         raise RuntimeError("cannot set the storage of a variable that requires grad")
     if source is None:

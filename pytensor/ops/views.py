@@ -139,13 +139,25 @@ def reshape(input: Tensor, *shape: Any) -> Tensor:
 
 @op(function=False)
 def view_as(input: Tensor, other: Tensor) -> Tensor:
-    """The same memory in the shape of ``other``."""
+    """The same memory in the shape of ``other``.
+
+    >>> import pytensor as torch
+    >>> torch.arange(4).view_as(torch.ones(2, 2))
+    tensor([[0, 1],
+            [2, 3]])
+    """
     return input.view(other.shape)
 
 
 @op(function=False)
 def reshape_as(input: Tensor, other: Tensor) -> Tensor:
-    """The elements in the shape of ``other``."""
+    """The elements in the shape of ``other``.
+
+    >>> import pytensor as torch
+    >>> torch.arange(4).reshape_as(torch.ones(2, 2))
+    tensor([[0, 1],
+            [2, 3]])
+    """
     return reshape(input, other.shape)
 
 
@@ -407,7 +419,13 @@ def _expanded_sizes(input: Tensor, wanted: tuple[int, ...], shape: tuple[int, ..
 
 @op(function=False)
 def expand_as(input: Tensor, other: Tensor) -> Tensor:
-    """``expand`` to the shape of another tensor."""
+    """``expand`` to the shape of another tensor.
+
+    >>> import pytensor as torch
+    >>> torch.arange(2).expand_as(torch.ones(2, 2))
+    tensor([[0, 1],
+            [0, 1]])
+    """
     return expand(input, other.shape)
 
 

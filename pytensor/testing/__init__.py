@@ -57,6 +57,7 @@ The fields of :class:`OpSpec`
     ``gradient_tolerance``  relative to the derivative plus the size of the values; 1e-6
     ``mutates``         the op writes to its first argument (``Tensor.copy_``): draw that with ``read_only=False``. What
                         it leaves there is the result if it returns none
+    ``random``          the op draws random numbers: gradient checks seed every call
     ``inplace``, ``out``    whether there is ``x.op_()`` and ``op(out=)``; found out when None
     ``flops``, ``bytes``    work of one call, functions of the sample's arguments (``bytes`` defaults to the sum of
                         all arrays)

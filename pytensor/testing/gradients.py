@@ -76,6 +76,8 @@ class Curve:
         moved, leaves = self.inputs(t)
         if self.spec.mutates:  # not a leaf itself: those refuse to be written
             moved = Sample(moved.args[0] * 1, *moved.args[1:], **moved.kwargs)
+        if self.spec.random:  # the same draws on every call
+            self.library.module.manual_seed(0)
         returned = self.library.function(self.spec.name)(*moved.args, **moved.kwargs)
         if self.spec.mutates and returned is None:
             returned = moved.args[0]

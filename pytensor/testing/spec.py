@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -92,12 +92,12 @@ class OpSpec:
     kinks: Callable[..., Any] | None = None
     gradient_tolerance: float = 1e-6
     mutates: bool = False
+    random: bool = False
     inplace: bool | None = None
     out: bool | None = None
     flops: Callable[..., int] | None = None
     bytes: Callable[..., int] | None = None
     variant: str = ""
-    tags: tuple[str, ...] = field(default=())
 
     def __post_init__(self) -> None:
         if (self.reference is None) == (self.verify is None):

@@ -103,8 +103,20 @@ def with_number(s):
     return s.sample(s.array(only=(0, 6)), s.integer(0, 6))
 
 
+def matrices(flip: bool):
+    def samples(s):
+        m, k, n = (s.integer(0, 5) for _ in range(3))
+        pair = s.array((m, k), values="finite"), s.array((k, n), values="finite")
+        return s.sample(*(reversed(pair) if flip else pair))
+
+    return samples
+
+
+product = functools.partial(spec, tolerance=8)
 discrete = functools.partial(spec, tolerance=0, differentiable=False)
 SPECS = [
+    product("Tensor.__matmul__", matrices(False), np.matmul, scale=lambda x, y: np.abs(x) @ np.abs(y)),
+    product("Tensor.__rmatmul__", matrices(True), swapped(np.matmul), scale=lambda x, y: np.abs(y) @ np.abs(x)),
     *(each for name, function in ARITHMETIC.items() for each in arithmetic(name, function)),
     *(discrete(f"Tensor.__{name}__", anything, f, dtypes=(*REALS, "bool")) for name, f in COMPARISONS.items()),
     *(discrete(f"Tensor.__{name}__", anything, f, dtypes=(*INTEGERS, "bool")) for name, f in LOGIC.items()),
