@@ -497,20 +497,6 @@ class Tensor(_C.TensorBase):
         raise RuntimeError("tensors have no state to set: they are rebuilt whole")
 
     @property
-    def real(self) -> Tensor:
-        """The real parts, as a view."""
-        from pytensor.ops.complex_parts import real
-
-        return real(self)
-
-    @property
-    def imag(self) -> Tensor:
-        """The imaginary parts of a complex tensor, as a view."""
-        from pytensor.ops.complex_parts import imag
-
-        return imag(self)
-
-    @property
     def T(self) -> Tensor:
         """The axes in reverse order."""
         return self.permute(tuple(range(self.ndim - 1, -1, -1)))

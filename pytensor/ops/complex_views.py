@@ -15,16 +15,6 @@ if TYPE_CHECKING:
 __all__ = ["conj", "imag", "real", "view_as_complex", "view_as_real"]
 
 
-class RealBackward0(Node):
-    def backward(self, grad: Tensor) -> Any:
-        return (grad + 0j,)
-
-
-class ImagBackward0(Node):
-    def backward(self, grad: Tensor) -> Any:
-        return (grad * 1j,)
-
-
 def real(input: Tensor) -> Tensor:
     """A view of the real parts; the tensor itself when it is real.
 
@@ -36,7 +26,7 @@ def real(input: Tensor) -> Tensor:
     """
     if not input.dtype.is_complex:
         return input
-    return view(input, input._array.real, RealBackward0)
+    return view_as_real(input).select(-1, 0)
 
 
 def imag(input: Tensor) -> Tensor:
@@ -53,7 +43,7 @@ def imag(input: Tensor) -> Tensor:
     """
     if not input.dtype.is_complex:
         raise RuntimeError("imag is not implemented for tensors with non-complex dtypes.")
-    return view(input, input._array.imag, ImagBackward0)
+    return view_as_real(input).select(-1, 1)
 
 
 op(method=False)(real)
@@ -63,14 +53,24 @@ op(method=False)(imag)
 @op(name="real", function=False)
 @property
 def _real_attribute(self: Tensor) -> Tensor:
-    """The real parts. See :func:`real`."""
+    """The real parts, as a view. See :func:`real`.
+
+    >>> import pytensor as torch
+    >>> torch.tensor([1 + 2j]).real
+    tensor([1.])
+    """
     return real(self)
 
 
 @op(name="imag", function=False)
 @property
 def _imag_attribute(self: Tensor) -> Tensor:
-    """The imaginary parts. See :func:`imag`."""
+    """The imaginary parts, as a view. See :func:`imag`.
+
+    >>> import pytensor as torch
+    >>> torch.tensor([1 + 2j]).imag
+    tensor([2.])
+    """
     return imag(self)
 
 
