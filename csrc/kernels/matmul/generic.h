@@ -12,8 +12,10 @@ template <class T>
 struct Rows {
     const T* data;
     int64_t row, step;
+    bool in_place;
 
     Strip<T> strip(int64_t i, int rows, int64_t k, int64_t depth, T* scratch) const {
+        if (in_place) return {data + i * row + k * step, row, step};
         return pack_rows(data + i * row + k * step, row, step, rows, depth, scratch);
     }
 };
@@ -39,40 +41,82 @@ PT_INLINE Problem<T> transposed(const Problem<T>& p) {
             p.a_row, p.c, p.c_col, p.c_row, p.bias,  p.bias_col, p.bias_row, p.relu};
 }
 
-constexpr int64_t kSmall = 32768;  // multiplications that packing would hold up
+constexpr int64_t kSmall = 32768;          // multiplications that threads and scratch memory would hold up
+constexpr int64_t kParallel = 500000;      // multiplications that are worth a second thread
+constexpr int64_t kRowsInPlace = 1024;     // rows of A up to which packing B costs more than it brings
+constexpr int64_t kColumnsInPlace = 1024;  // columns of B up to which the same holds for A
 
-// B is read where it lies: its rows are contiguous, and no vector of them reaches beyond their end.
+// B is read where it lies: its rows are contiguous, and no vector of them reaches beyond their end. Columns
+// [begin, end) of C; few rows, so that what is read of B stays in the cache until all of them have used it.
 template <class T>
-static void multiply_in_place(const Problem<T>& p) {
+static void multiply_in_place(const Problem<T>& p, int64_t begin, int64_t end) {
     const Output<T> out = output_of(p);
     const int vecs = p.n > 2 * lanes<T> && p.m <= max_rows(kMaxVecs) ? kMaxVecs : kVecs;
     const int64_t width = vecs * lanes<T>, tiles = ceil_div(p.m, max_rows(vecs));
-    for (int64_t j = 0; j < p.n; j += width) {
-        const int64_t columns = p.n - j < width ? p.n - j : width;
-        const Strip<T> b{p.b + j, 0, p.b_k};
-        for (int64_t t = 0; t < tiles; ++t) {
-            const Range rows = even_part(p.m, t, tiles);
-            const Strip<T> a{p.a + rows.begin * p.a_row, p.a_row, p.a_k};
-            multiply_tile(out, Part{rows.begin, static_cast<int>(rows.size()), j, columns}, p.k, a, b,
-                          columns % lanes<T> != 0, true, true);
+    const int64_t passes = p.k > 0 ? ceil_div(p.k, kDepth) : 1;
+    for (int64_t j = begin; j < end; j += width) {
+        const int64_t columns = end - j < width ? end - j : width;
+        for (int64_t pass = 0; pass < passes; ++pass) {
+            const Range depth = even_part(p.k, pass, passes);
+            const Strip<T> b{p.b + depth.begin * p.b_k + j, 0, p.b_k};
+            for (int64_t t = 0; t < tiles; ++t) {
+                const Range rows = even_part(p.m, t, tiles);
+                const Strip<T> a{p.a + rows.begin * p.a_row + depth.begin * p.a_k, p.a_row, p.a_k};
+                multiply_tile(out, Part{rows.begin, static_cast<int>(rows.size()), j, columns}, depth.size(),
+                              a, b, columns % lanes<T> != 0, pass == 0, pass == passes - 1);
+            }
         }
     }
 }
 
 template <class T>
+PT_INLINE Problem<T> rows_of(const Problem<T>& p, int64_t begin, int64_t end) {
+    Problem<T> part = p;
+    part.m = end - begin;
+    part.a += begin * p.a_row;
+    part.c += begin * p.c_row;
+    if (p.bias != nullptr) part.bias += begin * p.bias_row;
+    return part;
+}
+
+// The same on all threads, which share out the columns of C, or the rows where columns are few.
+template <class T>
+static void multiply_in_place(const Problem<T>& p) {
+    const int threads = p.m * p.n * p.k < kParallel ? 1 : num_threads();
+    const int64_t strips = ceil_div(p.n, kColumns<T>), tiles = ceil_div(p.m, kRows);
+    if (threads == 1) return multiply_in_place(p, 0, p.n);
+    const int64_t strip_work = kColumns<T> * p.m * p.k, tile_work = kRows * p.n * p.k;
+    if (strips >= 2 * threads)
+        parallel_for(0, strips, 1 + kParallel / (2 * strip_work + 1), [&](int64_t begin, int64_t end) {
+            multiply_in_place(p, begin * kColumns<T>, end == strips ? p.n : end * kColumns<T>);
+        });
+    else
+        parallel_for(0, tiles, 1 + kParallel / (2 * tile_work + 1), [&](int64_t begin, int64_t end) {
+            const int64_t last = end == tiles ? p.m : end * kRows;
+            multiply_in_place(rows_of(p, begin * kRows, last), 0, p.n);
+        });
+}
+
+template <class T>
+PT_INLINE bool reads_in_place(const Problem<T>& p) {
+    return p.b_col == 1 && (kMaskedLoads || p.n % lanes<T> == 0);
+}
+
+template <class T>
 static void multiply(const Problem<T>& given) {
     Problem<T> p = given;
-    // The columns of C are to be neighbours; of products with few columns, the transposed one has few rows.
     const int64_t work = p.m * p.n * p.k;
-    const bool small = work <= kSmall && (p.n > kFewRows || p.k <= 64);
-    if (p.c_row == 1 && p.c_col != 1) p = transposed(p);
-    if (small && p.b_col == 1 && (kMaskedLoads || p.n % lanes<T> == 0)) return multiply_in_place(p);
+    if (p.c_row == 1 && p.c_col != 1) p = transposed(p);  // the rows of C are to be contiguous
+    if (work <= kSmall && (p.n > kFewRows || p.k <= 64) && reads_in_place(p))
+        return multiply_in_place(p, 0, p.n);
     if (p.n <= kFewRows && p.m > p.n) p = transposed(p);
     if (p.m <= kFewRows && (p.b_col == 1 || p.b_k == 1)) return multiply_few(p);
-    if (p.c_row == 1 && p.c_col != 1) p = transposed(p);
-    const int threads = work < 500000 ? 1 : num_threads();
-    gemm<T>(p.m, p.n, p.k, Rows<T>{p.a, p.a_row, p.a_k}, Columns<T>{p.b, p.b_k, p.b_col}, output_of(p),
-            threads);
+    if (p.m <= kRowsInPlace && reads_in_place(p)) return multiply_in_place(p);
+    // B has to be packed, unless the transposed product has the smaller one to pack.
+    if (p.b_col != 1 && p.m < p.n && (p.a_k == 1 || p.a_row == 1)) p = transposed(p);
+    const Rows<T> a{p.a, p.a_row, p.a_k, p.n <= kColumnsInPlace && (p.a_k == 1 || p.a_row == 1)};
+    const Columns<T> b{p.b, p.b_k, p.b_col};
+    gemm<T>(p.m, p.n, p.k, a, b, output_of(p), work < kParallel ? 1 : num_threads());
 }
 
 }  // namespace pt::matmul::PT_ISA

@@ -35,6 +35,10 @@ PT_INLINE void finish_element(const Output<T>& out, int64_t i, int64_t j) {
 template <class T>
 static void finish(const Output<T>& out, const Part& part) {
     constexpr int L = lanes<T>;
+    if (out.column != 1 && out.row == 1) {  // along the columns, then
+        const Output<T> turned{out.c, out.column, 1, out.bias, out.bias_column, out.bias_row, out.relu};
+        return finish(turned, Part{part.j, static_cast<int>(part.columns), part.i, part.rows});
+    }
     const bool vectors =
         out.column == 1 && (out.bias == nullptr || (out.bias_column == 0 || out.bias_column == 1));
     for (int r = 0; r < part.rows; ++r) {
@@ -55,6 +59,32 @@ static void finish(const Output<T>& out, const Part& part) {
     }
 }
 
+// Stores (first) or adds a tile of sums into c, whose rows are not contiguous. Its columns may be.
+template <class T>
+static void put(const T* sums, int width, int rows, int columns, bool first, T* c, int64_t row,
+                int64_t column) {
+    constexpr int L = lanes<T>;
+    if (row != 1) {
+        for (int r = 0; r < rows; ++r)
+            for (int j = 0; j < columns; ++j) {
+                T& to = c[r * row + j * column];
+                to = first ? sums[r * width + j] : to + sums[r * width + j];
+            }
+        return;
+    }
+    for (int i = 0; i < rows; i += L)
+        for (int j = 0; j < columns; j += L) {
+            const int height = rows - i < L ? rows - i : L, count = columns - j < L ? columns - j : L;
+            T turned[L * L];
+            transpose_block(sums + i * width + j, width, height, count, turned, L, true);
+            for (int x = 0; x < count; ++x) {
+                T* to = c + i + (j + x) * column;
+                const Vec<T> value = load(turned + x * L);
+                store_n(to, first ? value : value + load_n(to, height), height);
+            }
+        }
+}
+
 // One tile, from strips of A and B.
 template <class T>
 PT_INLINE void multiply_tile(const Output<T>& out, const Part& part, int64_t depth, const Strip<T>& a,
@@ -70,11 +100,7 @@ PT_INLINE void multiply_tile(const Output<T>& out, const Part& part, int64_t dep
         constexpr int width = kMaxVecs * L;
         T sums[max_rows(1) * width];
         tile(depth, a.data, a.row, a.step, b.data, b.step, tail, sums, width, false);
-        for (int r = 0; r < part.rows; ++r)
-            for (int j = 0; j < columns; ++j) {
-                T& to = c[r * out.row + j * out.column];
-                to = first ? sums[r * width + j] : to + sums[r * width + j];
-            }
+        put(sums, width, part.rows, columns, first, c, out.row, out.column);
     }
     if (last && out.has_epilogue()) finish(out, part);
 }
