@@ -73,6 +73,13 @@ def test_has_a_docstring_with_an_example(entries):
     assert ">>>" in text, f"the docstring of {path_of(entries[0])} has no example"
 
 
+def test_no_name_is_registered_twice():
+    names = [("function", path_of(e)) for e in REGISTRY if e.is_function]
+    names += [("method", e.name) for e in REGISTRY if e.is_method]
+    twice = {name for name in names if names.count(name) > 1}
+    assert not twice, twice
+
+
 def test_specs_name_public_ops():
     import pytensor
 
