@@ -249,8 +249,7 @@ def instance_norm(
 class _GroupNormBackward(Node):
     def backward(self, grad: Tensor, *unused: Any) -> Any:
         x, weight, mean, rstd = self.saved
-        sizes, eps = self.ctx
-        return _group_norm_backward(grad, x, weight, mean, rstd, sizes, eps, self.needs_input_grad)
+        return _group_norm_backward(grad, x, weight, mean, rstd, *self.ctx, self.needs_input_grad)
 
 
 class NativeGroupNormBackward0(_GroupNormBackward):
@@ -264,7 +263,7 @@ class NativeLayerNormBackward0(_GroupNormBackward):
 class NativeGroupNormBackwardBackward0(Node):
     def backward(self, *grads: Any) -> Any:
         grad, x, weight = self.saved
-        (batch, channels, groups), eps, asked = self.ctx
+        (batch, channels, groups), eps, shape, asked = self.ctx
         rows = [batch, groups, channels // groups, -1]
 
         def composition(grad: Tensor, x: Tensor, weight: Any) -> tuple[Any, ...]:
@@ -276,7 +275,6 @@ class NativeGroupNormBackwardBackward0(Node):
             weighted = g if weight is None else g * weight.reshape(1, groups, -1, 1)
             shift, slope = weighted.mean([2, 3], keepdim=True), (weighted * normal).mean([2, 3], keepdim=True)
             grad_x = (weighted - shift - normal * slope) * rstd
-            shape = [channels] if weight is None else list(weight.shape)
             results = grad_x.reshape(x.shape), grad_weight.reshape(shape), grad_bias.reshape(shape)
             return tuple(r for r, wanted in zip(results, asked, strict=True) if wanted)
 
@@ -284,23 +282,23 @@ class NativeGroupNormBackwardBackward0(Node):
 
 
 def _group_norm_backward(
-    grad: Tensor, x: Tensor, weight: Any, mean: Any, rstd: Any, sizes: Any, eps: float, asked: Any
+    grad: Tensor, x: Tensor, weight: Any, mean: Any, rstd: Any, sizes: Any, eps: float, shape: Any, asked: Any
 ) -> Any:
     results = backend_of(x._array).group_norm_backward(
         grad._array, x._array, _array(weight), mean, rstd, *sizes, asked[0]
     )
-    if weight is not None:
-        results = (results[0], *(r.reshape(weight.shape) for r in results[1:]))
-    saved, ctx = (grad, x, weight), (sizes, eps, asked)
+    results = (results[0], *(r.reshape(shape) for r in results[1:]))
+    saved, ctx = (grad, x, weight), (sizes, eps, shape, asked)
     return _recorded(NativeGroupNormBackwardBackward0, (grad, x, weight), results, asked, saved, ctx)
 
 
 def _group_norm(
-    node: type[Node], input: Tensor, weight: Any, bias: Any, sizes: tuple[int, int, int], eps: float
+    node: type[Node], input: Tensor, weight: Any, bias: Any, sizes: tuple[int, int, int], eps: float, shape: Any
 ) -> Any:
+    """``sizes``: (batch, channels, groups); ``shape``: that of weight and bias."""
     backend = backend_of(input._array)
     y, mean, rstd = backend.group_norm(input._array, _array(weight), _array(bias), *sizes, eps)
-    return record(node, (input, weight, bias), y, saved=(input, weight, mean, rstd), ctx=(sizes, eps))
+    return record(node, (input, weight, bias), y, saved=(input, weight, mean, rstd), ctx=(sizes, eps, shape))
 
 
 @op(namespace="nn.functional")
@@ -335,7 +333,7 @@ def layer_norm(
     if channels == 0:
         return record(NativeLayerNormBackward0, (), input._array.copy())
     sizes = (input.numel() // channels, channels, 1)
-    return _group_norm(NativeLayerNormBackward0, input, weight, bias, sizes, eps)
+    return _group_norm(NativeLayerNormBackward0, input, weight, bias, sizes, eps, tuple(shape))
 
 
 def _check_normalized_shape(
@@ -412,7 +410,8 @@ def group_norm(
     _check_dtypes(input, "GroupNormKernelImpl", weight, bias)
     if input.numel() == 0:
         return record(NativeGroupNormBackward0, (), input._array.copy())
-    return _group_norm(NativeGroupNormBackward0, input, weight, bias, (batch, channels, num_groups), eps)
+    sizes = (batch, channels, num_groups)
+    return _group_norm(NativeGroupNormBackward0, input, weight, bias, sizes, eps, (channels,))
 
 
 # --- composed ---
