@@ -213,7 +213,7 @@ def _suffixes(x: Tensor) -> list[str]:
     if x.dtype is not default if empty else x.dtype not in usual:
         suffixes.append(f"dtype={x.dtype}")
     if x.grad_fn is not None:
-        suffixes.append(f"grad_fn=<{type(x.grad_fn).__name__}>")
+        suffixes.append(f"grad_fn=<{x.grad_fn.name()}>")
     elif x.requires_grad:
         suffixes.append("requires_grad=True")
     return suffixes

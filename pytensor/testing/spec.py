@@ -31,9 +31,8 @@ class Sample:
 
     def map(self, change: Callable[[Any], Any]) -> Sample:
         """The same call with every leaf (array, number, DType, None ...) replaced by ``change(leaf)``."""
-        return Sample(*(map_leaves(change, a) for a in self.args), **{
-            k: map_leaves(change, v) for k, v in self.kwargs.items()
-        })  # fmt: skip
+        args = [map_leaves(change, a) for a in self.args]  # first: `change` may count
+        return Sample(*args, **{k: map_leaves(change, v) for k, v in self.kwargs.items()})
 
     def arrays(self) -> list[np.ndarray]:
         """Every NumPy array among the arguments, in order."""

@@ -88,6 +88,7 @@ def avg_pool(axes: int):
 def avg_pool_samples(axes: int):
     def samples(s):
         kernel, stride, padding, _, least = drawn_window(s, axes, dilated=False)
+        least = per_axis(kernel, 3) if axes == 3 else least
         x = images(s, axes, least, "finite")
         kwargs = {"ceil_mode": s.flag(), "count_include_pad": s.flag()}
         if axes > 1 and s.flag():
@@ -119,6 +120,7 @@ def lp_pool_samples(axes: int):
     def samples(s):
         kernel, stride, _, _, least = drawn_window(s, axes, dilated=False)
         least = per_axis(kernel, axes)
+        kernel = kernel if axes > 1 else least[0]
         norms = (1.0, 2.0, 3.0) if s.gradient else (1.0, 2.0, 3.0, math.inf)
         x = images(s, axes, least, "smooth")
         return s.sample(np.abs(x) + x.dtype.type(0.25), s.choose(*norms), kernel, stride, s.flag())

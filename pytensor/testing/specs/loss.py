@@ -1,0 +1,503 @@
+"""Specs of losses. Reductions are drawn; references compute the loss of every element."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from pytensor.testing.spec import OpSpec
+
+FUNCTIONAL = "nn.functional."
+
+
+def reduce_losses(losses: np.ndarray, reduction: str, weights: Any = None) -> np.ndarray:
+    """Losses as they are ("none"), their "sum", or "mean": over the weights where there are some."""
+    if reduction == "none":
+        return losses
+    with np.errstate(all="ignore"):
+        total = losses.sum()
+        return total if reduction == "sum" else total / (losses.size if weights is None else weights)
+
+
+def reduction(s) -> str:
+    return s.choose("none", "mean", "sum")
+
+
+# --- one input and one target each ---
+
+
+def pairs(s, values="finite", only=None, target_only=None):
+    shape = s.shape(dims=(0, 3), min_side=1)
+    inside = {} if only is None else {"only": only}
+    of_target = {} if target_only is None else {"only": target_only}
+    return s.array(shape, values=values, **inside), s.array(shape, values=values, **of_target)
+
+
+def pair_samples(only=None, target_only=None, draw_target: Callable[..., Any] | None = None, **params):
+    def samples(s):
+        x, t = pairs(s, only=only, target_only=target_only)
+        if draw_target is not None:
+            t = draw_target(s, x)
+        return s.sample(x, t, **{k: s.choose(*v) for k, v in params.items()}, reduction=reduction(s))
+
+    return samples
+
+
+def of_pairs(losses: Callable[..., np.ndarray]):
+    def reference(x, t, reduction="mean", **params):
+        with np.errstate(all="ignore"):
+            return reduce_losses(losses(x, t, **params), reduction)
+
+    return reference
+
+
+def magnitude(losses: Callable[..., np.ndarray], extra: Callable[..., np.ndarray]):
+    """Errors are relative to the terms of each loss, added up where losses are."""
+
+    def scale(x, t, reduction="mean", **params):
+        with np.errstate(all="ignore"):
+            size = np.abs(losses(x, t, **params)) + extra(x, t)
+        return size if reduction == "none" else (size.sum() if reduction == "sum" else size.mean())
+
+    return scale
+
+
+def mse(x, t):
+    return np.square(x - t)
+
+
+def smooth_l1(x, t, beta=1.0):
+    d = np.abs(x - t)
+    return np.where(d < beta, 0.5 * d * d / beta, d - 0.5 * beta)
+
+
+def huber(x, t, delta=1.0):
+    d = np.abs(x - t)
+    return np.where(d <= delta, 0.5 * d * d, delta * (d - 0.5 * delta))
+
+
+def bce(x, t):
+    return -(t * np.maximum(np.log(x), -100) + (1 - t) * np.maximum(np.log1p(-x), -100))
+
+
+def bce_with_logits(x, t):
+    return (1 - t) * x + np.log1p(np.exp(-np.abs(x))) + np.maximum(-x, 0)
+
+
+def soft_margin(x, t):
+    return np.logaddexp(0, -x * t)
+
+
+def squares(x, t):
+    return np.square(np.abs(x) + np.abs(t)) + np.abs(x) + np.abs(t)
+
+
+def signs(s, x):
+    rng = np.random.default_rng(s.integer(0, 99))
+    return np.asarray(rng.integers(0, 2, x.shape) * 2 - 1, x.dtype)
+
+
+def pair_spec(name, losses, samples, extra=squares, **kwargs):
+    return OpSpec(FUNCTIONAL + name, samples, of_pairs(losses), scale=magnitude(losses, extra), tolerance=16, **kwargs)
+
+
+UNIT = (0.0, 1.0)
+SPECS = [
+    pair_spec("mse_loss", mse, pair_samples()),
+    pair_spec("l1_loss", lambda x, t: np.abs(x - t), pair_samples(), kinks=lambda x, t, **k: x - t),
+    pair_spec(
+        "smooth_l1_loss",
+        smooth_l1,
+        pair_samples(beta=(0.5, 1.0, 2.0)),
+        kinks=lambda x, t, beta=1.0, **k: np.abs(x - t) - beta,
+    ),
+    pair_spec(
+        "huber_loss",
+        huber,
+        pair_samples(delta=(0.5, 1.0, 2.0)),
+        kinks=lambda x, t, delta=1.0, **k: np.abs(x - t) - delta,
+    ),
+    pair_spec("binary_cross_entropy", bce, pair_samples(only=UNIT, target_only=UNIT), domain=(0.1, 0.9)),
+    pair_spec("binary_cross_entropy_with_logits", bce_with_logits, pair_samples(target_only=UNIT)),
+    pair_spec("soft_margin_loss", soft_margin, pair_samples(draw_target=signs), differentiable=(0,)),
+]
+
+
+# --- weights ---
+
+
+def weighted_samples(only=None, target_only=None):
+    def samples(s):
+        x, t = pairs(s, "smooth", only, target_only)
+        weight = s.array(x.shape, values="smooth", only=(0.25, 4))
+        return s.sample(x, t, weight=weight, reduction=reduction(s))
+
+    return samples
+
+
+def weighted(losses, mean_over_weights: bool):
+    def reference(x, t, weight, reduction="mean"):
+        return reduce_losses(losses(x, t) * weight, reduction, weight.sum() if mean_over_weights else None)
+
+    return reference
+
+
+def weighted_scale(losses):
+    def scale(x, t, weight, reduction="mean"):
+        size = (np.abs(losses(x, t)) + squares(x, t)) * np.maximum(weight, 1)
+        return size if reduction == "none" else size.sum()
+
+    return scale
+
+
+def weighted_spec(name, losses, mean_over_weights, only=None, target_only=None, **kwargs):
+    return OpSpec(
+        FUNCTIONAL + name,
+        weighted_samples(only, target_only),
+        weighted(losses, mean_over_weights),
+        scale=weighted_scale(losses),
+        variant="weight",
+        tolerance=16,
+        **kwargs,
+    )
+
+
+SPECS += [
+    weighted_spec("mse_loss", mse, True),
+    weighted_spec("l1_loss", lambda x, t: np.abs(x - t), True, kinks=lambda x, t, **k: x - t),
+    weighted_spec("huber_loss", huber, False, kinks=lambda x, t, **k: np.abs(x - t) - 1),
+    weighted_spec("binary_cross_entropy", bce, False, UNIT, UNIT, domain=(0.1, 0.9), differentiable=(0, 1)),
+    weighted_spec("binary_cross_entropy_with_logits", bce_with_logits, False, None, UNIT, differentiable=(0, 1)),
+]
+
+
+# --- classes ---
+
+
+def logits(s):
+    """(classes,), (batch, classes) or (batch, classes, ...)"""
+    classes = s.integer(1, 4) if s.gradient else s.choose(1, 3, 10, 17)
+    if s.choose(False, False, True):
+        return s.array((classes,), values="finite"), ()
+    outer = (s.integer(1, 3), *(s.integer(1, 3) for _ in range(s.integer(0, 3))))
+    return s.array((outer[0], classes, *outer[1:]), values="finite"), outer
+
+
+def class_samples(smoothing: bool):
+    def samples(s):
+        x, shape = logits(s)
+        classes = x.shape[min(1, x.ndim - 1)]
+        target = s.array(shape, dtype="int64", only=(0, classes - 1))
+        kwargs = {"reduction": reduction(s)}
+        if s.flag():
+            kwargs["weight"] = s.array((classes,), values="smooth", only=(0.25, 4))
+        if smoothing:
+            kwargs["label_smoothing"] = s.choose(0.0, 0.1, 1.0)
+        if s.flag():
+            kwargs["ignore_index"] = s.integer(0, classes - 1)
+            s.require((target != kwargs["ignore_index"]).any())
+        return s.sample(x, target, **kwargs)
+
+    return samples
+
+
+def class_axis(x):
+    return min(1, x.ndim - 1)
+
+
+def log_softmax(x, axis):
+    shifted = x - x.max(axis=axis, keepdims=True)
+    return shifted - np.log(np.exp(shifted).sum(axis=axis, keepdims=True))
+
+
+def nll(x, target, weight=None, ignore_index=-100, reduction="mean"):
+    axis = class_axis(x)
+    counts = target != ignore_index
+    t = np.where(counts, target, 0)
+    w = np.where(counts, 1.0 if weight is None else weight[t], 0)
+    losses = -w * np.take_along_axis(x, np.expand_dims(t, axis), axis).squeeze(axis)
+    return reduce_losses(losses, reduction, w.sum())
+
+
+def cross_entropy(x, target, weight=None, ignore_index=-100, reduction="mean", label_smoothing=0.0):
+    axis = class_axis(x)
+    log_p = log_softmax(x, axis)
+    hard = nll(log_p, target, weight, ignore_index, reduction)
+    if not label_smoothing:
+        return hard
+    classes = x.shape[axis]
+    w = np.ones(classes) if weight is None else weight
+    counts = target != ignore_index
+    spread = -(log_p * w.reshape([-1 if i == axis else 1 for i in range(x.ndim)])).sum(axis=axis) * counts
+    soft = reduce_losses(spread, reduction, w[np.where(counts, target, 0)][counts].sum())
+    return (1 - label_smoothing) * hard + label_smoothing / classes * soft
+
+
+def class_scale(x, target, weight=None, reduction="mean", **kwargs):
+    size = 2 * (1 + np.abs(x).max(initial=0)) * (1 if weight is None else max(1, weight.max() * x.shape[class_axis(x)]))
+    return size if reduction != "sum" else size * max(target.size, 1)
+
+
+def probability_samples(s):
+    x, _ = logits(s)
+    target = s.array(x.shape, values="smooth", only=UNIT)
+    kwargs = {"reduction": reduction(s), "label_smoothing": s.choose(0.0, 0.1)}
+    return s.sample(x, target, **kwargs)
+
+
+def cross_entropy_of_probabilities(x, target, reduction="mean", label_smoothing=0.0):
+    axis = class_axis(x)
+    classes = x.shape[axis]
+    target = target * (1 - label_smoothing) + label_smoothing / classes
+    losses = -(log_softmax(x, axis) * target).sum(axis=axis)
+    return reduce_losses(losses, reduction, x.size / classes)
+
+
+def probability_scale(x, target, reduction="mean", **kwargs):
+    size = 2 * (1 + np.abs(x).max(initial=0)) * x.shape[class_axis(x)]
+    return size if reduction != "sum" else size * x.size
+
+
+SPECS += [
+    OpSpec(
+        "nn.functional.cross_entropy",
+        class_samples(True),
+        cross_entropy,
+        scale=class_scale,
+        tolerance=16,
+        differentiable=(0,),
+    ),
+    OpSpec(
+        "nn.functional.cross_entropy",
+        probability_samples,
+        cross_entropy_of_probabilities,
+        scale=probability_scale,
+        variant="probabilities",
+        tolerance=16,
+    ),
+    OpSpec("nn.functional.nll_loss", class_samples(False), nll, scale=class_scale, tolerance=16, differentiable=(0,)),
+]
+
+
+# --- margins and likelihoods ---
+
+
+def quiet(function):
+    """kl_div's "mean" warns about its name."""
+
+    def reference(*args, **kwargs):
+        with np.errstate(all="ignore"), warnings.catch_warnings():
+            return function(*args, **kwargs)
+
+    return reference
+
+
+def kl_div(x, t, reduction="mean", log_target=False):
+    losses = np.exp(t) * (t - x) if log_target else np.where(t == 0, 0, t * np.log(np.where(t == 0, 1, t))) - t * x
+    if reduction == "batchmean":
+        return losses.sum() / x.shape[0]
+    return reduce_losses(losses, reduction)
+
+
+def kl_samples(s):
+    shape = s.shape(dims=(1, 3), min_side=1)
+    log_target = s.flag()
+    target = s.array(shape, values="smooth", only=(-3, 0) if log_target else (0.1, 1))
+    return s.sample(
+        s.array(shape, values="smooth"), target, reduction=s.choose("none", "sum", "batchmean"), log_target=log_target
+    )
+
+
+def hinge_embedding(x, t, margin=1.0, reduction="mean"):
+    return reduce_losses(np.where(t == 1, x, np.maximum(0, margin - x)), reduction)
+
+
+def hinge_samples(s):
+    x = s.array(dims=(0, 3), min_side=1, values="smooth")
+    return s.sample(x, signs(s, x), margin=s.choose(0.5, 1.0), reduction=reduction(s))
+
+
+def margin_ranking(a, b, t, margin=0.0, reduction="mean"):
+    return reduce_losses(np.maximum(0, -t * (a - b) + margin), reduction)
+
+
+def ranking_samples(s):
+    a, b = pairs(s, "smooth")
+    return s.sample(a, b, signs(s, a), margin=s.choose(0.0, 0.5), reduction=reduction(s))
+
+
+def cosine_embedding(a, b, t, margin=0.0, reduction="mean"):
+    lengths = np.sqrt(((a * a).sum(-1) + 1e-12) * ((b * b).sum(-1) + 1e-12))
+    cosine = (a * b).sum(-1) / lengths
+    return reduce_losses(np.where(t == 1, 1 - cosine, np.maximum(0, cosine - margin)), reduction)
+
+
+def cosine_kinks(a, b, t, margin=0.0, reduction="mean"):
+    lengths = np.sqrt((a * a).sum(-1) * (b * b).sum(-1))
+    return np.concatenate([((a * b).sum(-1) / np.maximum(lengths, 1e-9) - margin).ravel(), (lengths - 0.1).ravel()])
+
+
+def cosine_samples(s):
+    shape = (s.integer(1, 3), s.integer(2, 5)) if s.flag() else (s.integer(2, 5),)
+    a, b = (s.array(shape, values="smooth", only=(0.25, 3)) for _ in range(2))
+    return s.sample(a, b, signs(s, np.asarray(a[..., 0])), margin=s.choose(0.0, 0.5), reduction=reduction(s))
+
+
+def distance(a, b, p=2, eps=1e-6):
+    return (np.abs(a - b + eps) ** p).sum(-1) ** (1 / p)
+
+
+def triplet_excess(a, b, c, margin=1.0, p=2, swap=False):
+    far = distance(a, c, p)
+    if swap:
+        far = np.minimum(far, distance(b, c, p))
+    return margin + distance(a, b, p) - far
+
+
+def triplet(a, b, c, margin=1.0, p=2, swap=False, reduction="mean"):
+    return reduce_losses(np.maximum(0, triplet_excess(a, b, c, margin, p, swap)), reduction)
+
+
+def triplet_kinks(a, b, c, margin=1.0, p=2, swap=False, reduction="mean"):
+    near = [distance(u, v, p).ravel() for u, v in ((a, b), (a, c), (b, c))]
+    apart = distance(a, c, p) - distance(b, c, p)
+    return np.concatenate([triplet_excess(a, b, c, margin, p, swap).ravel(), apart.ravel(), *near])
+
+
+def triplet_samples(with_distance: bool):
+    def samples(s):
+        shape = (s.integer(1, 3), s.integer(2, 4))
+        rows = [s.array(shape, values="smooth") for _ in range(3)]
+        kwargs = {"margin": s.choose(0.5, 1.0), "swap": s.flag(), "reduction": reduction(s)}
+        if not with_distance:
+            kwargs["p"] = 2.0
+        return s.sample(*rows, **kwargs)
+
+    return samples
+
+
+def multi_margin(x, t, p=1, margin=1.0, weight=None, reduction="mean"):
+    rows = x.reshape(-1, x.shape[-1])
+    index = t.reshape(-1, 1)
+    losses = np.maximum(0, margin - np.take_along_axis(rows, index, 1) + rows) ** p
+    losses = losses * (1 if weight is None else weight[index])
+    np.put_along_axis(losses, index, 0, 1)
+    return reduce_losses(losses.sum(1).reshape(t.shape) / rows.shape[1], reduction)
+
+
+def multi_margin_kinks(x, t, p=1, margin=1.0, weight=None, reduction="mean"):
+    return margin - np.take_along_axis(x, t.reshape(-1, 1), 1) + x
+
+
+def multi_margin_samples(s):
+    x = s.array((s.integer(1, 3), s.integer(1, 5)), values="smooth")
+    target = s.array((x.shape[0],), dtype="int64", only=(0, x.shape[1] - 1))
+    weight = s.array((x.shape[1],), values="smooth", only=(0.25, 4)) if s.flag() else None
+    return s.sample(x, target, s.choose(1, 2), s.choose(0.5, 1.25), weight, reduction=reduction(s))
+
+
+def multilabel_margin(x, t, reduction="mean"):
+    losses = np.zeros(len(x))
+    for i, (row, listed) in enumerate(zip(x, t, strict=True)):
+        stop = list(listed).index(-1) if -1 in listed else len(listed)
+        targets = list(listed[:stop])
+        others = [j for j in range(len(row)) if j not in targets]
+        losses[i] = sum(max(0.0, 1 - (row[k] - row[j])) for k in targets for j in others) / len(row)
+    return reduce_losses(losses, reduction)
+
+
+def multilabel_samples(s):
+    x = s.array((s.integer(1, 3), s.integer(1, 4)), values="smooth")
+    target = s.array(x.shape, dtype="int64", only=(-1, x.shape[1] - 1))
+    return s.sample(x, target, reduction=reduction(s))
+
+
+def multilabel_kinks(x, t, reduction="mean"):
+    return 1 - (x[:, :, None] - x[:, None, :])
+
+
+def multilabel_soft_margin(x, t, weight=None, reduction="mean"):
+    losses = bce_with_logits(x, t) * (1 if weight is None else weight)
+    return reduce_losses(losses.sum(-1) / x.shape[-1], reduction)
+
+
+def multilabel_soft_samples(s):
+    shape = (s.integer(1, 3), s.integer(1, 4))
+    weight = s.array((shape[1],), values="smooth", only=(0.25, 4)) if s.flag() else None
+    return s.sample(
+        s.array(shape, values="smooth"), s.array(shape, values="smooth", only=UNIT), weight, reduction=reduction(s)
+    )
+
+
+def poisson_nll(x, t, log_input=True, full=False, reduction="mean"):
+    losses = np.exp(x) - t * x if log_input else x - t * np.log(x + 1e-8)
+    if full:
+        safe = np.maximum(t, 1)
+        losses = losses + np.where(t > 1, safe * np.log(safe) - safe + 0.5 * np.log(2 * np.pi * safe), 0)
+    return reduce_losses(losses, reduction)
+
+
+def poisson_samples(s):
+    x, t = pairs(s, "smooth", only=(0.25, 3), target_only=(1.5, 5))
+    return s.sample(x, t, log_input=s.flag(), full=s.flag(), reduction=reduction(s))
+
+
+def gaussian_nll(x, t, var, full=False, reduction="mean"):
+    var = np.maximum(var, 1e-6)
+    losses = 0.5 * (np.log(var) + np.square(x - t) / var) + (0.5 * np.log(2 * np.pi) if full else 0)
+    return reduce_losses(losses, reduction)
+
+
+def gaussian_samples(s):
+    x, t = pairs(s, "smooth")
+    return s.sample(x, t, s.array(x.shape, values="smooth", only=(0.25, 4)), s.flag(), reduction=reduction(s))
+
+
+def composed(name, samples, reference, **kwargs):
+    """Errors are relative to inputs of some size, whatever cancels."""
+    return OpSpec(
+        FUNCTIONAL + name, samples, quiet(reference), scale=lambda *args, **k: 400.0, tolerance=16,
+        gradient_tolerance=1e-5, **kwargs,
+    )  # fmt: skip
+
+
+SPECS += [
+    composed("kl_div", kl_samples, kl_div),
+    composed(
+        "hinge_embedding_loss",
+        hinge_samples,
+        hinge_embedding,
+        differentiable=(0,),
+        kinks=lambda x, t, margin=1.0, **k: margin - x,
+    ),
+    composed(
+        "margin_ranking_loss",
+        ranking_samples,
+        margin_ranking,
+        differentiable=(0, 1),
+        kinks=lambda a, b, t, margin=0.0, **k: -t * (a - b) + margin,
+    ),
+    composed("cosine_embedding_loss", cosine_samples, cosine_embedding, differentiable=(0, 1), kinks=cosine_kinks),
+    composed("triplet_margin_loss", triplet_samples(False), triplet, kinks=triplet_kinks),
+    composed("triplet_margin_with_distance_loss", triplet_samples(True), triplet, kinks=triplet_kinks),
+    composed(
+        "multi_margin_loss",
+        multi_margin_samples,
+        multi_margin,
+        differentiable=(0,),
+        kinks=multi_margin_kinks,
+    ),
+    composed(
+        "multilabel_margin_loss",
+        multilabel_samples,
+        multilabel_margin,
+        differentiable=(0,),
+        kinks=multilabel_kinks,
+    ),
+    composed("multilabel_soft_margin_loss", multilabel_soft_samples, multilabel_soft_margin, differentiable=(0, 1)),
+    composed("poisson_nll_loss", poisson_samples, poisson_nll, domain=(0.25, 5)),
+    composed("gaussian_nll_loss", gaussian_samples, gaussian_nll, domain=(0.25, 4)),
+]
