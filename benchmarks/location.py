@@ -23,8 +23,9 @@ def environment(threads: int) -> dict[str, str]:
     """The environment of a measured process."""
     count = str(threads)
     paths = [str(ROOT)] * built_in_place() + [p for p in os.environ.get("PYTHONPATH", "").split(os.pathsep) if p]
+    inherited = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
     return dict(
-        os.environ,
+        inherited,
         OMP_NUM_THREADS=count,
         MKL_NUM_THREADS=count,
         OPENBLAS_NUM_THREADS=count,

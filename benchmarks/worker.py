@@ -83,8 +83,8 @@ def main() -> None:
         try:
             answer = getattr(worker, command.pop("do"))(**command)
         except Exception as error:
-            traceback.print_exc()
-            answer = {"error": f"{type(error).__name__}: {error}"}
+            frame = traceback.extract_tb(error.__traceback__)[-1]
+            answer = {"error": f"{type(error).__name__}: {error} ({os.path.basename(frame.filename)}:{frame.lineno})"}
         answers.write(json.dumps(answer) + "\n")
         answers.flush()
 

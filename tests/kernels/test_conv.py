@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -12,11 +10,8 @@ from hypothesis import strategies as st
 from pytensor import _C
 from pytensor.backend.cpu import conv as cpu
 from pytensor.backend.reference import conv as reference
+from pytensor.testing.levels import LEVELS, SETTINGS
 from pytensor.testing.strategies import arrays
-
-LEVELS = ["plain", "baseline", "avx2", "avx512"]
-LEVELS = LEVELS[: LEVELS.index(_C.best_cpu_level()) + 1]
-SETTINGS = list(itertools.product(LEVELS, (1, 2)))
 
 
 @pytest.fixture(autouse=True)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -11,11 +9,8 @@ from hypothesis import strategies as st
 
 from pytensor import _C
 from pytensor.backend import cpu, reference
+from pytensor.testing.levels import LEVELS, SETTINGS
 from pytensor.testing.strategies import arrays
-
-LEVELS = ["plain", "baseline", "avx2", "avx512"]
-LEVELS = LEVELS[: LEVELS.index(_C.best_cpu_level()) + 1]
-SETTINGS = list(itertools.product(LEVELS, (1, 2)))
 
 
 @pytest.fixture(autouse=True)

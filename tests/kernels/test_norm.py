@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -13,11 +11,9 @@ from pytensor import _C
 from pytensor.backend.cpu import norm as cpu
 from pytensor.backend.reference import norm as reference
 from pytensor.testing.compare import assert_agree
+from pytensor.testing.levels import LEVELS, SETTINGS
 from pytensor.testing.strategies import arrays, shapes
 
-LEVELS = ["plain", "baseline", "avx2", "avx512"]
-LEVELS = LEVELS[: LEVELS.index(_C.best_cpu_level()) + 1]
-SETTINGS = list(itertools.product(LEVELS, (1, 2)))
 EPS = 1e-5
 
 

@@ -8,13 +8,12 @@ from hypothesis import strategies as st
 from pytensor import _C
 from pytensor.backend.cpu import optim as cpu
 from pytensor.backend.reference import optim as reference
+from pytensor.testing.levels import SETTINGS
 
-LEVELS = ["plain", "baseline", "avx2", "avx512"]
-LEVELS = LEVELS[: LEVELS.index(_C.best_cpu_level()) + 1]
 GUARD = 1234.5
 
 
-@pytest.fixture(params=[(level, threads) for level in LEVELS for threads in (1, 2)], ids=str)
+@pytest.fixture(params=SETTINGS, ids=str)
 def machine(request):
     level, threads = _C.cpu_level(), _C.get_num_threads()
     _C.set_cpu_level(request.param[0])

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -11,11 +9,9 @@ from hypothesis import strategies as st
 
 from pytensor import _C
 from pytensor.backend import cpu, reference
+from pytensor.testing.levels import LEVELS, SETTINGS
 from pytensor.testing.strategies import arrays, broadcastable_shapes
 
-LEVELS = ["plain", "baseline", "avx2", "avx512"]
-LEVELS = LEVELS[: LEVELS.index(_C.best_cpu_level()) + 1]
-SETTINGS = list(itertools.product(LEVELS, (1, 2)))
 DTYPES = ["bool", "uint8", "int32", "int64", "float32", "float64"]
 OPS = {name: (arity, params) for name, arity, params in _C.pointwise_ops()}
 PREDICATES = {

@@ -5,15 +5,14 @@ import pytest
 
 from pytensor import _C
 from pytensor.backend import cpu, reference
+from pytensor.testing.levels import LEVELS, SETTINGS
 
-LEVELS = ["plain", "baseline", "avx2", "avx512"]
-LEVELS = LEVELS[: LEVELS.index(_C.best_cpu_level()) + 1]
 SIZES = [0, 1, 2, 15, 16, 17, 31, 33, 255, 256, 257, 623, 624, 625, 2047, 2049, 70001]
 FLOATS = [np.float32, np.float64]
 GUARD = 17
 
 
-@pytest.fixture(params=[(level, threads) for level in LEVELS for threads in (1, 2)], ids=str)
+@pytest.fixture(params=SETTINGS, ids=str)
 def machine(request):
     level, threads = _C.cpu_level(), _C.get_num_threads()
     _C.set_cpu_level(request.param[0])

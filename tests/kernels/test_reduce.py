@@ -7,17 +7,16 @@ from hypothesis import strategies as st
 
 from pytensor import _C
 from pytensor.backend import cpu, reference
+from pytensor.testing.levels import SETTINGS
 from pytensor.testing.strategies import arrays, shapes
 
-LEVELS = ["plain", "baseline", "avx2", "avx512"]
-LEVELS = LEVELS[: LEVELS.index(_C.best_cpu_level()) + 1]
 FLOATS = ("float32", "float64")
 TYPES = (*FLOATS, "bool", "uint8", "int32", "int64", "int16", "float16")
 SUMS = ("sum", "mean", "sum_squares", "norm2", "var", "std")
 ORDERED = ("max", "min", "argmax", "argmin", "any", "all")
 
 
-@pytest.fixture(params=[(level, threads) for level in LEVELS for threads in (1, 2)], ids=str)
+@pytest.fixture(params=SETTINGS, ids=str)
 def machine(request):
     level, threads = _C.cpu_level(), _C.get_num_threads()
     _C.set_cpu_level(request.param[0])

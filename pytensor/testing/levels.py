@@ -1,0 +1,31 @@
+"""The instruction set levels and thread counts that kernel tests walk.
+
+All that this CPU has, with one thread and two; in a process with ``PYTENSOR_ISA`` or ``PYTENSOR_NUM_THREADS`` only
+those: continuous integration runs the kernel tests once more in each of these settings.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+
+from pytensor import _C
+
+__all__ = ["LEVELS", "SETTINGS", "THREADS"]
+
+_ALL = ["plain", "baseline", "avx2", "avx512"]
+
+
+def _levels() -> list[str]:
+    only = os.environ.get("PYTENSOR_ISA")
+    return [only] if only else _ALL[: _ALL.index(_C.best_cpu_level()) + 1]
+
+
+def _threads() -> list[int]:
+    only = os.environ.get("PYTENSOR_NUM_THREADS")
+    return [int(only)] if only else [1, 2]
+
+
+LEVELS = _levels()
+THREADS = _threads()
+SETTINGS = list(itertools.product(LEVELS, THREADS))
