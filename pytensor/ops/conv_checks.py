@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
 from pytensor import _C
+from pytensor.dtypes import dtype
 from pytensor.ops.checks import check_tensor
 from pytensor.typename import c_type_name, scalar_type_name, type_string
 
@@ -86,7 +88,7 @@ def check_numbers(stride, padding, dilation, output_padding, groups: int) -> Non
         raise RuntimeError("non-positive dilation is not supported")
 
 
-def check_channels(x: list[int], w: list[int], bias: Any, groups: int, transposed: bool) -> None:
+def check_channels(x: list[int], w: list[int], bias: tuple[int, ...] | None, groups: int, transposed: bool) -> None:
     if w[0] < groups:
         raise RuntimeError(
             f"Given groups={groups}, expected weight to be at least {groups} at dimension 0, but got weight of size "
@@ -105,11 +107,11 @@ def check_channels(x: list[int], w: list[int], bias: Any, groups: int, transpose
             "channels instead"
         )
     outputs = w[1] * groups if transposed else w[0]
-    if bias is not None and list(bias.shape) != [outputs]:
+    if bias is not None and bias != (outputs,):
         prefix = "transposed=1, weight" if transposed else "weight"
         raise RuntimeError(
             f"Given {prefix} of size {w}, expected bias to be 1-dimensional with {outputs} elements, but got bias of "
-            f"size {list(bias.shape)} instead"
+            f"size {list(bias)} instead"
         )
 
 
@@ -138,21 +140,17 @@ def check_output_padding(output_padding, stride, dilation) -> None:
     raise RuntimeError(f"output padding must be smaller than either stride or dilation, but got {' '.join(given)}")
 
 
-def check_dtypes(input: Any, weight: Any, bias: Any) -> None:
-    if weight.dtype is not input.dtype:
-        if input.dtype.name == "float32":
+def check_dtypes(input: dtype, weight: dtype, bias: dtype | None) -> None:
+    if weight is not input:
+        if input.name == "float32":
             raise RuntimeError(
-                f"Input type ({type_string(input.dtype)}) and weight type ({type_string(weight.dtype)}) should be the "
-                "same or input should be a MKLDNN tensor and weight is a dense tensor"
+                f"Input type ({type_string(input)}) and weight type ({type_string(weight)}) should be the same or "
+                "input should be a MKLDNN tensor and weight is a dense tensor"
             )
-        raise RuntimeError(
-            f"expected scalar type {scalar_type_name(input.dtype)} but found {scalar_type_name(weight.dtype)}"
-        )
-    if bias is not None and bias.dtype is not input.dtype:
-        raise RuntimeError(
-            f"Input type ({c_type_name(input.dtype)}) and bias type ({c_type_name(bias.dtype)}) should be the same"
-        )
-    if input.dtype.name == "bool":
+        raise RuntimeError(f"expected scalar type {scalar_type_name(input)} but found {scalar_type_name(weight)}")
+    if bias is not None and bias is not input:
+        raise RuntimeError(f"Input type ({c_type_name(input)}) and bias type ({c_type_name(bias)}) should be the same")
+    if input.name == "bool":
         raise NotImplementedError("\"slow_conv2d_cpu\" not implemented for 'Bool'")
 
 
@@ -160,8 +158,15 @@ def check_convolution(
     input: Any, weight: Any, bias: Any, stride, padding, dilation, output_padding, groups: int, transposed: bool
 ) -> None:
     """Everything about a batched input and a weight of the same number of axes."""
+    shapes = tuple(input.shape), tuple(weight.shape), None if bias is None else tuple(bias.shape)
+    dtypes = input.dtype, weight.dtype, None if bias is None else bias.dtype
+    check_described(shapes, dtypes, stride, padding, dilation, output_padding, groups, transposed)
+
+
+@functools.lru_cache(maxsize=1024)  # what was right once stays so, and networks repeat the same few calls
+def check_described(shapes, dtypes, stride, padding, dilation, output_padding, groups: int, transposed: bool) -> None:
     check_numbers(stride, padding, dilation, output_padding, groups)
-    x, w = list(input.shape), list(weight.shape)
+    x, w, bias = list(shapes[0]), list(shapes[1]), shapes[2]
     check_channels(x, w, bias, groups, transposed)
     if any(k == 0 for k in w[2:]):
         raise RuntimeError(f"kernel size should be greater than zero, but got weight of size {w}")
@@ -171,4 +176,4 @@ def check_convolution(
         check_windows(x, w, padding, dilation)
     if 0 in x[2:] and x[0] and x[1]:
         raise RuntimeError(f"Only zero batch or zero channel inputs are supported, but got input shape: {x}")
-    check_dtypes(input, weight, bias)
+    check_dtypes(*dtypes)

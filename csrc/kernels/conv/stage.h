@@ -100,10 +100,40 @@ PT_INLINE void copy_row(const T* from, int64_t stride, int64_t first, int64_t la
 
 PT_INLINE int64_t clamp(int64_t x, int64_t low, int64_t high) { return x < low ? low : x > high ? high : x; }
 
+#if defined(__AVX512VL__)
+// Rows of at most one vector: a masked load and a masked store each.
+template <class T>
+static void stage_narrow_channel(const Stage<T>& s, const T* from, T* to) {
+    const int64_t w = s.reach.lo[2], first = w < 0 ? -w : 0;
+    const int64_t begin = clamp(first, 0, s.phase), end = clamp(s.in[2] - w, begin, s.phase);
+    const unsigned keep = ((1u << end) - 1u) & ~((1u << begin) - 1u), all = (1u << s.phase) - 1u;
+    for (int64_t i = 0; i < s.extent[0]; ++i) {
+        const int64_t d = i + s.reach.lo[0];
+        const bool d_inside = d >= 0 && d < s.in[0];
+        const T* plane = from + (d_inside ? d * s.array.strides[2] : 0) + w;
+        T* row = to + i * s.plane;
+        for (int64_t j = 0; j < s.extent[1]; ++j, row += s.row) {
+            const int64_t h = j + s.reach.lo[1];
+            const unsigned mask = d_inside && h >= 0 && h < s.in[1] ? keep : 0u;
+            const T* at = plane + (mask != 0 ? h * s.array.strides[3] : 0);
+            if constexpr (sizeof(T) == 4)
+                _mm512_mask_storeu_ps(row, static_cast<__mmask16>(all),
+                                      _mm512_maskz_loadu_ps(static_cast<__mmask16>(mask), at));
+            else
+                _mm512_mask_storeu_pd(row, static_cast<__mmask8>(all),
+                                      _mm512_maskz_loadu_pd(static_cast<__mmask8>(mask), at));
+        }
+    }
+}
+#endif
+
 // One (image, channel) with its padding and phases.
 template <class T>
 static void stage_channel(const Stage<T>& s, const T* from, T* to) {
     const int64_t step = s.reach.step[2], w_stride = s.array.strides[4];
+#if defined(__AVX512VL__)
+    if (step == 1 && w_stride == 1 && s.phase <= lanes<T>) return stage_narrow_channel(s, from, to);
+#endif
     for (int64_t f = 0; f < step; ++f) {  // element q of phase f is coordinate w = lo + f + q * step
         const int64_t w = s.reach.lo[2] + f;
         const int64_t first = w < 0 ? (-w + step - 1) / step : 0;

@@ -6,6 +6,7 @@ out_channels, *out], 1 to 3 spatial axes; stride, padding (both sides) and dilat
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 from collections.abc import Iterator, Sequence
@@ -18,12 +19,17 @@ __all__ = ["col2im", "conv_forward", "conv_grad_input", "conv_grad_weight", "con
 
 def conv_output_size(
     size: Sequence[int], kernel: Sequence[int], stride: Sequence[int], padding: Sequence[int], dilation: Sequence[int]
-) -> list[int]:
+) -> tuple[int, ...]:
     """Number of windows along each spatial axis."""
-    return [
+    return _output_size(tuple(size), tuple(kernel), tuple(stride), tuple(padding), tuple(dilation))
+
+
+@functools.lru_cache(maxsize=1024)  # networks ask for the same few sizes again and again
+def _output_size(size, kernel, stride, padding, dilation):
+    return tuple(
         (n + 2 * p - d * (k - 1) - 1) // s + 1
         for n, k, s, p, d in zip(size, kernel, stride, padding, dilation, strict=True)
-    ]
+    )
 
 
 def _taps(kernel, stride, dilation, out) -> Iterator[tuple[tuple[int, ...], tuple[Any, ...]]]:
