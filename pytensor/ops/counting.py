@@ -122,6 +122,8 @@ def _range_of(name: str, array: Any, low: float, high: float, chosen: bool) -> t
     """The bounds of a histogram: the data's own unless chosen, never of zero width."""
     if not chosen and array.size:
         low, high = float(array.min()), float(array.max())
+    elif not chosen and name == "torch.histogram":
+        high = 1.0
     if not (math.isfinite(low) and math.isfinite(high)):
         raise RuntimeError(f"{name}: range of [{low:g}, {high:g}] is not finite")
     if low > high:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from pytensor.autograd.node import OUTPUT, Node, record, wrap
 from pytensor.backend import backend_of
 from pytensor.ops.axes import fresh_copy, is_tensor, zeros_beside
@@ -128,6 +130,8 @@ def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None, *, ou
     dim = normalize_dim(dim, input.ndim)
     wanted, given = list(input.shape), list(indices.shape)
     size, wanted[dim] = given[dim], input.shape[dim]
+    if (indices._array < 0).any():
+        indices = wrap(np.where(indices._array < 0, indices._array + input.shape[dim], indices._array))
     others = broadcast_shapes_of([*wanted[:dim], 1, *wanted[dim + 1 :]], [*given[:dim], 1, *given[dim + 1 :]])
     full = [*others[:dim], wanted[dim], *others[dim + 1 :]]
     places = [*others[:dim], size, *others[dim + 1 :]]
@@ -154,6 +158,8 @@ def _part_of(grad: Any, source_shape: Any, index: Any) -> Any:
     """Zeros of the source's shape with the gathered gradient where index reached."""
     if tuple(grad.shape) == tuple(source_shape):
         return grad
+    if not source_shape or not grad.ndim:  # one element, with an axis or without
+        return grad.reshape(tuple(source_shape))
     key = tuple(slice(0, n) for n in index.shape)
     from pytensor.ops.indexing import place
 
@@ -258,7 +264,7 @@ class ScatterReduceBackward0(Node):
         reduction, dim, include_self = self.ctx
         part = _leading(src, index)
         if reduction == "prod":
-            own, other = _product_gradients(grad, input, dim, index, part, result)
+            own, other = _product_gradients(grad, input, dim, index, part, result, include_self)
         else:
             own, other = _extreme_gradients(grad, input, dim, index, part, result, include_self)
         if not include_self:
@@ -276,10 +282,21 @@ def _untouched(input: Any, dim: int, index: Any) -> Any:
     return scatter(ones, dim, index, 0)._array != 0
 
 
-def _product_gradients(grad: Any, input: Any, dim: int, index: Any, part: Any, result: Any) -> tuple[Any, Any]:
-    if (input._array == 0).any() or (part._array == 0).any():
-        raise NotImplementedError("the gradient of scatter_reduce('prod') where an element is zero is not there yet")
-    return grad * result / input, gather(grad * result, dim, index) / part
+def _product_gradients(
+    grad: Any, input: Any, dim: int, index: Any, part: Any, result: Any, include_self: bool
+) -> tuple[Any, Any]:
+    """An element's gradient is the product of the others: the result over the element, or where it is the only zero
+    the result without it."""
+    zero = input == 0
+    mine = input.masked_fill(zero, 1)
+    own = grad * scatter_reduce(mine, dim, index, part, "prod", include_self=include_self) / mine
+    zero = part == 0
+    zeros = scatter_add(zeros_beside(grad, input.shape), dim, index, zero.to(grad.dtype))
+    alone = zero.logical_and(gather(zeros, dim, index) == 1)
+    others = scatter_reduce(input, dim, index, part.masked_fill(alone, 1), "prod", include_self=include_self)
+    without = gather(grad * others, dim, index).masked_fill(alone.logical_not(), 0)
+    divided = gather(grad * result, dim, index) / part.masked_fill(zero, 1)
+    return own, without + divided.masked_fill(alone, 0)
 
 
 def _extreme_gradients(
@@ -299,6 +316,9 @@ def _combine(reduction: str, input: Any, dim: int, index: Any, src: Any, include
     """scatter_reduce after its checks."""
     if index.numel() == 0:
         return input.clone()
+    if 0 in (input.ndim, index.ndim, src.ndim):
+        lines = _combine(reduction, input.reshape(-1), 0, index.reshape(-1), src.reshape(-1), include_self)
+        return lines.reshape(tuple(input.shape))
     if reduction in ("sum", "mean"):
         base = input if include_self else input * wrap(_untouched(input, dim, index)).to(input.dtype)
         total = scatter_add(base, dim, index, src)
@@ -320,8 +340,6 @@ def _combine(reduction: str, input: Any, dim: int, index: Any, src: Any, include
 
 
 def _limit(dtype: Any, sign: int) -> Any:
-    import numpy as np
-
     if dtype.kind in "iu":
         return np.iinfo(dtype).max if sign > 0 else np.iinfo(dtype).min
     return sign > 0 if dtype.kind == "b" else sign * np.inf

@@ -184,8 +184,10 @@ def _singular_norm(matrix: Any, order: Any) -> Any:
     if order == "nuc":
         value, slope = s.sum(-1), u @ vh
     else:
-        i = 0 if order == 2 else s.shape[-1] - 1
-        value, slope = s[..., i], u[..., :, i : i + 1] @ vh[..., i : i + 1, :]
+        value = s[..., 0 if order == 2 else -1]
+        ties = s == value[..., None]  # equal singular values share evenly
+        share = (ties / ties.sum(-1, keepdims=True)).astype(s.dtype)
+        slope = (u * share[..., None, :]) @ vh
     return record(SpectralNormBackward, (matrix,), np.asarray(value), saved=(slope,))
 
 
@@ -225,10 +227,13 @@ def matrix_norm(
         result = vector_norm(A, 2, (row, column), keepdim)
     elif ord in ("nuc", 2, -2):
         result = _singular_norm(A.movedim((row, column), (-2, -1)), ord)
-        result = like_input(result, A.shape, (row, column), False) if keepdim else result
+        if keepdim:
+            result = result.reshape([1 if i in (row, column) else n for i, n in enumerate(A.shape)])
     else:
         summed, over = (row, column) if abs(ord) == 1 else (column, row)
         sums = vector_norm(A, 1, summed, True)
+        if ord > 0 and sums.shape[over] == 0:  # the norm of no columns is zero
+            sums = sums.sum(over, True)
         result = sums.amax(over, True) if ord > 0 else sums.amin(over, True)
         result = result if keepdim else result.squeeze((row, column))
     return write_out(result, out, "linalg_matrix_norm")

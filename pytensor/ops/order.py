@@ -181,7 +181,11 @@ def _quantile(name: str, input: Any, q: Any, dim: int | None, keepdim: bool, int
         ranks = np.maximum(places.reshape(-1) * (n - nans - 1).astype(places.dtype), 0)
     else:  # NaN is last in order
         ranks = np.where(nans > 0, np.asarray(n - 1, dtype=places.dtype), ranks)
-    result = _interpolate(ordered, ranks, interpolation)
+    step = None
+    if is_tensor(q) and q.requires_grad and interpolation == "linear":  # zero, with the gradient of the rank
+        spans = np.where(nans > 0, 0, n - 1) if name == "quantile" else n - nans - 1
+        step = (q - q.detach()).reshape(-1) * wrap(np.maximum(spans, 0).astype(places.dtype))
+    result = _interpolate(ordered, ranks, interpolation, step)
     result = result.movedim(-1, 0)
     if keepdim:
         shape = [1] * ndim if dim is None else [1 if i == axis else s for i, s in enumerate(input.shape)]
@@ -189,7 +193,7 @@ def _quantile(name: str, input: Any, q: Any, dim: int | None, keepdim: bool, int
     return write_out(result.squeeze(0) if places.ndim == 0 else result, out, name)
 
 
-def _interpolate(ordered: Any, ranks: Any, interpolation: str) -> Any:
+def _interpolate(ordered: Any, ranks: Any, interpolation: str, step: Any = None) -> Any:
     """Elements of sorted lines (last axis) at broken ranks."""
     below = np.floor(ranks)
     if interpolation == "lower":
@@ -203,7 +207,8 @@ def _interpolate(ordered: Any, ranks: Any, interpolation: str) -> Any:
     high = ordered.gather(-1, wrap(np.ceil(ranks).astype(np.int64)))
     if interpolation == "midpoint":
         weight[np.ceil(ranks) == below] = 0
-    return low.lerp(high, wrap(weight.astype(ordered._array.dtype)))
+    weight = wrap(weight.astype(ordered._array.dtype))
+    return low.lerp(high, weight if step is None else weight + step)
 
 
 @op()

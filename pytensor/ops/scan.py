@@ -173,6 +173,8 @@ class LogcumsumexpBackward0(Node):
         if grad.ndim == 0 or grad.numel() == 0:
             return (grad,)
         dim = self.ctx
+        if input.dtype.is_complex:
+            return (input.exp().conj() * _reversed_cumsum(grad * (-result).exp().conj(), dim),)
         total = None
         result = result.masked_fill(result == -math.inf, 0)  # of nothing but -inf: the weights are zero
         for sign in (1.0, -1.0):
@@ -228,10 +230,10 @@ def diff(
     if n < 0:
         raise RuntimeError(f"order must be non-negative but got {n}")
     dim = normalize_dim(dim, input.ndim)
+    if n == 0:
+        return write_out(input.clone(), out, "diff")
     parts = [t for t in (prepend, input, append) if t is not None]
     x = cat(parts, dim) if len(parts) > 1 else input
-    if n == 0 and len(parts) == 1:
-        return write_out(input.clone(), out, "diff")
     for _ in range(min(n, x.shape[dim])):
         size = x.shape[dim]
         later, earlier = x.narrow(dim, 1, size - 1), x.narrow(dim, 0, size - 1)

@@ -10,6 +10,7 @@ from pytensor.autograd.node import OUTPUT, Node, record
 from pytensor.dtypes import FLOATING
 from pytensor.ops.axes import conjugate, count, like_input, numpy_names, reduced_axes
 from pytensor.ops.checks import check_tensor
+from pytensor.ops.complex_parts import complex
 from pytensor.ops.out import write_out
 from pytensor.ops.reduce import reduce_array
 from pytensor.ops.registry import op
@@ -268,4 +269,7 @@ def corrcoef(input: Tensor) -> Tensor:
     if c.ndim == 0:
         return c / c
     deviation = c.diagonal().sqrt()
-    return (c / deviation.unsqueeze(1) / deviation.unsqueeze(0)).clamp(-1, 1)
+    scaled = c / deviation.unsqueeze(1) / deviation.unsqueeze(0)
+    if scaled.dtype.is_complex:
+        return complex(scaled.real.clamp(-1, 1), scaled.imag.clamp(-1, 1))
+    return scaled.clamp(-1, 1)

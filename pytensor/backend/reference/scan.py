@@ -42,6 +42,10 @@ def logcumsumexp(x: Any, axis: int) -> Any:
     xp = array_module(x)
     if x.ndim == 0 or x.size == 0:
         return x.copy()
-    wide = x.astype(np.complex128 if x.dtype.kind == "c" else np.float64)
+    if x.dtype.kind == "c":
+        wide = x.astype(np.complex128)
+        peak = wide.real.max(axis=axis, keepdims=True)
+        return (xp.log(xp.exp(wide - peak).cumsum(axis=axis)) + peak).astype(x.dtype)
+    wide = x.astype(np.float64)
     with np.errstate(all="ignore"):
         return xp.logaddexp.accumulate(wide, axis=axis).astype(x.dtype)

@@ -40,8 +40,10 @@ def search_sorted(boundaries: Any, values: Any, right: bool) -> Any:
     side = "right" if right else "left"
     if boundaries.ndim == 1:
         return xp.asarray(xp.searchsorted(boundaries, values, side=side)).astype(np.int64)
-    rows = boundaries.reshape(-1, boundaries.shape[-1])
-    wanted = values.reshape(rows.shape[0], -1) if rows.shape[0] else values.reshape(0, 0)
+    if values.size == 0:
+        return xp.zeros(values.shape, dtype=np.int64)
+    wanted = values.reshape(-1, values.shape[-1])
+    rows = boundaries.reshape(wanted.shape[0], -1)
     result = xp.zeros(wanted.shape, dtype=np.int64)
     for i in range(rows.shape[0]):
         result[i] = xp.searchsorted(rows[i], wanted[i], side=side)
