@@ -106,7 +106,6 @@ def test_tensors_of_tensors():
         (1j, {"dtype": torch.float32}, TypeError, "must be real number, not complex"),
         ([1], {"requires_grad": True}, RuntimeError, "Only Tensors of floating point"),
         (np.array(["a"]), {}, TypeError, "can't convert np.ndarray"),
-        (np.arange(3)[::-1], {}, ValueError, "negative"),
         (np.arange(3, dtype=">i4"), {}, ValueError, "byte order"),
     ],
 )
@@ -134,6 +133,19 @@ def test_memory_is_shared():
     t = torch.frombuffer(buffer, dtype=torch.int16, offset=2, count=2)
     t += 257
     assert bytes(buffer) == b"\0\0\1\1\1\1\0\0"
+
+
+def test_reversed_arrays_are_taken_as_they_are():
+    a = np.arange(4.0)
+    t = torch.from_numpy(a[::-1])
+    assert t.tolist() == [3, 2, 1, 0] and t.stride() == (-1,)
+    t[0] = 9
+    assert a[3] == 9
+    assert torch.tensor(a[::-1]).tolist() == [9, 2, 1, 0]
+    for like in (torch.zeros_like(t), torch.rand_like(t)):
+        assert like.shape == (4,)
+    t.uniform_()
+    assert ((a >= 0) & (a < 1)).all()
 
 
 def test_asarray_copies_when_told():

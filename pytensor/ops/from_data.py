@@ -62,12 +62,6 @@ def _checked(array: np.ndarray) -> np.ndarray:
             "given numpy array has byte order different from the native byte order. Conversion between byte orders is "
             "currently not supported."
         )
-    if any(s < 0 for s in array.strides):
-        raise ValueError(
-            "At least one stride in the given numpy array is negative, and tensors with negative strides are not "
-            "currently supported. (You can probably work around this by making a copy of your array  with "
-            "array.copy().) "
-        )
     if any(s % array.itemsize for s, n in zip(array.strides, array.shape, strict=True) if n > 1):
         raise ValueError(
             "given numpy array strides not a multiple of the element byte size. Copy the numpy array to reallocate the "
@@ -322,7 +316,7 @@ def from_numpy(ndarray: np.ndarray) -> Tensor:
 
     Raises:
         TypeError: for anything but an array of a type that tensors have.
-        ValueError: for arrays with negative strides or foreign byte order.
+        ValueError: for arrays of foreign byte order.
 
     >>> import numpy as np
     >>> import pytensor as torch

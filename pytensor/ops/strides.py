@@ -55,6 +55,7 @@ def _is_dense(strides: Sequence[int], shape: Sequence[int]) -> bool:
 
 def memory_order(strides: Sequence[int], shape: Sequence[int]) -> tuple[int, ...]:
     """Axes from the outermost to the innermost in memory."""
+    strides = [abs(s) for s in strides]
     # An insertion sort, for its way of leaving axes alone that cannot be compared: broadcast ones.
     order = list(range(len(shape)))
     for i in range(1, len(order)):
