@@ -13,7 +13,7 @@ template <class T>
 constexpr int64_t kLeaf = 128 * lanes<T>;  // elements of a row that join before the double does
 template <class T>
 constexpr int64_t kAhead = 1024 / sizeof(T);
-constexpr int64_t kLeafRows = 64;          // the same for columns
+constexpr int64_t kLeafRows = 64;  // the same for columns
 
 // ---- rows ----
 
