@@ -301,11 +301,6 @@ def _checked_avg_pool(
         raise RuntimeError("divisor must be not zero")
     window = pool_window(function, axes, input, kernel_size, stride, padding, 1, ceil_mode)
     check_dtype(input, function if axes > 1 else "avg_pool2d", integers=True)
-    size = input.shape[input.ndim - axes :]
-    if axes == 3 and any(n < k for n, k in zip(size, window.kernel, strict=True)):
-        image = " ".join(f"{n}: {v}" for n, v in zip("THW", size, strict=True))
-        kernel = " ".join(f"k{n}: {v}" for n, v in zip("THW", window.kernel, strict=True))
-        raise RuntimeError(f"input image ({image}) smaller than kernel size ({kernel})")
     return _avg_pool(input, window, bool(count_include_pad), divisor_override or 0)
 
 

@@ -269,7 +269,7 @@ def _unpool_size(input: Any, kernel: Any, stride: Any, padding: Any, output_size
     default = [(n - 1) * s + k - 2 * p for n, s, k, p in zip(sizes, stride, kernel, padding, strict=True)]
     if output_size is None:
         return tuple(default)
-    wanted = list(output_size)
+    wanted = output_size
     if len(wanted) == axes + 2:
         wanted = wanted[2:]
     if len(wanted) != axes:

@@ -165,6 +165,10 @@ def pool_window(
         _check_numbers(kernel, stride, padding, dilation)
         _check_shape(function, axes, input)
     size = tuple(input.shape)[input.ndim - axes :]
+    if function == "avg_pool3d" and any(n < k for n, k in zip(size, kernel, strict=True)):
+        image = " ".join(f"{a}: {n}" for a, n in zip("THW", size, strict=True))
+        window = " ".join(f"k{a}: {k}" for a, k in zip("THW", kernel, strict=True))
+        raise RuntimeError(f"input image ({image}) smaller than kernel size ({window})")
     numbers = zip(size, kernel, stride, padding, dilation, strict=True)
     out = tuple(_output_size(*n, ceil_mode) for n in numbers)
     if any(o < 1 for o in out):
