@@ -89,18 +89,17 @@ def train_epoch(model, loader, loss_fn, optimizer, scheduler) -> tuple[float, fl
 
 @torch.no_grad()
 def evaluate(model, loader, loss_fn) -> tuple[float, float, torch.Tensor]:
-    """The mean loss, the share read correctly, and what was read."""
+    """The mean loss, the share read correctly, and the probabilities that the model gives to each class."""
     model.eval()
     loss_sum = correct = seen = 0.0
-    read = []
+    probabilities = []
     for images, labels in loader:
         scores = model(images)
-        guesses = scores.argmax(1)
-        read.append(guesses)
+        probabilities.append(scores.softmax(1))
         seen += len(labels)
         loss_sum += loss_fn(scores, labels).item() * len(labels)
-        correct += (guesses == labels).sum().item()
-    return loss_sum / seen, correct / seen, torch.cat(read)
+        correct += (scores.argmax(1) == labels).sum().item()
+    return loss_sum / seen, correct / seen, torch.cat(probabilities)
 
 
 def train(model, loaders: dict, epochs: int, patience: int) -> dict[str, list[float]]:
@@ -129,16 +128,8 @@ def train(model, loaders: dict, epochs: int, patience: int) -> dict[str, list[fl
     return history
 
 
-def draw(path: Path, history: dict, images: np.ndarray, labels: np.ndarray, read: np.ndarray) -> None:
-    """Loss and accuracy by epoch, the confusion matrix, and the misread digits."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot as plt
-
-    figure = plt.figure(figsize=(13, 8), layout="constrained")
-    top, bottom = figure.subfigures(2, 1, height_ratios=[2, 1])
-    loss_axes, accuracy_axes, matrix_axes = top.subplots(1, 3)
+def draw_curves(loss_axes, accuracy_axes, history: dict) -> None:
+    """Loss and accuracy by epoch."""
     epochs = range(1, len(history["loss"]) + 1)
     for axes, key, title in ((loss_axes, "loss", "loss"), (accuracy_axes, "accuracy", "read correctly")):
         axes.plot(epochs, history[key], label="training (moved, with dropout)")
@@ -148,20 +139,40 @@ def draw(path: Path, history: dict, images: np.ndarray, labels: np.ndarray, read
         axes.legend()
     loss_axes.set_yscale("log")
     accuracy_axes.set_ylim(0.9, 1.002)
+
+
+def draw_matrix(axes, labels: np.ndarray, read: np.ndarray) -> None:
+    """How often each digit was read as each digit."""
     matrix = np.zeros((10, 10), int)
     np.add.at(matrix, (labels, read), 1)
-    matrix_axes.imshow(matrix, cmap="Blues")
-    matrix_axes.set(title="test digits", xlabel="read as", ylabel="written", xticks=range(10), yticks=range(10))
+    axes.imshow(matrix, cmap="Blues")
+    axes.set(title="test digits", xlabel="read as", ylabel="written", xticks=range(10), yticks=range(10))
     for i, j in np.argwhere(matrix):
         colour = "white" if matrix[i, j] > matrix.max() / 2 else "black"
-        matrix_axes.text(j, i, matrix[i, j], ha="center", va="center", color=colour, fontsize=8)
-    misread = np.flatnonzero(labels != read)[:10]
-    bottom.suptitle(f"misread: {(labels != read).sum()} of {len(labels)}")
-    for axes, i in zip(np.ravel(bottom.subplots(1, 10)), [*misread, *[None] * (10 - len(misread))], strict=True):
-        axes.axis("off")
-        if i is not None:
-            axes.imshow(images[i, 0], cmap="gray_r")
-            axes.set_title(f"{labels[i]} read as {read[i]}", fontsize=9)
+        axes.text(j, i, matrix[i, j], ha="center", va="center", color=colour, fontsize=8)
+
+
+def draw(path: Path, history: dict, images: np.ndarray, labels: np.ndarray, probabilities: np.ndarray) -> None:
+    """The curves, the confusion matrix, and the digits that were hardest to read, the misread ones first."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot as plt
+
+    read = probabilities.argmax(1)
+    figure = plt.figure(figsize=(13, 7), layout="constrained")
+    top, bottom = figure.subfigures(2, 1, height_ratios=[3, 1])
+    loss_axes, accuracy_axes, matrix_axes = top.subplots(1, 3)
+    draw_curves(loss_axes, accuracy_axes, history)
+    draw_matrix(matrix_axes, labels, read)
+    right = probabilities[np.arange(len(labels)), labels]
+    hardest = np.lexsort((right, labels == read))[:10]
+    bottom.suptitle(f"{(labels != read).sum()} of {len(labels)} misread (red); the hardest to read")
+    for axes, i in zip(np.ravel(bottom.subplots(1, 10)), hardest, strict=True):
+        axes.imshow(images[i, 0], cmap="gray_r")
+        axes.set(xticks=[], yticks=[])
+        title = f"{labels[i]} read as {read[i]}\n{probabilities[i].max():.0%} sure"
+        axes.set_title(title, fontsize=9, color="red" if labels[i] != read[i] else "black")
     figure.savefig(path, dpi=100)
     plt.close(figure)
 
@@ -187,7 +198,7 @@ def main() -> None:
     print(model)
     print(f"{sum(p.numel() for p in model.parameters()):,} parameters, {len(splits[0])} digits to learn from")
     history = train(model, loaders, options.epochs, options.patience)
-    loss, accuracy, read = evaluate(model, loaders["test"], nn.CrossEntropyLoss())
+    loss, accuracy, probabilities = evaluate(model, loaders["test"], nn.CrossEntropyLoss())
     seconds = time.perf_counter() - start
     print(f"test: {accuracy:.2%} of {len(splits[2])} digits read correctly, loss {loss:.4f}, in {seconds:.1f} s")
 
@@ -199,7 +210,7 @@ def main() -> None:
     assert accuracy_again == accuracy
 
     images, labels = dataset[splits[2].indices]
-    draw(options.out / "digits_cnn.png", history, images.numpy(), labels.numpy(), read.numpy())
+    draw(options.out / "digits_cnn.png", history, images.numpy(), labels.numpy(), probabilities.numpy())
     print(f"picture: {options.out / 'digits_cnn.png'}")
 
 
