@@ -148,7 +148,12 @@ def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False, *, out
     dim = normalize_dim(dim, input.ndim)
     if not 1 <= k <= (input.shape[dim] if input.ndim else 1):
         raise RuntimeError(f"kthvalue(): selected number k out of range for dimension {dim}")
-    return write_out(return_types.kthvalue(pick_sorted(KthvalueBackward0, input, k - 1, dim, keepdim)), out, "kthvalue")
+    values, places = backend_of(input._array).kth_smallest(input._array, k - 1, dim)
+    if input.ndim and not keepdim:
+        values, places = values.squeeze(dim), places.squeeze(dim)
+    indices = wrap(places)
+    values = record(KthvalueBackward0, (input,), values, saved=(indices,), ctx=(input.shape, dim, keepdim))
+    return write_out(return_types.kthvalue((values, indices)), out, "kthvalue")
 
 
 def pick_sorted(node: type[Node], input: Any, rank: Any, dim: int, keepdim: bool) -> tuple[Any, Any]:

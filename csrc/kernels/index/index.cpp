@@ -88,11 +88,21 @@ struct Lines {
 // axis; otherwise a thread takes a range of columns of every line: either way no two threads meet in x.
 template <class T, class Body>
 void walk(const Lines& lines, const Body& body) {
+    constexpr int64_t item = sizeof(T);
+    const bool packed = lines.axis == lines.last && lines.jump == item && lines.step_y == item &&
+                        lines.step_index == static_cast<int64_t>(sizeof(int64_t));
     const auto run = [&](int64_t line, int64_t begin, int64_t end) {
         char* x;
         char* y;
         const char* index;
         lines.start(line, x, y, index);
+        if (packed) {
+            const int64_t* places = reinterpret_cast<const int64_t*>(index);
+            T* from = reinterpret_cast<T*>(x);
+            T* to = reinterpret_cast<T*>(y);
+            for (int64_t j = begin; j < end; ++j) body(from[places[j]], to[j]);
+            return;
+        }
         for (int64_t j = begin; j < end; ++j) {
             const int64_t place = *reinterpret_cast<const int64_t*>(index + j * lines.step_index);
             body(*reinterpret_cast<T*>(x + place * lines.jump + j * lines.step_x),

@@ -8,7 +8,7 @@ import numpy as np
 
 from pytensor.backend.reference.array_module import array_module
 
-__all__ = ["bin_counts", "histogram_counts", "search_sorted", "sort", "top_k", "unique"]
+__all__ = ["bin_counts", "histogram_counts", "kth_smallest", "search_sorted", "sort", "top_k", "unique"]
 
 
 def sort(x: Any, axis: int, descending: bool = False) -> tuple[Any, Any]:
@@ -32,6 +32,15 @@ def top_k(x: Any, k: int, axis: int, largest: bool = True) -> tuple[Any, Any]:
         return values, places
     head = (slice(None),) * axis + (slice(0, k),)
     return values[head].copy(), places[head].copy()
+
+
+def kth_smallest(x: Any, rank: int, axis: int) -> tuple[Any, Any]:
+    """The element at a rank of the sorted lines along ``axis``, which stays with size 1, and its place."""
+    values, places = sort(x, axis)
+    if x.ndim == 0:
+        return values, places
+    one = (slice(None),) * axis + (slice(rank, rank + 1),)
+    return values[one].copy(), places[one].copy()
 
 
 def search_sorted(boundaries: Any, values: Any, right: bool) -> Any:
