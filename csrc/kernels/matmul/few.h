@@ -124,7 +124,7 @@ template <class T, int Rows>
 static void few_rows(const Problem<T>& p) {
     const Output<T> out{p.c, p.c_row, p.c_col, p.bias, p.bias_row, p.bias_col, p.relu};
     const bool dots = reads_columns(p);
-    const int64_t grain = 1 + 100000 / (Rows * p.k + 1);
+    const int64_t grain = 1 + (int64_t{1} << 21) / (Rows * p.k + 1);  // columns that are worth a thread
     parallel_for(0, p.n, grain, [&](int64_t begin, int64_t end) {
         if (dots) {
             dot_columns<T, Rows>(p, begin, end);

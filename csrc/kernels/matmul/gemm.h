@@ -9,8 +9,8 @@
 // reads its patches there) or points into the operand when that lies well already. Rows of a strip of B are
 // padded to whole vectors.
 //
-// A strip of B (kDepth x kColumns) is to stay in the level 1 cache, a block of A (kBlockRows x kDepth) in
-// level 2, a block of B (kDepth x kBlockColumns), which all threads pack and share, in level 3.
+// A strip of B (kDepth x kColumns) is to stay in the level 1 cache, a block of A (kBlockTiles tiles x kDepth)
+// in level 2, a block of B (kDepth x kBlockStrips strips), which all threads pack and share, in level 3.
 #pragma once
 
 #include "base/parallel.h"
@@ -26,6 +26,7 @@ constexpr int kColumns = kVecs * lanes<T>;
 constexpr int64_t kDepth = 256;
 constexpr int64_t kBlockTiles = 16;
 constexpr int64_t kBlockStrips = 64;
+constexpr int64_t kSmallB = int64_t{1} << 19;  // bytes
 
 // [begin, end) of the part `index` of `count` even parts of n.
 struct Range {
@@ -75,8 +76,39 @@ static void multiply_block(const A& a, const Output<T>& out, Range rows, int64_t
     }
 }
 
+// B is packed as a whole by the caller; then threads take rows and never wait for each other.
+template <class T, class A, class B>
+static void gemm_of_small_b(int64_t m, int64_t n, int64_t k, const A& a, const B& b, const Output<T>& out,
+                            int threads) {
+    const int64_t passes = k > 0 ? ceil_div(k, kDepth) : 1, strips = ceil_div(n, kColumns<T>);
+    pool::Scratch packed_b(sizeof(T) * static_cast<size_t>(strips * kColumns<T> * k));
+    const auto packed = [&](const Range& depth) {
+        return packed_b.as<T>() + depth.begin * strips * kColumns<T>;
+    };
+    for (int64_t pass = 0; pass < passes; ++pass) {
+        const Range depth = even_part(k, pass, passes);
+        for (int64_t s = 0; s < strips; ++s) {
+            const int64_t j = s * kColumns<T>, left = n - j;
+            b.strip(j, left < kColumns<T> ? static_cast<int>(left) : kColumns<T>, depth.begin, depth.size(),
+                    packed(depth) + j * depth.size());
+        }
+    }
+    const int64_t tiles = ceil_div(m, kRows), grain = tiles <= threads ? 1 : tiles / threads;
+    parallel_for(0, tiles, grain, [&](int64_t begin, int64_t end) {
+        const Range rows{begin * kRows, end == tiles ? m : end * kRows};
+        pool::Scratch packed_a(sizeof(T) * static_cast<size_t>(kBlockTiles * strip_a<T>(kDepth)));
+        for (int64_t pass = 0; pass < passes; ++pass) {
+            const Range depth = even_part(k, pass, passes);
+            multiply_block(a, out, rows, 0, n, Range{0, strips}, depth.begin, depth.size(), packed(depth),
+                           packed_a.as<T>(), pass == 0, pass == passes - 1);
+        }
+    });
+}
+
 template <class T, class A, class B>
 static void gemm(int64_t m, int64_t n, int64_t k, const A& a, const B& b, const Output<T>& out, int threads) {
+    if (n * k * static_cast<int64_t>(sizeof(T)) <= kSmallB)
+        return gemm_of_small_b(m, n, k, a, b, out, threads);
     const int64_t passes = k > 0 ? ceil_div(k, kDepth) : 1, most_depth = ceil_div(k, passes);
     const int64_t all_strips = ceil_div(n, kColumns<T>);
     const int64_t block_strips = all_strips < kBlockStrips ? all_strips : kBlockStrips;

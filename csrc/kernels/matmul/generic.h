@@ -41,10 +41,10 @@ PT_INLINE Problem<T> transposed(const Problem<T>& p) {
             p.a_row, p.c, p.c_col, p.c_row, p.bias,  p.bias_col, p.bias_row, p.relu};
 }
 
-constexpr int64_t kSmall = 32768;          // multiplications that threads and scratch memory would hold up
-constexpr int64_t kParallel = 500000;      // multiplications that are worth a second thread
-constexpr int64_t kRowsInPlace = 1024;     // rows of A up to which packing B costs more than it brings
-constexpr int64_t kColumnsInPlace = 1024;  // columns of B up to which the same holds for A
+constexpr int64_t kSmall = 32768;  // multiplications that threads and scratch memory would hold up
+constexpr int64_t kParallel = int64_t{1} << 22;  // multiplications that are worth a second thread
+constexpr int64_t kRowsInPlace = 1024;           // rows of A up to which packing B costs more than it brings
+constexpr int64_t kColumnsInPlace = 1024;        // columns of B up to which the same holds for A
 
 // B is read where it lies: its rows are contiguous, and no vector of them reaches beyond their end. Columns
 // [begin, end) of C; few rows, so that what is read of B stays in the cache until all of them have used it.
