@@ -91,7 +91,8 @@ def conj(input: Tensor) -> Tensor:
     """
     if not input.dtype.is_complex:
         return input
-    return record(ConjBackward0, (input,), array_module(input._array).conjugate(input._array))
+    xp = array_module(input._array)
+    return record(ConjBackward0, (input,), xp.asarray(xp.conjugate(input._array)))  # 0-d: NumPy gives a number
 
 
 @op(inplace=True, inplace_function=True)
