@@ -93,6 +93,24 @@ PT_INLINE Vec<double> erf(Vec<double> x) {
     const Vec<double> far = constant<double>(1) - erfc_positive<double>(t);
     return select<double>(t > constant<double>(1), copysign_of<double>(far, x), near);
 }
+// erf(x / sqrt(2)) to 2^-24, not relative to the result: a rational function of x^2, for distribution
+// functions.
+PT_INLINE Vec<float> erf_of_normal(Vec<float> x) {
+    constexpr float top = 5.6f;  // beyond: 1
+    constexpr float p[] = {0.797884454961161f,     0.06860232745692044f,    0.009404267648574575f,
+                           0.0003460386555462012f, 1.2689589746941425e-05f, 4.4332914747294344e-08f};
+    constexpr float q[] = {1.0f,
+                           0.2526460607438196f,
+                           0.02889581770432406f,
+                           0.0019083011048707471f,
+                           7.480358625723383e-05f,
+                           1.1799580703168715e-06f};
+    const Vec<float> u = clamp_keeping_nan<float>(x, -top, top);
+    const Vec<float> z = u * u;
+    const Vec<float> y = u * polynomial<float>(z, p) / polynomial<float>(z, q);
+    return select<float>(abs(x) > constant<float>(top), copysign_of<float>(constant<float>(1), x), y);
+}
+
 PT_INLINE Vec<float> erfc(Vec<float> x) { return erfc_generic<float>(x); }
 PT_INLINE Vec<double> erfc(Vec<double> x) { return erfc_generic<double>(x); }
 

@@ -3,6 +3,7 @@
 // tests/simd/test_math_ulp.py at every level and stated there too):
 //
 //     exp exp2 expm1 log log2 log10 log1p erf sin cos, tanh(float)    2 ulp
+//     asin acos atan atan2                                            2.5 ulp
 //     sigmoid tanh(double) sinh cosh                                  2.5 ulp
 //     tan                                                             4 ulp
 //     erfc                                                            4.5 ulp
@@ -18,6 +19,44 @@ namespace pt::PT_ISA {
 
 // Half a vector of floats: what converts to one of doubles.
 typedef float HalfFloats __attribute__((vector_size(PT_VEC_BYTES / 2)));
+
+struct FloatHalves {
+    HalfFloats low, high;
+};
+// In registers: a wide load after two narrow stores would stall.
+PT_INLINE FloatHalves split(Vec<float> x) {
+#if PT_VEC_BYTES == 64
+    return {__builtin_shufflevector(x, x, 0, 1, 2, 3, 4, 5, 6, 7),
+            __builtin_shufflevector(x, x, 8, 9, 10, 11, 12, 13, 14, 15)};
+#elif PT_VEC_BYTES == 32
+    return {__builtin_shufflevector(x, x, 0, 1, 2, 3), __builtin_shufflevector(x, x, 4, 5, 6, 7)};
+#else
+    return {__builtin_shufflevector(x, x, 0, 1), __builtin_shufflevector(x, x, 2, 3)};
+#endif
+}
+PT_INLINE Vec<float> join(FloatHalves v) {
+#if PT_VEC_BYTES == 64
+    return __builtin_shufflevector(v.low, v.high, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+#elif PT_VEC_BYTES == 32
+    return __builtin_shufflevector(v.low, v.high, 0, 1, 2, 3, 4, 5, 6, 7);
+#else
+    return __builtin_shufflevector(v.low, v.high, 0, 1, 2, 3);
+#endif
+}
+PT_INLINE Vec<double> to_double(HalfFloats x) {
+#if defined(__AVX512F__)  // GCC 12 converts four lanes at a time otherwise
+    return (Vec<double>)_mm512_maskz_cvtps_pd(0xff, (__m256)x);
+#else
+    return __builtin_convertvector(x, Vec<double>);
+#endif
+}
+PT_INLINE HalfFloats to_float(Vec<double> x) {
+#if defined(__AVX512F__)
+    return (HalfFloats)_mm512_maskz_cvtpd_ps(0xff, (__m512d)x);
+#else
+    return __builtin_convertvector(x, HalfFloats);
+#endif
+}
 
 template <class T>
 struct Format;
@@ -122,9 +161,20 @@ PT_INLINE Vec<T> copysign_of(Vec<T> magnitude, Vec<T> sign) {
 
 template <class T>
 PT_INLINE bool any(Mask<T> mask) {
+#if defined(__AVX512F__)
+    if constexpr (sizeof(T) == 4)
+        return _mm512_movepi32_mask((__m512i)mask) != 0;
+    else
+        return _mm512_movepi64_mask((__m512i)mask) != 0;
+#elif defined(__AVX2__)
+    return _mm256_movemask_epi8((__m256i)mask) != 0;
+#elif defined(__SSE2__)
+    return _mm_movemask_epi8((__m128i)mask) != 0;
+#else
     typename Format<T>::Int found = 0;
     for (int i = 0; i < lanes<T>; ++i) found |= mask[i];
     return found != 0;
+#endif
 }
 
 // x rounded to the nearest integer (ties to even) for |x| < 2^(mantissa bits - 1), as number and as integer.
@@ -393,5 +443,6 @@ PT_DEFINE_BOTH(cosh)
 
 }  // namespace pt::PT_ISA
 
+#include "simd/arc.h"
 #include "simd/erf.h"
 #include "simd/trig.h"

@@ -39,16 +39,10 @@ static __attribute__((noinline, cold)) void pow_special(const float* x, const fl
 
 PT_INLINE Vec<float> pow(Vec<float> x, Vec<float> y) {
     const Vec<float> magnitude = abs(x);
-    HalfFloats bases[2], exponents[2], results[2];
-    __builtin_memcpy(bases, &magnitude, sizeof(magnitude));
-    __builtin_memcpy(exponents, &y, sizeof(y));
-    for (int i = 0; i < 2; ++i) {
-        const Vec<double> power = pow_positive(__builtin_convertvector(bases[i], Vec<double>),
-                                               __builtin_convertvector(exponents[i], Vec<double>));
-        results[i] = __builtin_convertvector(power, HalfFloats);
-    }
-    Vec<float> z;
-    __builtin_memcpy(&z, results, sizeof(z));
+    const auto [low_base, high_base] = split(magnitude);
+    const auto [low_power, high_power] = split(y);
+    Vec<float> z = join({to_float(pow_positive(to_double(low_base), to_double(low_power))),
+                         to_float(pow_positive(to_double(high_base), to_double(high_power)))});
 
     // A negative base needs a whole exponent, and an odd one gives its sign. Floats from 2^24 on are even.
     const Vec<float> t = abs(y), limit = constant<float>(0x1p24);

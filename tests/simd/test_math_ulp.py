@@ -32,6 +32,9 @@ FUNCTIONS = {
     "sin": (np.sin, 2, 2),
     "cos": (np.cos, 2, 2),
     "tan": (np.tan, 4, 4),
+    "asin": (np.arcsin, 2.5, 2.5),
+    "acos": (np.arccos, 2.5, 2.5),
+    "atan": (np.arctan, 2.5, 2.5),
     "sinh": (np.sinh, 2.5, 2.5),
     "cosh": (np.cosh, 2.5, 2.5),
     "tanh": (np.tanh, 2, 2.5),
@@ -128,7 +131,21 @@ def test_huge_angles(name, dtype):
 def test_signs_of_zero(dtype):
     for level in ["plain", *LEVELS]:
         _C.set_cpu_level(level)
-        for name in ("expm1", "log1p", "tanh", "sinh", "sin", "tan", "erf", "floor", "ceil", "round", "trunc"):
+        for name in (
+            "expm1",
+            "log1p",
+            "tanh",
+            "sinh",
+            "sin",
+            "tan",
+            "asin",
+            "atan",
+            "erf",
+            "floor",
+            "ceil",
+            "round",
+            "trunc",
+        ):
             result = cpu.unary(name, np.array([0.0, -0.0], dtype))
             np.testing.assert_array_equal(result, [0, 0])
             np.testing.assert_array_equal(np.signbit(result), [False, True], err_msg=f"{name} at {level}")
@@ -142,6 +159,41 @@ def test_powers_of_the_base_are_exact():
             _C.set_cpu_level(level)
             np.testing.assert_array_equal(cpu.unary("log2", x), exponents)
             np.testing.assert_array_equal(cpu.unary("exp2", exponents.astype(dtype)), x)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_atan2(dtype):
+    rng = np.random.default_rng(0)
+    special = np.array([0.0, -0.0, 1, -1, np.inf, -np.inf, np.nan, 1e-40, -1e-40, 3e38, 2])
+    pairs = np.array([(a, b) for a in special for b in special])
+    y = np.concatenate([pairs[:, 0], rng.standard_normal(50000), np.exp(rng.uniform(-60, 60, 20000))]).astype(dtype)
+    x = np.concatenate([pairs[:, 1], rng.standard_normal(50000), np.exp(rng.uniform(-60, 60, 20000))]).astype(dtype)
+    wide = np.float64 if dtype == "float32" else np.longdouble
+    exact = np.arctan2(y.astype(wide), x.astype(wide))
+    for level in LEVELS:
+        _C.set_cpu_level(level)
+        result = cpu.binary("atan2", y, x)
+        error = ulp_error(result, exact, dtype)
+        worst = error.argmax()
+        assert error[worst] <= 2.5, f"{level}: {error[worst]} ulp at {y[worst]!r}, {x[worst]!r}"
+        zero = exact == 0
+        np.testing.assert_array_equal(np.signbit(result[zero]), np.signbit(exact[zero]))
+
+
+@pytest.mark.parametrize("name", ["fmod", "remainder"])
+def test_fmod_is_exact(name):
+    rng = np.random.default_rng(0)
+    special = np.array([0.0, -0.0, 1, -1, np.inf, -np.inf, np.nan, 1e-40, 3e38, 2, 6, -3, 16777216])
+    pairs = np.array([(a, b) for a in special for b in special])
+    x = np.concatenate([pairs[:, 0], rng.uniform(-1e6, 1e6, 50000), rng.integers(-99, 99, 9000)]).astype("float32")
+    y = np.concatenate([pairs[:, 1], rng.uniform(-30, 30, 50000), rng.integers(1, 9, 9000)]).astype("float32")
+    _C.set_cpu_level("plain")
+    exact = cpu.binary(name, x, y)
+    for level in LEVELS:
+        _C.set_cpu_level(level)
+        result = cpu.binary(name, x, y)
+        np.testing.assert_array_equal(result, exact)
+        np.testing.assert_array_equal(np.signbit(result), np.signbit(exact))
 
 
 def test_pow_float32():

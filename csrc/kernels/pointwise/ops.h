@@ -2,6 +2,7 @@
 // broadcast to a vector. Defined for the element types of the op's group in kernels.inc.
 #pragma once
 
+#include "simd/fmod.h"
 #include "simd/math.h"
 #include "simd/pow.h"
 #include "simd/round.h"
@@ -46,10 +47,25 @@ template <class T>
 PT_INLINE Vec<T> relu6_shifted(Vec<T> x) {  // min(max(x + 3, 0), 6)
     return clamp_above<T>(clamp_below<T>(x + number<T>(3), number<T>(0)), number<T>(6));
 }
+// erf(x / sqrt(2))
+PT_INLINE Vec<float> erf_scaled(Vec<float> x) { return erf_of_normal(x); }
+PT_INLINE Vec<double> erf_scaled(Vec<double> x) {
+    return erf(x * number<double>(0.707106781186547524400844));
+}
 template <class T>
 PT_INLINE Vec<T> normal_cdf(Vec<T> x) {
     const Vec<T> half = number<T>(0.5);
-    return half + half * erf(x * number<T>(0.707106781186547524400844));
+    return half + half * erf_scaled(x);
+}
+template <class T>
+PT_INLINE Vec<T> gelu_of(Vec<T> x) {
+    const Vec<T> half = number<T>(0.5) * x;
+    return half + half * erf_scaled(x);
+}
+template <class T>
+PT_INLINE Vec<T> remainder_of(Vec<T> a, Vec<T> b) {  // Python's %
+    const Vec<T> m = pt::PT_ISA::fmod(a, b), zero = number<T>(0);
+    return select<T>((m != zero) & ((b < zero) ^ (m < zero)), m + b, m);
 }
 template <class T>
 PT_INLINE Vec<T> normal_pdf(Vec<T> x) {
@@ -99,10 +115,21 @@ template <class T>
 struct pow {
     PT_INLINE Vec<T> apply(const Vec<T>*, Vec<T> a, Vec<T> b) { return pt::PT_ISA::pow(a, b); }
 };
-PT_DEFINE2(maximum, SELECT((a > b) | is_nan<T>(a), a, b))
-PT_DEFINE2(minimum, SELECT((a < b) | is_nan<T>(a), a, b))
+template <class T>
+PT_INLINE Vec<T> larger(Vec<T> a, Vec<T> b) {  // b's NaN comes through max_hw
+    return select<T>(is_nan<T>(a), a, max_hw<T>(a, b));
+}
+template <class T>
+PT_INLINE Vec<T> smaller(Vec<T> a, Vec<T> b) {
+    return select<T>(is_nan<T>(a), a, min_hw<T>(a, b));
+}
+PT_DEFINE2(maximum, larger<T>(a, b))
+PT_DEFINE2(minimum, smaller<T>(a, b))
 PT_DEFINE2(fmax, SELECT((a > b) | is_nan<T>(b), a, b))
 PT_DEFINE2(fmin, SELECT((a < b) | is_nan<T>(b), a, b))
+PT_DEFINE2(fmod, pt::PT_ISA::fmod(a, b))
+PT_DEFINE2(remainder, remainder_of<T>(a, b))
+PT_DEFINE2(atan2, pt::PT_ISA::atan2(a, b))
 PT_DEFINE2(copysign, copysign_of<T>(a, b))
 
 PT_DEFINE2(eq, a == b)
@@ -155,6 +182,9 @@ PT_DEFINE_MATH(cos)
 PT_DEFINE_MATH(tan)
 PT_DEFINE_MATH(sinh)
 PT_DEFINE_MATH(cosh)
+PT_DEFINE_MATH(asin)
+PT_DEFINE_MATH(acos)
+PT_DEFINE_MATH(atan)
 PT_DEFINE_MATH(tanh)
 PT_DEFINE_MATH(erf)
 PT_DEFINE_MATH(erfc)
@@ -169,7 +199,7 @@ PT_DEFINE1(relu, SELECT(x < K(0), K(0), x))
 PT_DEFINE1(leaky_relu, SELECT(x > K(0), x, x* p[0]))
 PT_DEFINE1(elu, SELECT(x > K(0), x* p[1], p[0] * p[1] * pt::PT_ISA::expm1(x * p[2])))
 PT_DEFINE1(celu, SELECT(x > K(0), x, p[0] * pt::PT_ISA::expm1(x / p[0])))
-PT_DEFINE1(gelu, x* normal_cdf<T>(x))
+PT_DEFINE1(gelu, gelu_of<T>(x))
 PT_DEFINE1(gelu_tanh, x* pt::PT_ISA::sigmoid(gelu_u<T>(x)))
 PT_DEFINE1(silu, x / (K(1) + pt::PT_ISA::exp(-x)))
 PT_DEFINE1(mish, x* tanh_softplus<T>(x))

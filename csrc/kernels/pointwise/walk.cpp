@@ -17,8 +17,17 @@ constexpr int64_t kMaxItem = 8;
 
 template <class T>
 void copy_strided(char* to, int64_t to_step, const char* from, int64_t from_step, int64_t n) {
-    for (int64_t i = 0; i < n; ++i)
-        *reinterpret_cast<T*>(to + i * to_step) = *reinterpret_cast<const T*>(from + i * from_step);
+    constexpr int64_t item = sizeof(T);
+    T* const packed = reinterpret_cast<T*>(to);
+    const T* const source = reinterpret_cast<const T*>(from);
+    if (to_step == item && from_step == 2 * item) {  // constant steps: the compiler finds vector shuffles
+        for (int64_t i = 0; i < n; ++i) packed[i] = source[2 * i];
+    } else if (to_step == item && from_step == -item) {
+        for (int64_t i = 0; i < n; ++i) packed[i] = source[-i];
+    } else {
+        for (int64_t i = 0; i < n; ++i)
+            *reinterpret_cast<T*>(to + i * to_step) = *reinterpret_cast<const T*>(from + i * from_step);
+    }
 }
 void copy_items(int64_t item, char* to, int64_t to_step, const char* from, int64_t from_step, int64_t n) {
     switch (item) {
