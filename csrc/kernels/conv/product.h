@@ -238,15 +238,16 @@ static void lay_out_panel(const Product<T>& p, int64_t column, Panel<T>& panel) 
     panel.direct = used == kNr<T> && panel.out_total == 1 && p.out_step[2] == 1;
 }
 
-// Panels that share a pass over the weights: these come from the second cache or beyond.
-constexpr int kPanels = 4;
+// Panels that share a pass over the weights, which come from the second cache or beyond; one more rather than
+// a pass for the last panel alone.
+constexpr int kPanels = 4, kMostPanels = kPanels + 1;
 
-// Row tiles [begin, end) of `count` (at most kPanels) neighbouring panels of columns. `packed` holds
-// kPanels x kDepth x kNr elements, `sums` kPanels x tiles.
+// Row tiles [begin, end) of `count` (at most kMostPanels) neighbouring panels of columns. `packed` holds
+// kMostPanels x kDepth x kNr elements, `sums` kMostPanels x tiles.
 template <class T>
 static void product_panels(const Product<T>& p, int64_t group, int64_t first, int count, int64_t begin,
                            int64_t end, T* packed, T* sums) {
-    Panel<T> panels[kPanels];
+    Panel<T> panels[kMostPanels];
     for (int j = 0; j < count; ++j) lay_out_panel(p, (first + j) * kNr<T>, panels[j]);
     const int64_t all = p.tiles();
     T* out = p.out + group * p.out_group;
@@ -295,15 +296,17 @@ static void packed_product(const Product<T>& p) {
     const int64_t panels = (p.columns() + kNr<T> - 1) / kNr<T>, tiles = p.tiles();
     const int64_t flops = 2 * kMr * p.depth * kNr<T>;
     parallel_for(0, p.groups * panels * tiles, 1 + 200000 / (flops + 1), [&](int64_t begin, int64_t end) {
-        pool::Scratch packed(sizeof(T) * kPanels * kDepth * kNr<T>);
-        pool::Scratch sums(sizeof(T) * kPanels * static_cast<size_t>(tiles) * kMr * kNr<T>);
+        pool::Scratch packed(sizeof(T) * kMostPanels * kDepth * kNr<T>);
+        pool::Scratch sums(sizeof(T) * kMostPanels * static_cast<size_t>(tiles) * kMr * kNr<T>);
         while (begin < end) {
             const int64_t panel = begin / tiles % panels, group = begin / (tiles * panels),
                           tile = begin % tiles;
             int count = 1;
-            if (tile == 0)
-                while (count < kPanels && panel + count < panels && begin + (count + 1) * tiles <= end)
-                    ++count;
+            if (tile == 0) {
+                const int64_t here = (end - begin) / tiles, rest = panels - panel;
+                const int64_t whole = here < rest ? here : rest;
+                count = static_cast<int>(whole < 1 ? 1 : whole <= kMostPanels ? whole : kPanels);
+            }
             const int64_t last = tile + (end - begin) < tiles ? tile + (end - begin) : tiles;
             product_panels(p, group, panel, count, tile, last, packed.as<T>(), sums.as<T>());
             begin += count > 1 ? count * tiles : last - tile;
