@@ -1,72 +1,265 @@
+// The threads behind parallel_for and run_team: a small pool of our own.
+//
+// Why not OpenMP: a region there waits for every thread of the team, and its threads spin for milliseconds.
+// On a machine with other work, a thread that has lost its core then holds all others up: training with two
+// threads on two busy cores took ten times as long as with one. Here a part that no worker has begun is done
+// by the caller, a worker sleeps after a short spin, and who waits long gives its core away.
+//
+// One job runs at a time. Its state is one atomic word, (generation, parts, next part); a part is claimed by
+// advancing it, so a worker that wakes late finds either a part of the present job or nothing.
 #include "base/parallel.h"
 
-#include <omp.h>
 #include <pthread.h>
-#include <unistd.h>
+#include <sched.h>
+#include <signal.h>
 
+#include <algorithm>
+#include <atomic>
+#include <chrono>
 #include <cstdlib>
+#include <memory>
+#include <mutex>
 #include <stdexcept>
+#include <thread>
 
 namespace pt {
 
 namespace {
 
+using Clock = std::chrono::steady_clock;
+constexpr auto kWorkerSpin = std::chrono::microseconds(60);  // before a worker without work sleeps
+constexpr auto kPatience = std::chrono::microseconds(20);  // before who waits for others gives its core away
+constexpr auto kJoinWindow = std::chrono::microseconds(30);  // how long a team waits for its members
+constexpr int kMaxThreads = 256;
+
+inline void pause() {
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    asm volatile("yield");
+#endif
+}
+
+// Until ready(): spins, then yields.
+template <class Ready>
+void wait_until(const Ready& ready) {
+    for (int i = 0; i < 64; ++i) {
+        if (ready()) return;
+        pause();
+    }
+    const auto start = Clock::now();
+    while (!ready()) {
+        if (Clock::now() - start < kPatience) {
+            for (int i = 0; i < 16; ++i) pause();
+        } else {
+            sched_yield();
+        }
+    }
+}
+
+thread_local bool inside_region = false;
+
+// (generation: 32 bits, parts: 16, next: 16)
+constexpr uint64_t pack(uint64_t generation, uint64_t parts, uint64_t next) {
+    return generation << 32 | parts << 16 | next;
+}
+constexpr uint64_t parts_of(uint64_t ticket) { return ticket >> 16 & 0xffff; }
+constexpr uint64_t next_of(uint64_t ticket) { return ticket & 0xffff; }
+
+class Pool {
+  public:
+    // Runs part(0) ... part(parts - 1), each once, on this thread and on workers that come. False when
+    // another thread has the pool: the caller then does the work alone.
+    template <class Part>
+    bool run(int parts, const Part& part) {
+        std::unique_lock lock(busy_, std::try_to_lock);
+        if (!lock.owns_lock()) return false;
+        open(parts, 0, &invoke<Part>, const_cast<void*>(static_cast<const void*>(&part)));
+        inside_region = true;
+        work();
+        inside_region = false;
+        wait_until([&] { return done_.load(std::memory_order_acquire) == parts; });
+        return true;
+    }
+
+    // body(member, members) on this thread (member 0) and on as many of `threads` - 1 workers as come in
+    // time.
+    template <class Body>
+    bool run_team(int threads, const Body& body) {
+        std::unique_lock lock(busy_, std::try_to_lock);
+        if (!lock.owns_lock()) return false;
+        members_.store(0, std::memory_order_relaxed);
+        arrived_.store(0, std::memory_order_relaxed);
+        const auto member = [&](int64_t index) {
+            wait_until([&] { return members_.load(std::memory_order_acquire) != 0; });
+            body(static_cast<int>(index), members_.load(std::memory_order_relaxed));
+        };
+        open(threads, 1, &invoke<decltype(member)>, const_cast<void*>(static_cast<const void*>(&member)));
+        const auto start = Clock::now();
+        while (next_of(ticket_.load(std::memory_order_acquire)) < static_cast<uint64_t>(threads) &&
+               Clock::now() - start < kJoinWindow)
+            pause();
+        const int joined = close();
+        members_.store(joined, std::memory_order_release);
+        inside_region = true;
+        body(0, joined);
+        inside_region = false;
+        done_.fetch_add(1, std::memory_order_acq_rel);
+        wait_until([&] { return done_.load(std::memory_order_acquire) == joined; });
+        return true;
+    }
+
+    void barrier() {
+        const int members = members_.load(std::memory_order_relaxed);
+        const int round = round_.load(std::memory_order_acquire);
+        if (arrived_.fetch_add(1, std::memory_order_acq_rel) + 1 == members) {
+            arrived_.store(0, std::memory_order_relaxed);
+            round_.store(round + 1, std::memory_order_release);
+        } else {
+            wait_until([&] { return round_.load(std::memory_order_acquire) != round; });
+        }
+    }
+
+  private:
+    using Invoke = void (*)(void* context, int64_t index);
+
+    template <class Part>
+    static void invoke(void* context, int64_t index) {
+        (*static_cast<const Part*>(context))(index);
+    }
+
+    // Publishes a job of `parts` parts, the first `taken` of which are the caller's already.
+    void open(int parts, int taken, Invoke invoke, void* context) {
+        while (workers_ < parts - 1 && workers_ < kMaxThreads - 1) start_worker();
+        invoke_ = invoke;
+        context_ = context;
+        done_.store(0, std::memory_order_relaxed);
+        ++generation_;
+        ticket_.store(pack(generation_, static_cast<uint64_t>(parts), static_cast<uint64_t>(taken)),
+                      std::memory_order_seq_cst);
+        if (sleepers_.load(std::memory_order_seq_cst) > 0) ticket_.notify_all();
+    }
+
+    // Ends the claiming of parts; how many were claimed.
+    int close() {
+        uint64_t ticket = ticket_.load(std::memory_order_acquire);
+        while (!ticket_.compare_exchange_weak(ticket, pack(generation_, next_of(ticket), next_of(ticket)),
+                                              std::memory_order_acq_rel)) {
+        }
+        return static_cast<int>(next_of(ticket));
+    }
+
+    // Claims and does parts of the present job until there are none.
+    void work() {
+        uint64_t ticket = ticket_.load(std::memory_order_acquire);
+        while (next_of(ticket) < parts_of(ticket)) {
+            if (!ticket_.compare_exchange_weak(ticket, ticket + 1, std::memory_order_acq_rel,
+                                               std::memory_order_acquire))
+                continue;
+            // The job cannot end before this part is done: its fields are those of this ticket.
+            invoke_(context_, static_cast<int64_t>(next_of(ticket)));
+            done_.fetch_add(1, std::memory_order_acq_rel);
+            ticket = ticket_.load(std::memory_order_acquire);
+        }
+    }
+
+    void start_worker() {
+        // Signals go to Python's own threads.
+        sigset_t all, before;
+        sigfillset(&all);
+        pthread_sigmask(SIG_SETMASK, &all, &before);
+        std::thread([this] { worker(); }).detach();
+        pthread_sigmask(SIG_SETMASK, &before, nullptr);
+        ++workers_;
+    }
+
+    void worker() {
+        inside_region = true;
+        auto idle_since = Clock::now();
+        for (;;) {
+            uint64_t ticket = ticket_.load(std::memory_order_acquire);
+            if (next_of(ticket) < parts_of(ticket)) {
+                work();
+                idle_since = Clock::now();
+            } else if (Clock::now() - idle_since < kWorkerSpin) {
+                for (int i = 0; i < 16; ++i) pause();
+            } else {
+                sleepers_.fetch_add(1, std::memory_order_seq_cst);
+                ticket_.wait(ticket, std::memory_order_seq_cst);
+                sleepers_.fetch_sub(1, std::memory_order_relaxed);
+                idle_since = Clock::now();
+            }
+        }
+    }
+
+    std::mutex busy_;
+    int workers_ = 0;
+    uint64_t generation_ = 0;
+    Invoke invoke_ = nullptr;
+    void* context_ = nullptr;
+    alignas(64) std::atomic<uint64_t> ticket_{0};
+    alignas(64) std::atomic<int> done_{0};
+    alignas(64) std::atomic<int> sleepers_{0};
+    alignas(64) std::atomic<int> members_{0};
+    std::atomic<int> arrived_{0};
+    std::atomic<int> round_{0};
+};
+
+// Never destroyed: its workers run until the process ends.
+Pool& pool() {
+    static Pool* instance = std::make_unique<Pool>().release();
+    return *instance;
+}
+
 int env_threads(const char* name) {
     const char* text = std::getenv(name);
     const int n = text != nullptr ? std::atoi(text) : 0;
-    return n > 0 ? n : 0;
+    return n > 0 ? std::min(n, kMaxThreads) : 0;
 }
 
-int initial_threads() {
-    int n = env_threads("PYTENSOR_NUM_THREADS");
-    if (n == 0) n = env_threads("OMP_NUM_THREADS");
-    if (n == 0) n = max_hardware_threads();
-    return n;
-}
-
-// GNU OpenMP's pool does not survive fork(): a child that opened a parallel region would wait for threads
-// that do not exist. The child therefore runs single-threaded.
+// The workers do not exist in a forked child: it runs single-threaded and never touches the pool.
 bool forked_child = false;
 void after_fork_in_child() { forked_child = true; }
 
 int requested_threads = [] {
     pthread_atfork(nullptr, nullptr, after_fork_in_child);
-    return initial_threads();
+    int n = env_threads("PYTENSOR_NUM_THREADS");
+    if (n == 0) n = env_threads("OMP_NUM_THREADS");
+    return n > 0 ? n : max_hardware_threads();
 }();
 
 }  // namespace
 
-int max_hardware_threads() { return omp_get_num_procs(); }
+int max_hardware_threads() {
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    const int n = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
+    return std::clamp(n, 1, kMaxThreads);
+}
 
-int num_threads() { return forked_child || omp_in_parallel() ? 1 : requested_threads; }
+int num_threads() { return forked_child || inside_region ? 1 : requested_threads; }
 
 void set_num_threads(int n) {
     if (n < 1) throw std::invalid_argument("set_num_threads expects a positive integer");
-    requested_threads = n;
+    requested_threads = std::min(n, kMaxThreads);
 }
 
-void team_barrier() {
-#pragma omp barrier
-}
+void team_barrier() { pool().barrier(); }
 
 namespace detail {
 
 void parallel_for_erased(int64_t begin, int64_t end, int64_t chunks, RangeBody body, void* context) {
     const int64_t n = end - begin;
-#pragma omp parallel num_threads(static_cast<int>(chunks))
-    {
-        // The runtime may give fewer threads than asked for: cut by what came.
-        const int64_t threads = omp_get_num_threads();
-        const int64_t thread = omp_get_thread_num();
-        const int64_t from = begin + n * thread / threads;
-        const int64_t to = begin + n * (thread + 1) / threads;
-        if (from < to) body(context, from, to);
+    const auto part = [&](int64_t i) { body(context, begin + n * i / chunks, begin + n * (i + 1) / chunks); };
+    if (!pool().run(static_cast<int>(chunks), part)) {
+        for (int64_t i = 0; i < chunks; ++i) part(i);
     }
 }
 
 void run_team_erased(int threads, TaskBody body, void* context) {
-#pragma omp parallel num_threads(threads)
-    body(context, omp_get_thread_num(), omp_get_num_threads());
+    const auto member = [&](int index, int members) { body(context, index, members); };
+    if (forked_child || inside_region || !pool().run_team(std::min(threads, kMaxThreads), member))
+        member(0, 1);
 }
 
 }  // namespace detail
