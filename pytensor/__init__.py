@@ -65,9 +65,6 @@ _LAZY = (
     "backend",
     "cpu",
     "cuda",
-    "distributions",
-    "fft",
-    "func",
     "linalg",
     "nn",
     "optim",
@@ -76,6 +73,8 @@ _LAZY = (
     "testing",
     "utils",
 )
+# Parts of PyTorch that are not there yet.
+_MISSING = ("backends", "compile", "distributed", "distributions", "export", "fft", "func", "jit", "sparse")
 # Top-level names that live in modules of their own.
 _FROM_MODULES = {
     "threads": ("get_num_threads", "set_num_threads", "get_num_interop_threads", "set_num_interop_threads"),
@@ -101,7 +100,8 @@ def __getattr__(name: str) -> Any:
         value = getattr(importlib.import_module(f"pytensor.{_HOME[name]}"), name)
         globals()[name] = value
         return value
-    raise AttributeError(f"module 'pytensor' has no attribute {name!r}")
+    note = ": not there yet" if name in _MISSING else ""
+    raise AttributeError(f"module 'pytensor' has no attribute {name!r}{note}")
 
 
 def __dir__() -> list[str]:

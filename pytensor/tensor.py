@@ -17,7 +17,6 @@ from pytensor import _C
 from pytensor import device as _device
 from pytensor.autograd.node import RemovableHandle
 from pytensor.dtypes import FLOATING, dtype
-from pytensor.typename import type_string
 
 __all__ = ["Tensor", "is_tensor"]
 
@@ -441,24 +440,6 @@ class Tensor(_C.TensorBase):
             return self.item().__format__(spec)
         return object.__format__(self, spec)
 
-    # ---- types and devices ---------------------------------------------------------------------------------------
-
-    def type(self, dtype: Any = None, non_blocking: bool = False) -> Any:
-        """The old type name (``torch.FloatTensor``), or the tensor converted to a type."""
-        if dtype is None:
-            return type_string(self.dtype, cuda=self.is_cuda)
-        if isinstance(dtype, str):
-            from pytensor.dtypes import ALL
-
-            for d in ALL:
-                if type_string(d) == dtype:
-                    return self.to(d)
-            raise ValueError(f"invalid type: '{dtype}'")
-        return self.to(dtype)
-
-    def type_as(self, other: Tensor) -> Tensor:
-        return self.to(other.dtype)
-
     # ---- copying and pickling -----------------------------------------------------------------------------------
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
@@ -495,32 +476,6 @@ class Tensor(_C.TensorBase):
 
     def __setstate__(self, state: Any) -> None:
         raise RuntimeError("tensors have no state to set: they are rebuilt whole")
-
-    @property
-    def T(self) -> Tensor:
-        """The axes in reverse order."""
-        return self.permute(tuple(range(self.ndim - 1, -1, -1)))
-
-    @property
-    def mT(self) -> Tensor:
-        """The last two axes swapped."""
-        if self.ndim < 2:
-            raise RuntimeError(
-                f"tensor.mT is only supported on matrices or batches of matrices. Got {self.ndim}-D tensor."
-            )
-        return self.transpose(-2, -1)
-
-    @property
-    def H(self) -> Tensor:
-        """The conjugate transpose of a matrix."""
-        if self.ndim not in (0, 2):
-            raise RuntimeError(f"tensor.H is only supported on matrices (2-D tensors). Got {self.ndim}-D tensor.")
-        return self.mH if self.ndim == 2 else self.conj()
-
-    @property
-    def mH(self) -> Tensor:
-        """The conjugate transpose of matrices."""
-        return self.mT.conj() if self.is_complex() else self.mT
 
 
 def _rebuild(cls: type[Tensor], array: np.ndarray, d: dtype, requires_grad: bool, attributes: dict[str, Any]) -> Tensor:

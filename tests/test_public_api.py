@@ -33,7 +33,7 @@ def ops() -> dict[int, list[Entry]]:
     """The entries of the registry by function: aliases together, made in-place forms left out."""
     found: dict[int, list[Entry]] = {}
     for entry in REGISTRY:
-        if not is_derived_inplace(entry):
+        if not is_derived_inplace(entry) and not isinstance(entry.function, property):
             found.setdefault(id(entry.function), []).append(entry)
     return found
 

@@ -14,6 +14,7 @@ from pytensor.dtypes import dtype
 from pytensor.layout import contiguous_format, preserve_format
 from pytensor.ops.inplace import check_inplace, store
 from pytensor.ops.registry import op
+from pytensor.typename import type_string
 
 if TYPE_CHECKING:
     from pytensor.tensor import Tensor
@@ -186,6 +187,37 @@ def cuda(input: Tensor, device: Any = None, non_blocking: bool = False, memory_f
     tensor([1., 1.], device='cuda:0')
     """
     return to(input, device=_device.device("cuda", 0) if device is None else device)
+
+
+@op(function=False, name="type")
+def type_(input: Tensor, dtype: Any = None, non_blocking: bool = False) -> Any:
+    """The old type name, or the tensor converted to a type.
+
+    >>> import pytensor as torch
+    >>> torch.ones(2).type()
+    'torch.FloatTensor'
+    >>> torch.ones(2).type(torch.int64)
+    tensor([1, 1])
+    """
+    if dtype is None:
+        return type_string(input.dtype, cuda=input.is_cuda)
+    if isinstance(dtype, str):
+        for d in dtypes.ALL:
+            if type_string(d) == dtype:
+                return to(input, d)
+        raise ValueError(f"invalid type: '{dtype}'")
+    return to(input, dtype)
+
+
+@op(function=False)
+def type_as(input: Tensor, other: Tensor) -> Tensor:
+    """The tensor as the type of another one.
+
+    >>> import pytensor as torch
+    >>> torch.ones(2).type_as(torch.arange(1))
+    tensor([1, 1])
+    """
+    return to(input, other.dtype)
 
 
 def _define_casts() -> None:
