@@ -57,7 +57,7 @@ py::object reduce_run(const std::string& name, const py::object& array, uint64_t
     return values;
 }
 
-py::object reduce_scan(const std::string& name, const py::object& array, int axis) {
+py::object reduce_scan(const std::string& name, const py::object& array, int axis, bool reverse) {
     PT_CHECK(name == "cumsum" || name == "cumprod", "unknown scan " + name);
     const ArrayView in = view(array, "input");
     PT_CHECK(in.dtype == DType::float32 || in.dtype == DType::float64, name + ": no kernel for this dtype");
@@ -65,7 +65,7 @@ py::object reduce_scan(const std::string& name, const py::object& array, int axi
     const py::object result = make_array(in.ndim, in.shape, in.dtype);
     const ArrayView out = view_of(result);
     ReleaseGil nogil(in.numel());
-    reduce::scan(name == "cumsum" ? reduce::Scan::sum : reduce::Scan::product, in, axis, out);
+    reduce::scan(name == "cumsum" ? reduce::Scan::sum : reduce::Scan::product, in, axis, out, reverse);
     return result;
 }
 
@@ -74,7 +74,8 @@ py::object reduce_scan(const std::string& name, const py::object& array, int axi
 void bind_reduce(py::module_& m) {
     m.def("reduce_run", &reduce_run, py::arg("name"), py::arg("input"), py::arg("axes"), py::arg("keepdim"),
           py::arg("param") = 0.0, py::arg("with_indices") = false);
-    m.def("reduce_scan", &reduce_scan, py::arg("name"), py::arg("input"), py::arg("axis"));
+    m.def("reduce_scan", &reduce_scan, py::arg("name"), py::arg("input"), py::arg("axis"),
+          py::arg("reverse") = false);
     m.def("reduce_supports", [](const std::string& name, const py::object& array) {
         return reduce::supports(find_reduction(name), view(array, "input").dtype);
     });

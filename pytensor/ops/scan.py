@@ -32,8 +32,19 @@ __all__ = [
 ]
 
 
+class ReversedCumsumBackward(Node):
+    """ctx: dim."""
+
+    def backward(self, grad: Any) -> Any:
+        return (cumsum(grad, self.ctx),)
+
+
 def _reversed_cumsum(x: Any, dim: int) -> Any:
-    return cumsum(x.flip(dim), dim).flip(dim) if x.ndim else x
+    """Sums of the elements from here to the end of ``dim``: the adjoint of cumsum."""
+    if x.ndim == 0:
+        return x
+    array = backend_of(x._array).cumulative("cumsum", x._array, dim, True)
+    return record(ReversedCumsumBackward, (x,), array, ctx=dim)
 
 
 def _cumulative(name: str, node: type[Node], input: Any, dim: int, dtype: Any, saved: Any, out: Any) -> Any:

@@ -183,12 +183,16 @@ def test_no_elements():
         cpu.reduction("max", empty, (1,))
 
 
-@example(x=np.ones((1, 1), dtype=np.float32), axis=0)
-@given(x=st.sampled_from(FLOATS).flatmap(lambda d: arrays(d, shapes(1, 4), values="finite")), axis=st.integers(0, 3))
-def check_scans(x, axis):
+@example(x=np.ones((1, 1), dtype=np.float32), axis=0, reverse=True)
+@given(
+    x=st.sampled_from(FLOATS).flatmap(lambda d: arrays(d, shapes(1, 4), values="finite")),
+    axis=st.integers(0, 3),
+    reverse=st.booleans(),
+)
+def check_scans(x, axis, reverse):
     axis %= x.ndim
     for name in ("cumsum", "cumprod"):
-        got, want = (b.cumulative(name, x, axis) for b in (cpu, reference))
+        got, want = (b.cumulative(name, x, axis, reverse) for b in (cpu, reference))
         assert got.dtype == want.dtype
         np.testing.assert_allclose(got, want, rtol=2 * np.finfo(x.dtype).eps, atol=np.finfo(x.dtype).tiny)
 

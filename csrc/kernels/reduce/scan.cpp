@@ -45,13 +45,16 @@ struct Lines {
 
 }  // namespace
 
-void scan(Scan op, const ArrayView& in, int axis, const ArrayView& out) {
+void scan(Scan op, const ArrayView& in, int axis, const ArrayView& out, bool reverse) {
     PT_ASSERT(in.dtype == DType::float32 || in.dtype == DType::float64);
     if (in.numel() == 0) return;
     const ScanKernel kernel =
         PT_SELECT(Kernels).scan[static_cast<int>(op)][in.dtype == DType::float64 ? 1 : 0];
     const Lines lines(in, out, axis);
     const int64_t n = in.shape[axis];
+    const int64_t direction = reverse ? -1 : 1;
+    const char* const first_in = in.data + (reverse ? (n - 1) * in.strides[axis] : 0);
+    char* const first_out = out.data + (reverse ? (n - 1) * out.strides[axis] : 0);
     const int inner = lines.count - 1;
     constexpr int64_t kWidth = 64;  // lines that are scanned side by side
     const int64_t parts = (lines.size[inner] + kWidth - 1) / kWidth;
@@ -61,11 +64,11 @@ void scan(Scan op, const ArrayView& in, int axis, const ArrayView& out) {
             lines.offsets(t / parts, x, y);
             const int64_t first = t % parts * kWidth;
             const int64_t rest = lines.size[inner] - first;
-            const ScanBlock block{in.data + x + first * lines.in[inner],
-                                  out.data + y + first * lines.out[inner],
+            const ScanBlock block{first_in + x + first * lines.in[inner],
+                                  first_out + y + first * lines.out[inner],
                                   n,
-                                  in.strides[axis],
-                                  out.strides[axis],
+                                  direction * in.strides[axis],
+                                  direction * out.strides[axis],
                                   rest < kWidth ? rest : kWidth,
                                   lines.in[inner],
                                   lines.out[inner]};

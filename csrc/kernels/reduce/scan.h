@@ -11,6 +11,7 @@ namespace pt::reduce {
 
 enum class Scan : int { sum, product };
 
-void scan(Scan op, const ArrayView& in, int axis, const ArrayView& out);
+// reverse: from the end of the axis to its beginning.
+void scan(Scan op, const ArrayView& in, int axis, const ArrayView& out, bool reverse);
 
 }  // namespace pt::reduce

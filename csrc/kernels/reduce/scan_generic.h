@@ -1,5 +1,5 @@
 // Scans of a block of lines. Where the lines are neighbours, a vector of them is scanned at once; otherwise
-// eight at a time, which hides the latency of the additions.
+// four at a time, which hides the latency of the additions (and more would compete for the same cache sets).
 #pragma once
 
 #include "kernels/reduce/functors.h"
@@ -12,7 +12,7 @@ struct ScanOf {
         constexpr int64_t item = sizeof(T);
         if (b.line_in == item && b.line_out == item && b.lines >= lanes<T>) return side_by_side(b);
         int64_t i = 0;
-        for (; i + 8 <= b.lines; i += 8) some<8>(b, i);
+        for (; i + 4 <= b.lines; i += 4) some<4>(b, i);
         for (; i < b.lines; ++i) some<1>(b, i);
     }
 

@@ -13,8 +13,8 @@ __all__ = ["cumulative", "cumulative_extreme", "logcumsumexp"]
 _KERNEL_TYPES = {np.dtype(t) for t in ("float32", "float64")}
 
 
-def cumulative(name: str, x: np.ndarray, axis: int) -> np.ndarray:
+def cumulative(name: str, x: np.ndarray, axis: int, reverse: bool = False) -> np.ndarray:
     """See :func:`pytensor.backend.reference.cumulative`."""
     if x.dtype in _KERNEL_TYPES and x.ndim > 0:
-        return _C.reduce_scan(name, x, axis)
-    return plain.cumulative(name, x, axis)
+        return _C.reduce_scan(name, x, axis, reverse)
+    return plain.cumulative(name, x, axis, reverse)

@@ -11,14 +11,16 @@ from pytensor.backend.reference.array_module import array_module
 __all__ = ["cumulative", "cumulative_extreme", "logcumsumexp"]
 
 
-def cumulative(name: str, x: Any, axis: int) -> Any:
-    """``cumsum`` or ``cumprod``; integers in int64, floating point accumulated in double precision."""
+def cumulative(name: str, x: Any, axis: int, reverse: bool = False) -> Any:
+    """``cumsum`` or ``cumprod``, with ``reverse`` from the end; integers in int64, floating point accumulated in double precision."""
     xp = array_module(x)
     if x.ndim == 0:
         return x.astype(np.int64) if x.dtype.kind in "biu" else x.copy()
     wide = np.int64 if x.dtype.kind in "biu" else np.complex128 if x.dtype.kind == "c" else np.float64
     with np.errstate(all="ignore"):
-        result = getattr(xp, name)(x.astype(wide), axis=axis)
+        result = getattr(xp, name)(xp.flip(x.astype(wide), axis) if reverse else x.astype(wide), axis=axis)
+    if reverse:
+        result = xp.ascontiguousarray(xp.flip(result, axis))
     return result if wide is np.int64 else result.astype(x.dtype)
 
 
