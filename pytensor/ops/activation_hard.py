@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pytensor import _C
-from pytensor.dtypes import BOOL, FLOATING
+from pytensor.dtypes import BOOL, FLOATING, finfo
 from pytensor.ops.activation import FusedNode, activation
 from pytensor.ops.inplace import inplace as store_inplace
-from pytensor.ops.pointwise_rules import number_like, zeros_where
+from pytensor.ops.pointwise_rules import number_like
 from pytensor.ops.registry import op
 from pytensor.ops.select import clamp, where
 from pytensor.tensor import Tensor
+from pytensor.typename import scalar_type_name
 
 __all__ = ["hardshrink", "hardsigmoid", "hardswish", "hardtanh", "relu6", "softshrink"]
 
@@ -23,7 +24,7 @@ class HardtanhBackward0(FusedNode):
             return super().backward(grad)
         (input,) = self.saved
         low, high = self.ctx or self.defaults
-        return (zeros_where((input <= low) | (input >= high), grad),)
+        return (where((input > low) & (input < high), grad, 0),)
 
 
 _hardtanh = activation("hardtanh", HardtanhBackward0, "hardtanh_cpu")
@@ -111,7 +112,7 @@ class HardshrinkBackward0(FusedNode):
     defaults = (0.5,)
 
     def derivative(self, saved, lambd):
-        return where((saved >= -lambd) & (saved <= lambd), number_like(0, saved), 1)
+        return where((saved < -lambd) | (saved > lambd), number_like(1, saved), 0)
 
 
 class SoftshrinkBackward0(HardshrinkBackward0):
@@ -149,5 +150,8 @@ def softshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
     tensor([-0.5000,  0.0000])
     """
     if lambd < 0:
-        raise RuntimeError(f"lambda must be greater or equal to 0, but found to be {lambd:g}.")
+        raise RuntimeError(
+            f"lambda must be in range [0, {finfo(input.dtype).max:g}] for input dtype {scalar_type_name(input.dtype)}, "
+            f"but found {lambd:g}"
+        )
     return _softshrink(input, (lambd,))

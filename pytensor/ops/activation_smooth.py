@@ -53,7 +53,7 @@ def gelu(input: Tensor, approximate: str = "none") -> Tensor:
     if approximate == "none":
         return _gelu(input, ())
     if approximate != "tanh":
-        raise RuntimeError(f"approximate argument must be either none or tanh, got {approximate}")
+        raise RuntimeError("approximate argument must be either none or tanh.")
     return _gelu_tanh(input, ())
 
 

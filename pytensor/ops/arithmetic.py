@@ -211,7 +211,11 @@ div = op(inplace=True, aliases=("divide",))(make_op("binary", _div, kernel="div"
 
 def _divide_rounded(function: str, kernel: str, node: Any, input: Any, other: Any, out: Any) -> Any:
     input, other = number_or_tensor(function, input, other)
-    if result_type(input, other).category <= INTEGER:
+    d = result_type(input, other)
+    if d.category == BOOL:
+        label = {"floor_divide": "div_floor", "trunc_divide": "div_trunc"}.get(kernel, kernel)
+        raise NotImplementedError(f"\"{label}_cpu\" not implemented for 'Bool'")
+    if d.category <= INTEGER:
         zero = bool((other._array == 0).any()) if isinstance(other, _C.TensorBase) else other == 0
         if zero:
             raise RuntimeError("ZeroDivisionError")

@@ -169,6 +169,8 @@ def pow(input: Tensor | float, exponent: Tensor | float, *, out: Tensor | None =
         if not isinstance(input, _C.TensorBase):
             raise TypeError(f"pow(): argument 'input' (position 1) must be Tensor, not {type(input).__name__}")
         return _power_by_number(input, exponent, out)
+    if result_type(input, exponent).category == BOOL:
+        raise NotImplementedError("\"pow\" not implemented for 'Bool'")
     negative = exponent.dtype.category == INTEGER and result_type(input, exponent).category <= INTEGER
     if negative and bool((exponent._array < 0).any()):
         raise RuntimeError("Integers to negative integer powers are not allowed.")

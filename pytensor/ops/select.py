@@ -90,12 +90,10 @@ class ClampBackward1(Node):
     def backward(self, grad):
         (input,) = self.saved
         low, high = self.ctx
-        outside = None
-        if low is not None:
-            outside = input < low
+        inside = input >= low if low is not None else None
         if high is not None:
-            outside = input > high if outside is None else outside | (input > high)
-        return (zeros_where(outside, grad),)
+            inside = input <= high if inside is None else inside & (input <= high)
+        return (where(inside, grad, 0),)
 
 
 class ClampMinBackward0(ClampBackward1):

@@ -211,7 +211,8 @@ class LogitBackward0(Node):
     def backward(self, grad):
         (input,) = self.saved
         eps = self.ctx
-        rule = grad / (input * (1 - input))
+        ends = (input == 0) | (input == 1)
+        rule = where(ends, grad * math.inf, grad / (input * (1 - input)))
         if eps is None:
             outside = (input < 0) | (input > 1)
             return (where(outside, math.nan, rule),)

@@ -251,11 +251,11 @@ struct mish_backward {
     }
 };
 PT_DEFINE2(softplus_backward, SELECT(b* p[0] > p[1], a, a* pt::PT_ISA::sigmoid(b* p[0])))
-PT_DEFINE2(hardtanh_backward, SELECT((b <= p[0]) | (b >= p[1]), K(0), a))
+PT_DEFINE2(hardtanh_backward, SELECT((b > p[0]) & (b < p[1]), a, K(0)))
 PT_DEFINE2(hardsigmoid_backward, SELECT((b > K(-3)) & (b < K(3)), a / K(6), K(0)))
 PT_DEFINE2(hardswish_backward, SELECT(b <= K(-3), K(0), SELECT(b < K(3), a*(b / K(3) + K(0.5)), a)))
 PT_DEFINE2(logsigmoid_backward, a* pt::PT_ISA::sigmoid(-b))
-PT_DEFINE2(hardshrink_backward, SELECT((b >= -p[0]) & (b <= p[0]), K(0), a))
+PT_DEFINE2(hardshrink_backward, SELECT((b < -p[0]) | (b > p[0]), a, K(0)))
 
 #undef PT_DEFINE1
 #undef PT_DEFINE2

@@ -280,11 +280,11 @@ struct softplus_backward {
         return x * P(0) > P(1) ? g : g * sigmoid_of(x * P(0));
     }
 };
-PT_DEFINE2(hardtanh_backward, b <= P(0) || b >= P(1) ? T(0) : a)
+PT_DEFINE2(hardtanh_backward, b > P(0) && b < P(1) ? a : T(0))
 PT_DEFINE2(hardsigmoid_backward, b > -3 && b < 3 ? a / 6 : T(0))
 PT_DEFINE2(hardswish_backward, b <= -3 ? T(0) : b < 3 ? a * (b / 3 + T(0.5)) : a)
 PT_DEFINE2(logsigmoid_backward, a* sigmoid_of(-b))
-PT_DEFINE2(hardshrink_backward, b >= -P(0) && b <= P(0) ? T(0) : a)
+PT_DEFINE2(hardshrink_backward, b<-P(0) || b> P(0) ? a : T(0))
 }  // namespace op
 
 #define PT_L(name, T, In0, R, arity) loop<op::name, T, In0, R, arity>

@@ -255,11 +255,11 @@ _OPS = {
     "softplus_backward": lambda xp, g, x, beta, threshold: xp.where(
         x * beta > threshold, g, g * _sigmoid(xp, x * beta)
     ),
-    "hardtanh_backward": lambda xp, g, x, low, high: xp.where((x <= low) | (x >= high), xp.zeros((), g.dtype), g),
+    "hardtanh_backward": lambda xp, g, x, low, high: xp.where((x > low) & (x < high), g, xp.zeros((), g.dtype)),
     "hardsigmoid_backward": lambda xp, g, x: xp.where((x > -3) & (x < 3), g / 6, xp.zeros((), g.dtype)),
     "hardswish_backward": lambda xp, g, x: xp.where(
         x <= -3, xp.zeros((), g.dtype), xp.where(x < 3, g * (x / 3 + 0.5), g)
     ),
     "logsigmoid_backward": lambda xp, g, x: g * _sigmoid(xp, -x),
-    "hardshrink_backward": lambda xp, g, x, k: xp.where((x >= -k) & (x <= k), xp.zeros((), g.dtype), g),
+    "hardshrink_backward": lambda xp, g, x, k: xp.where((x < -k) | (x > k), g, xp.zeros((), g.dtype)),
 }
