@@ -28,6 +28,13 @@ def _array(tensor: Any) -> Any:
 
 def _check_dtypes(input: Any, kernel: str, *parameters: Any) -> None:
     """Parameters have the input's dtype, or are float32 beside a 16-bit input."""
+    dtype = input.dtype
+    if dtype.is_floating_point:
+        for p in parameters:
+            if p is not None and p.dtype is not dtype:
+                break
+        else:
+            return
     if not input.dtype.is_floating_point:
         raise NotImplementedError(f"\"{kernel}\" not implemented for '{scalar_type_name(input.dtype)}'")
     dtypes = {p.dtype for p in parameters if p is not None}
@@ -336,14 +343,16 @@ def layer_norm(
     return _group_norm(NativeLayerNormBackward0, input, weight, bias, sizes, eps, tuple(shape))
 
 
-def _check_normalized_shape(
-    function: str, input: Any, normalized_shape: Any, weight: Any, bias: Any, star: str
-) -> list[int]:
+def _check_normalized_shape(function: str, input: Any, normalized_shape: Any, weight: Any, bias: Any, star: str) -> Any:
     if not isinstance(normalized_shape, (tuple, list)):
         raise TypeError(
             f"{function}(): argument 'normalized_shape' (position 2) must be tuple of ints, "
             f"not {type(normalized_shape).__name__}"
         )
+    ends = tuple(normalized_shape)
+    alike = (weight is None or weight.shape == ends) and (bias is None or bias.shape == ends)
+    if ends and alike and input.shape[-len(ends) :] == ends:
+        return ends
     shape = [s.__index__() for s in normalized_shape]
     if not shape:
         raise RuntimeError(

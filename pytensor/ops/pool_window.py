@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -25,8 +26,10 @@ class Window(NamedTuple):
 
 def check_dtype(input: Any, function: str, integers: bool) -> None:
     """NotImplementedError for complex and bool, and for integers where PyTorch has no kernel."""
+    if input.dtype.is_floating_point:
+        return
     name = scalar_type_name(input.dtype)
-    if not input.dtype.is_floating_point and (not integers or input.dtype.is_complex or name == "Bool"):
+    if not integers or input.dtype.is_complex or name == "Bool":
         raise NotImplementedError(f"\"{function}\" not implemented for '{name}'")
 
 
@@ -64,8 +67,8 @@ def per_axis(value: Any, axes: int, function: str, argument: str, position: int)
     raise RuntimeError(f"{function}: {argument} {either} or a tuple of {_COUNT[axes]} ints")
 
 
-def _check_shape(function: str, axes: int, input: Any) -> None:
-    shape = list(input.shape)
+def _check_shape(function: str, axes: int, sizes: Any) -> None:
+    shape = list(sizes)
     ndim = len(shape)
     if axes == 1:
         if ndim in (2, 3) and all(s > 0 for s in shape[ndim - 2 :]):
@@ -153,18 +156,29 @@ def pool_window(
         TypeError, RuntimeError: worded as PyTorch's.
     """
     check_tensor(input, function, "input", 1)
+    if list in (type(kernel_size), type(stride), type(padding), type(dilation)):
+        kernel_size, stride, padding, dilation = (
+            tuple(v) if isinstance(v, list) else v for v in (kernel_size, stride, padding, dilation)
+        )
+    return _window(function, axes, input.shape, kernel_size, stride, padding, dilation, bool(ceil_mode))
+
+
+@functools.lru_cache(maxsize=256, typed=True)
+def _window(
+    function: str, axes: int, shape: Any, kernel_size: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool
+) -> Window:
+    """The same for a shape: a network asks for few different windows, again and again."""
     kernel = per_axis(kernel_size, axes, function, "kernel_size", 2)
-    empty = stride is None or (isinstance(stride, (tuple, list)) and len(stride) == 0)
-    stride = kernel if empty else per_axis(stride, axes, function, "stride", 3)
+    stride = kernel if stride is None or stride == () else per_axis(stride, axes, function, "stride", 3)
     padding = per_axis(padding, axes, function, "padding", 4)
     dilation = per_axis(dilation, axes, function, "dilation", 5)
     if function == "max_pool1d":
-        _check_shape(function, axes, input)
+        _check_shape(function, axes, shape)
         _check_max_pool1d(kernel[0], stride[0], padding[0], dilation[0])
     else:
         _check_numbers(kernel, stride, padding, dilation)
-        _check_shape(function, axes, input)
-    size = tuple(input.shape)[input.ndim - axes :]
+        _check_shape(function, axes, shape)
+    size = tuple(shape)[len(shape) - axes :]
     if function == "avg_pool3d" and any(n < k for n, k in zip(size, kernel, strict=True)):
         image = " ".join(f"{a}: {n}" for a, n in zip("THW", size, strict=True))
         window = " ".join(f"k{a}: {k}" for a, k in zip("THW", kernel, strict=True))
@@ -174,7 +188,7 @@ def pool_window(
     if any(o < 1 for o in out):
         if function == "max_pool1d":
             raise RuntimeError(f"max_pool1d() Invalid computed output size: {out[0]}")
-        channels = input.shape[input.ndim - axes - 1]
+        channels = shape[len(shape) - axes - 1]
         before, after = ("x".join(map(str, (channels, *s))) for s in (size, out))
         raise RuntimeError(f"Given input size: ({before}). Calculated output size: ({after}). Output size is too small")
     return Window(out, kernel, stride, padding, dilation)

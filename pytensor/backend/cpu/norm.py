@@ -25,16 +25,25 @@ def _dense(array):
 def _has_kernel(x, *vectors) -> bool:
     """Is there a kernel for x, and do the vectors (or None) have its dtype?"""
     dtype = x.dtype
-    return dtype.char in "fd" and dtype.isnative and all(v is None or v.dtype == dtype for v in vectors)
+    if dtype.char not in "fd" or not dtype.isnative:
+        return False
+    for v in vectors:  # a loop: this stands before every call
+        if v is not None and v.dtype != dtype:
+            return False
+    return True
 
 
 def _vector(v):
     return v if v is None else _dense(v)
 
 
+def _writable(v) -> bool:
+    return v is None or v.flags.carray
+
+
 def batch_norm_train(x, weight, bias, running_mean, running_var, momentum, eps):
-    running = (running_mean, running_var)
-    if not _has_kernel(x, weight, bias, *running) or any(r is not None and not r.flags.carray for r in running):
+    kernel = _has_kernel(x, weight, bias, running_mean, running_var)
+    if not kernel or not (_writable(running_mean) and _writable(running_var)):
         return plain.batch_norm_train(x, weight, bias, running_mean, running_var, momentum, eps)
     return _C.norm_batch_train(_dense(x), _vector(weight), _vector(bias), running_mean, running_var, momentum, eps)
 
