@@ -1,5 +1,7 @@
 #include "bindings/bindings.h"
 
+#include <cmath>
+
 #include "base/check.h"
 #include "kernels/loss/loss.h"
 
@@ -19,12 +21,20 @@ struct Inputs {
     loss::Samples shape;
 };
 
+// (classes), (batch, classes) or (batch, classes, ...)
+loss::Samples samples_of(int ndim, const int64_t* shape) {
+    PT_CHECK(ndim >= 1, "x: expected at least the axis of classes");
+    if (ndim == 1) return {1, shape[0], 1};
+    loss::Samples s{shape[0], shape[1], 1};
+    for (int i = 2; i < ndim; ++i) s.inner *= shape[i];
+    return s;
+}
+
 Inputs inputs_of(const py::object& x, const py::object& target, const py::object& weight) {
     Inputs in{view(x, "x"), view(target, "target"), nullptr, {}};
     PT_CHECK((in.x.dtype == DType::float32 || in.x.dtype == DType::float64) && in.x.is_contiguous(),
              "x: expected a contiguous float32 or float64 array");
-    PT_CHECK(in.x.ndim == 3, "x: expected (batch, classes, inner)");
-    in.shape = {in.x.shape[0], in.x.shape[1], in.x.shape[2]};
+    in.shape = samples_of(in.x.ndim, in.x.shape);
     PT_CHECK(
         in.target.dtype == DType::int64 && in.target.is_contiguous() && in.target.numel() == in.shape.count(),
         "target: expected contiguous int64, one per sample");
@@ -57,25 +67,76 @@ py::object bad_target(const py::object& target, int64_t classes, int64_t ignore_
     return py::none();
 }
 
-// (losses per sample, largest, log_sum, sum of the weights of the samples that count). Targets must have been
-// checked with bad_target.
+// Room for the losses: the result itself for "none", else an array to be added up.
+struct Losses {
+    py::object result, each;
+    std::string reduction;
+
+    Losses(const ArrayView& x, const ArrayView& target, const std::string& reduction_)
+        : reduction(reduction_) {
+        each = make_array(target.ndim, target.shape, x.dtype);
+        result = reduction == "none" ? each : make_array(0, nullptr, x.dtype);
+    }
+    // Finishes the result; gives what the gradient of each loss is multiplied by.
+    template <class T>
+    double reduce(double counted) const {
+        if (reduction == "none") return 1;
+        const ArrayView losses = view_of(each), out = view_of(result);
+        double total = 0;
+        for (int64_t i = 0, n = losses.numel(); i < n; ++i) total += losses.as<T>()[i];
+        const double factor = reduction == "sum" ? 1 : 1 / counted;
+        *out.as<T>() = static_cast<T>(reduction == "sum" ? total : total / counted);
+        return counted == 0 && reduction == "mean" ? std::nan("") : factor;
+    }
+};
+
+// (result, largest, log_sum, factor of the gradient of each loss). Targets must have been checked with
+// bad_target.
 py::object cross_entropy(const py::object& x, const py::object& target, const py::object& weight,
-                         int64_t ignore_index, double smoothing) {
+                         int64_t ignore_index, double smoothing, const std::string& reduction) {
     const Inputs in = inputs_of(x, target, weight);
     const std::vector<int64_t> shape = {in.shape.count()};
-    py::object losses = make_array(shape, in.x.dtype), largest = make_array(shape, in.x.dtype),
-               log_sum = make_array(shape, in.x.dtype);
-    double counted = 0;
+    const Losses losses(in.x, in.target, reduction);
+    py::object largest = make_array(shape, in.x.dtype), log_sum = make_array(shape, in.x.dtype);
+    double factor = 1;
     {
-        const ArrayView l = view_of(losses), m = view_of(largest), s = view_of(log_sum);
+        const ArrayView l = view_of(losses.each), m = view_of(largest), s = view_of(log_sum);
         ReleaseGil release(in.x.numel());
-        counted = for_dtype(in.x.dtype, [&](auto t) {
+        factor = for_dtype(in.x.dtype, [&](auto t) {
             using T = decltype(t);
-            return loss::cross_entropy<T>(problem<T>(in, ignore_index, smoothing), l.as<T>(), m.as<T>(),
-                                          s.as<T>());
+            const double counted = loss::cross_entropy<T>(problem<T>(in, ignore_index, smoothing), l.as<T>(),
+                                                          m.as<T>(), s.as<T>());
+            return losses.reduce<T>(counted);
         });
     }
-    return py::make_tuple(losses, largest, log_sum, counted);
+    return py::make_tuple(losses.result, largest, log_sum, factor);
+}
+
+// (result, factor)
+py::object nll(const py::object& x, const py::object& target, const py::object& weight, int64_t ignore_index,
+               const std::string& reduction) {
+    const Inputs in = inputs_of(x, target, weight);
+    const Losses losses(in.x, in.target, reduction);
+    const ArrayView l = view_of(losses.each);
+    const double factor = for_dtype(in.x.dtype, [&](auto t) {
+        using T = decltype(t);
+        return losses.reduce<T>(loss::nll<T>(problem<T>(in, ignore_index, 0), l.as<T>()));
+    });
+    return py::make_tuple(losses.result, factor);
+}
+
+py::object nll_backward(const py::object& grad, const std::vector<int64_t>& shape, const py::object& target,
+                        const py::object& weight, int64_t ignore_index, double factor) {
+    const ArrayView g = view(grad, "grad");
+    py::object result = make_array(shape, g.dtype);
+    const Inputs in = inputs_of(result, target, weight);  // the gradient stands where x stood
+    PT_CHECK(g.is_contiguous() && (g.numel() == 1 || g.numel() == in.shape.count()), "grad: wrong size");
+    for_dtype(g.dtype, [&](auto t) {
+        using T = decltype(t);
+        loss::nll_backward<T>(problem<T>(in, ignore_index, 0), g.as<T>(), g.numel() == 1 ? 0 : 1,
+                              static_cast<T>(factor), in.x.as<T>());
+    });
+    return result;
 }
 
 // `grad` has one element for all samples or one for each.
@@ -161,6 +222,8 @@ void bind_loss(py::module_& m) {
     m.def("loss_bad_target", &bad_target);
     m.def("loss_cross_entropy", &cross_entropy);
     m.def("loss_cross_entropy_backward", &cross_entropy_backward);
+    m.def("loss_nll", &nll);
+    m.def("loss_nll_backward", &nll_backward);
     m.def("loss_pair", &pair_loss);
     m.def("loss_pair_backward", &pair_loss_backward);
 }

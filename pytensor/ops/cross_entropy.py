@@ -29,19 +29,6 @@ def _lines(shape: Any) -> tuple[int, int, int]:
     return (shape[0], shape[1], math.prod(shape[2:]))
 
 
-def _reduce_losses(losses: Any, counted: float, shape: Any, mode: str) -> tuple[Any, float]:
-    """(result, what each sample's loss is multiplied by in it)."""
-    if mode == "none":
-        return losses.reshape(shape), 1.0
-    wide = losses if losses.dtype.itemsize > 2 else losses.astype(np.float32)
-    total = wide.sum()
-    factor = 1.0
-    if mode == "mean":
-        factor = 1 / counted if counted else math.nan
-        total = total / wide.dtype.type(counted) if counted else total * math.nan
-    return np.asarray(total, losses.dtype) if isinstance(losses, np.ndarray) else total.astype(losses.dtype), factor
-
-
 def _node_name(ndim: int, mode: str) -> str:
     if ndim <= 2:
         return "NllLossBackward0"
@@ -73,11 +60,10 @@ class CrossEntropyBackwardBackward(Node):
         # grad_x = grad * (share * softmax - rest); the rest does not depend on the logits.
         logits = x._array.reshape(lines)
         backend = backend_of(logits)
-        _, largest, log_sum, _ = backend.cross_entropy(logits, target._array, _array(weight), ignore_index, smoothing)
+        labels = (target._array.reshape(lines[0], lines[2]), _array(weight), ignore_index, smoothing)
+        _, largest, log_sum, _ = backend.cross_entropy(logits, *labels, "sum")
         one = np.ones(1, logits.dtype)
-        unit = backend.cross_entropy_backward(
-            one, logits, target._array, _array(weight), ignore_index, smoothing, largest, log_sum, factor
-        )
+        unit = backend.cross_entropy_backward(one, logits, *labels, largest, log_sum, factor)
         rest = share * backend.softmax(logits, 1, False) - unit
 
         def composition(grad: Tensor, x: Tensor) -> tuple[Any, ...]:
@@ -95,12 +81,10 @@ def _cross_entropy_backward(
     grad: Tensor, x: Tensor, target: Tensor, weight: Any, largest: Any, log_sum: Any, ctx: Any
 ) -> Tensor:
     ignore_index, smoothing, factor, _ = ctx
-    logits = x._array.reshape(_lines(x.shape))
-    out = backend_of(logits).cross_entropy_backward(
-        grad._array, logits, target._array, _array(weight), ignore_index, smoothing, largest, log_sum, factor
+    out = backend_of(x._array).cross_entropy_backward(
+        grad._array, x._array, target._array, _array(weight), ignore_index, smoothing, largest, log_sum, factor
     )
-    saved = (grad, x, target, weight)
-    return record(CrossEntropyBackwardBackward, (grad, x), out.reshape(x.shape), saved=saved, ctx=ctx)
+    return record(CrossEntropyBackwardBackward, (grad, x), out, saved=(grad, x, target, weight), ctx=ctx)
 
 
 def _check_weight(weight: Any, classes: int, x: Any) -> None:
@@ -200,11 +184,9 @@ def cross_entropy(
         name = "log_softmax_lastdim_kernel_impl" if input.ndim <= 2 else "log_softmax_kernel_impl"
         raise NotImplementedError(f"\"{name}\" not implemented for '{scalar_type_name(input.dtype)}'")
     target = _checked_target(input, target, weight, ignore_index)
-    logits = input._array.reshape(_lines(input.shape))
-    losses, largest, log_sum, counted = backend_of(logits).cross_entropy(
-        logits, target._array, _array(weight), ignore_index, label_smoothing
+    out, largest, log_sum, factor = backend_of(input._array).cross_entropy(
+        input._array, target._array, _array(weight), ignore_index, label_smoothing, mode
     )
-    out, factor = _reduce_losses(losses, counted, target.shape, mode)
     saved = (input, target, weight, largest, log_sum)
     ctx = (ignore_index, label_smoothing, factor, mode)
     return record(CrossEntropyBackward, (input,), out, saved=saved, ctx=ctx)
@@ -264,9 +246,7 @@ def _nll_loss_backward(
     grad: Tensor, target: Tensor, weight: Any, ignore_index: int, factor: float, shape: Any
 ) -> Tensor:
     backend = backend_of(grad._array)
-    out = backend.nll_loss_backward(
-        grad._array, _lines(shape), target._array, _array(weight), ignore_index, factor
-    ).reshape(shape)
+    out = backend.nll_loss_backward(grad._array, shape, target._array, _array(weight), ignore_index, factor)
     return record(NllLossBackwardBackward, (grad,), out, saved=(target, weight), ctx=(ignore_index, factor, shape))
 
 
@@ -297,8 +277,7 @@ def nll_loss(
     target = _checked_target(input, target, weight, ignore_index)
     if not input.dtype.is_floating_point:
         raise NotImplementedError(f"\"nll_loss_out_frame\" not implemented for '{scalar_type_name(input.dtype)}'")
-    x = input._array.reshape(_lines(input.shape))
-    losses, counted = backend_of(x).nll_loss(x, target._array, _array(weight), ignore_index)
-    out, factor = _reduce_losses(losses, counted, target.shape, mode)
+    backend = backend_of(input._array)
+    out, factor = backend.nll_loss(input._array, target._array, _array(weight), ignore_index, mode)
     ctx = (ignore_index, factor, tuple(input.shape), mode)
     return record(NllLossBackward, (input,), out, saved=(target, weight), ctx=ctx)

@@ -51,22 +51,37 @@ def problems(draw):
     return x, target, weight, draw(st.sampled_from([0.0, 0.1, 1.0]))
 
 
-@given(problems(), st.booleans(), st.data())
-def test_cross_entropy(problem, one_grad, data):
+@given(problems(), st.sampled_from(["none", "mean", "sum"]), st.data())
+def test_cross_entropy(problem, reduction, data):
     x, target, weight, smoothing = problem
     labels = (target, wide(weight), IGNORED, smoothing)
-    losses, _, _, counted = reference.cross_entropy(wide(x), *labels)
+    result, _, _, factor = reference.cross_entropy(wide(x), *labels, reduction)
     spread = np.abs(x.astype(float) - x.max(axis=1, keepdims=True)).max(axis=1) if x.size else np.zeros(target.shape)
-    g = data.draw(arrays(x.dtype, (1,) if one_grad else target.shape, "finite"))
+    size = 2 + spread if reduction == "none" else (2 + spread).sum() * (1 if reduction == "sum" else np.abs(factor))
+    g = data.draw(arrays(x.dtype, target.shape if reduction == "none" else (1,), "finite"))
     for _ in each_setting():
-        actual = cpu.cross_entropy(x, target, weight, IGNORED, smoothing)
-        assert_agree(actual[0], losses, 32, (1 + spread).reshape(-1))
-        assert abs(actual[3] - counted) <= 1e-5 * counted
+        actual = cpu.cross_entropy(x, target, weight, IGNORED, smoothing, reduction)
+        assert_agree(actual[0], result, 32, size)
+        np.testing.assert_allclose(actual[3], factor, rtol=1e-5)
         ours = cpu.cross_entropy_backward(g, x, target, weight, IGNORED, smoothing, *actual[1:3], 0.5)
         largest, log_sum = (wide(a) for a in actual[1:3])
         expected = reference.cross_entropy_backward(wide(g), wide(x), *labels, largest, log_sum, 0.5)
-        size = np.abs(g).max() if g.size else 0
-        assert_agree(ours, expected, 64, size * (1 + np.expand_dims(spread, 1)))
+        most = np.abs(g).max() if g.size else 0
+        assert_agree(ours, expected, 64, most * (1 + np.expand_dims(spread, 1)))
+
+
+@given(problems(), st.sampled_from(["none", "mean", "sum"]), st.data())
+def test_nll(problem, reduction, data):
+    x, target, weight, _ = problem
+    result, factor = reference.nll_loss(wide(x), target, wide(weight), IGNORED, reduction)
+    size = np.abs(x).max(initial=1) * (1 if reduction == "none" else x.size * max(1, np.nan_to_num(factor)))
+    g = data.draw(arrays(x.dtype, target.shape if reduction == "none" else (1,), "finite"))
+    expected = reference.nll_loss_backward(wide(g), x.shape, target, wide(weight), IGNORED, 0.5)
+    for _ in each_setting():
+        actual = cpu.nll_loss(x, target, weight, IGNORED, reduction)
+        assert_agree(actual[0], result, 16, size)
+        np.testing.assert_allclose(actual[1], factor, rtol=1e-5)
+        assert_agree(cpu.nll_loss_backward(g, x.shape, target, weight, IGNORED, 0.5), expected, 8)
 
 
 def test_bad_target():

@@ -224,6 +224,31 @@ void cross_entropy_backward(const CrossEntropy<T>& ce, const T* largest, const T
         if (ce.target[i] != ce.ignore_index) grad_x[logit_at(s, i, ce.target[i])] -= hit[i];
 }
 
+template <class T>
+double nll(const CrossEntropy<T>& p, T* losses) {
+    double counted = 0;
+    for (int64_t i = 0; i < p.shape.count(); ++i) {
+        const int64_t t = p.target[i];
+        losses[i] = 0;
+        if (t == p.ignore_index) continue;
+        const T w = p.weight == nullptr ? T(1) : p.weight[t];
+        losses[i] = -w * p.x[logit_at(p.shape, i, t)];
+        counted += w;
+    }
+    return counted;
+}
+
+template <class T>
+void nll_backward(const CrossEntropy<T>& p, const T* grad, int64_t grad_step, T factor, T* grad_x) {
+    std::fill_n(grad_x, p.shape.batch * p.shape.classes * p.shape.inner, T(0));
+    for (int64_t i = 0; i < p.shape.count(); ++i) {
+        const int64_t t = p.target[i];
+        if (t == p.ignore_index) continue;
+        const T w = p.weight == nullptr ? T(1) : p.weight[t];
+        grad_x[logit_at(p.shape, i, t)] = -w * factor * grad[i * grad_step];
+    }
+}
+
 // Sums are taken per piece of this size and added in order.
 constexpr int64_t kPairPiece = 4096;
 
@@ -255,6 +280,8 @@ void pair_loss_backward(PairLoss kind, T param, const T* x, const T* target, con
 }
 
 #define PT_INSTANTIATE(T)                                                                                  \
+    template double nll(const CrossEntropy<T>&, T*);                                                       \
+    template void nll_backward(const CrossEntropy<T>&, const T*, int64_t, T, T*);                          \
     template double pair_loss(PairLoss, T, const T*, const T*, int64_t, T*);                               \
     template void pair_loss_backward(PairLoss, T, const T*, const T*, const T*, int64_t, T, int64_t, T*);  \
     template double cross_entropy(const CrossEntropy<T>&, T*, T*, T*);                                     \

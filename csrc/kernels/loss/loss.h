@@ -52,6 +52,13 @@ template <class T>
 void cross_entropy_backward(const CrossEntropy<T>&, const T* largest, const T* log_sum, const T* grad,
                             int64_t grad_step, T factor, T* grad_x);
 
+// -w[t] * x_t per sample, 0 where t is ignore_index; gives what cross_entropy gives. smoothing is not used.
+template <class T>
+double nll(const CrossEntropy<T>&, T* losses);
+// x is not read.
+template <class T>
+void nll_backward(const CrossEntropy<T>&, const T* grad, int64_t grad_step, T factor, T* grad_x);
+
 // Gives the sum of the losses of n pairs; writes each of them too unless `losses` is null. The sum does not
 // depend on the number of threads.
 template <class T>

@@ -6,7 +6,6 @@ import numpy as np
 
 from pytensor import _C
 from pytensor.backend.reference import loss as plain
-from pytensor.backend.reference.loss import nll_loss, nll_loss_backward
 
 __all__ = [
     "bad_target",
@@ -31,11 +30,11 @@ def bad_target(target, classes, ignore_index):
     return _C.loss_bad_target(_dense(target), classes, ignore_index)
 
 
-def cross_entropy(x, target, weight, ignore_index, smoothing):
+def cross_entropy(x, target, weight, ignore_index, smoothing, reduction):
     if not _has_kernel(x, weight):
-        return plain.cross_entropy(x, target, weight, ignore_index, smoothing)
+        return plain.cross_entropy(x, target, weight, ignore_index, smoothing, reduction)
     weight = None if weight is None else _dense(weight)
-    return _C.loss_cross_entropy(_dense(x), _dense(target), weight, ignore_index, smoothing)
+    return _C.loss_cross_entropy(_dense(x), _dense(target), weight, ignore_index, smoothing, reduction)
 
 
 def cross_entropy_backward(grad, x, target, weight, ignore_index, smoothing, largest, log_sum, factor):
@@ -44,6 +43,20 @@ def cross_entropy_backward(grad, x, target, weight, ignore_index, smoothing, lar
     weight = None if weight is None else _dense(weight)
     arrays = _dense(grad), _dense(x), _dense(target), weight
     return _C.loss_cross_entropy_backward(*arrays, ignore_index, smoothing, largest, log_sum, factor)
+
+
+def nll_loss(x, target, weight, ignore_index, reduction):
+    if not _has_kernel(x, weight):
+        return plain.nll_loss(x, target, weight, ignore_index, reduction)
+    weight = None if weight is None else _dense(weight)
+    return _C.loss_nll(_dense(x), _dense(target), weight, ignore_index, reduction)
+
+
+def nll_loss_backward(grad, shape, target, weight, ignore_index, factor):
+    if not _has_kernel(grad, weight):
+        return plain.nll_loss_backward(grad, shape, target, weight, ignore_index, factor)
+    weight = None if weight is None else _dense(weight)
+    return _C.loss_nll_backward(_dense(grad), shape, _dense(target), weight, ignore_index, factor)
 
 
 def _is_pair(x, target) -> bool:

@@ -1,10 +1,12 @@
 """Softmax cross-entropy with class indices by its definition.
 
-Logits are (batch, classes, inner), targets (batch, inner) or anything of that size; samples are numbered in that
-order. ``weight`` has one entry per class, or is None.
+Logits are (classes), (batch, classes) or (batch, classes, ...), targets the same without the classes. ``weight`` has
+one entry per class, or is None.
 """
 
 from __future__ import annotations
+
+import math
 
 import numpy as np
 
@@ -25,14 +27,29 @@ def _wide(x):
     return x.astype(np.float32) if x is not None and x.dtype.itemsize == 2 else x
 
 
+def _lines(shape):
+    """(batch, classes, inner)"""
+    return (1, shape[0], 1) if len(shape) == 1 else (shape[0], shape[1], math.prod(shape[2:]))
+
+
 def _prepare(x, target, weight, ignore_index):
     """Logits as (batch, classes, inner), which samples count, their targets (0 for others), weights of classes."""
     xp = array_module(x)
-    batch, classes, inner = x.shape
+    batch, classes, inner = _lines(x.shape)
     t = target.reshape(batch, 1, inner)
     counts = t != ignore_index
     w = xp.ones(classes, _wide(x).dtype) if weight is None else _wide(weight)
-    return xp, _wide(x), counts, xp.where(counts, t, 0), w
+    return xp, _wide(x).reshape(batch, classes, inner), counts, xp.where(counts, t, 0), w
+
+
+def _reduced(xp, losses, counts, weights, target, dtype, reduction):
+    """(result, what the gradient of each loss is multiplied by)"""
+    losses = xp.where(counts, losses, 0)
+    if reduction == "none":
+        return losses.reshape(target.shape).astype(dtype), 1.0
+    counted = float(weights[counts].sum()) if reduction == "mean" else 1.0
+    total = losses.sum() / counted if counted else losses.sum() * math.nan
+    return xp.asarray(total, dtype=dtype), 1 / counted if counted else math.nan
 
 
 def bad_target(target, classes, ignore_index):
@@ -41,11 +58,11 @@ def bad_target(target, classes, ignore_index):
     return int(wrong.reshape(-1)[0]) if wrong.size else None
 
 
-def cross_entropy(x, target, weight, ignore_index, smoothing):
-    """(losses per sample, largest logits, logarithms of the sums, sum of the weights of the samples that count).
+def cross_entropy(x, target, weight, ignore_index, smoothing, reduction):
+    """(result, largest logits, logarithms of the sums, what the gradient of each loss is multiplied by).
 
     The log-probability of class c is (x_c - largest) - log_sum. A loss is
-    (1 - smoothing) * w[t] * -logp_t + smoothing / classes * sum of w[c] * -logp_c.
+    (1 - smoothing) * w[t] * -logp_t + smoothing / classes * sum of w[c] * -logp_c; "mean" is over the weights w[t].
     """
     xp, wide, counts, t, w = _prepare(x, target, weight, ignore_index)
     largest = wide.max(axis=1, keepdims=True)
@@ -55,15 +72,15 @@ def cross_entropy(x, target, weight, ignore_index, smoothing):
     losses = weights * xp.take_along_axis(nll, t, axis=1)
     if smoothing:
         spread = (w.reshape(1, -1, 1) * nll).sum(axis=1, keepdims=True)
-        losses = (1 - smoothing) * losses + smoothing / x.shape[1] * spread
-    losses = xp.where(counts, losses, 0).astype(x.dtype)
-    return losses.reshape(-1), largest.reshape(-1), log_sum.reshape(-1), float(weights[counts].sum())
+        losses = (1 - smoothing) * losses + smoothing / wide.shape[1] * spread
+    result, factor = _reduced(xp, losses, counts, weights, target, x.dtype, reduction)
+    return result, largest.reshape(-1), log_sum.reshape(-1), factor
 
 
 def cross_entropy_backward(grad, x, target, weight, ignore_index, smoothing, largest, log_sum, factor):
     """Gradient of the logits, where loss i has the gradient factor * grad[i] (or grad[0])."""
     xp, wide, counts, t, w = _prepare(x, target, weight, ignore_index)
-    batch, classes, inner = x.shape
+    batch, classes, inner = wide.shape
     g = _wide(grad).reshape(batch, 1, inner) if grad.size != 1 else _wide(grad).reshape(1, 1, 1)
     g = xp.where(counts, g * wide.dtype.type(factor), 0)
     p = xp.exp(wide - largest.reshape(batch, 1, inner) - log_sum.reshape(batch, 1, inner))
@@ -71,29 +88,29 @@ def cross_entropy_backward(grad, x, target, weight, ignore_index, smoothing, lar
     result = g * (1 - smoothing) * w[t] * (p - hit)
     if smoothing:
         result = result + g * (smoothing / classes) * (p * w.sum() - w.reshape(1, -1, 1))
-    return result.astype(x.dtype)
+    return result.reshape(x.shape).astype(x.dtype)
 
 
-def nll_loss(x, target, weight, ignore_index):
-    """(-w[t] * x_t per sample, sum of the weights of the samples that count)."""
-    xp, _, counts, t, w = _prepare(x, target, weight, ignore_index)
-    losses = -w[t] * xp.take_along_axis(x, t, axis=1) if x.size else xp.zeros(t.shape, x.dtype)
-    return xp.where(counts, losses, 0).astype(x.dtype).reshape(-1), float(w[t][counts].sum())
+def nll_loss(x, target, weight, ignore_index, reduction):
+    """(result, what the gradient of each loss is multiplied by) of the losses -w[t] * x_t."""
+    xp, wide, counts, t, w = _prepare(x, target, weight, ignore_index)
+    losses = -w[t] * xp.take_along_axis(wide, t, axis=1) if x.size else xp.zeros(t.shape, x.dtype)
+    return _reduced(xp, losses, counts, w[t], target, x.dtype, reduction)
 
 
 def nll_loss_backward(grad, shape, target, weight, ignore_index, factor):
     """Gradient of x of the given shape, where loss i has the gradient factor * grad[i] (or grad[0])."""
     xp = array_module(grad)
-    batch, _, inner = shape
+    batch, classes, inner = _lines(shape)
     t = target.reshape(batch, 1, inner)
     counts = t != ignore_index
     t = xp.where(counts, t, 0)
     g = grad.reshape(batch, 1, inner) if grad.size != 1 else grad.reshape(1, 1, 1)
     scale = -grad.dtype.type(factor) * g * (1 if weight is None else weight[t])
-    result = xp.zeros(shape, grad.dtype)
+    result = xp.zeros((batch, classes, inner), grad.dtype)
     if result.size:
         xp.put_along_axis(result, t, xp.where(counts, scale, 0).astype(grad.dtype), axis=1)
-    return result
+    return result.reshape(shape)
 
 
 def _soft_sigmoid(xp, x):
