@@ -43,7 +43,7 @@ PLACED = {
     "utils.hooks": 0,  # removable handles
     "utils.names": 2,
     "nn.parameter": 4,  # Parameter and buffers: a tensor subclass
-    "autograd.gradcheck": 4,  # user-level tools, written with public ops
+    "autograd.finite_differences": 4,  # user-level tools, written with public ops
     "autograd.functional": 4,
 }
 

@@ -165,10 +165,5 @@ def _output_gradients(roots: tuple[Any, ...], grads: tuple[Any, ...]) -> list[An
 def __getattr__(name: str) -> Any:
     # These stand on ops, which stand on this package.
     if name in ("gradcheck", "gradgradcheck", "GradcheckError"):
-        module = importlib.import_module("pytensor.autograd.gradcheck")
-        # The import made `gradcheck` the module; the public name is the function.
-        globals().update({n: getattr(module, n) for n in module.__all__})
-        return globals()[name]
-    if name == "functional":
-        return importlib.import_module("pytensor.autograd.functional")
+        return getattr(importlib.import_module("pytensor.autograd.finite_differences"), name)
     raise AttributeError(f"module 'pytensor.autograd' has no attribute {name!r}")
