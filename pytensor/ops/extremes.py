@@ -186,6 +186,7 @@ def _extreme_over(name: str, node: type[Node], input: Any, dim: Dims, keepdim: b
 
 
 @op()
+@fast_reduction("amax", AmaxBackward0)
 @numpy_names
 def amax(input: Tensor, dim: Dims = (), keepdim: bool = False, *, out: Tensor | None = None) -> Tensor:
     """The greatest element over the axes ``dim``, or of all. The gradient is shared evenly among equal elements.
@@ -200,6 +201,7 @@ def amax(input: Tensor, dim: Dims = (), keepdim: bool = False, *, out: Tensor | 
 
 
 @op()
+@fast_reduction("amin", AminBackward0)
 @numpy_names
 def amin(input: Tensor, dim: Dims = (), keepdim: bool = False, *, out: Tensor | None = None) -> Tensor:
     """The least element over the axes ``dim``, or of all. The gradient is shared evenly among equal elements.

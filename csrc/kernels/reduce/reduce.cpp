@@ -16,11 +16,13 @@ struct OpInfo {
     Kind kind;
     Finish finish;
     bool floats_only;
+    bool indices = false;  // gives them when asked
 };
 constexpr OpInfo kOps[] = {
     {"sum", kSum, kValue, false},        {"mean", kSum, kMean, true},
-    {"prod", kProd, kValue, false},      {"max", kMax, kValue, false},
-    {"min", kMin, kValue, false},        {"argmax", kArgmax, kIndex, false},
+    {"prod", kProd, kValue, false},      {"max", kMax, kValue, false, true},
+    {"min", kMin, kValue, false, true},  {"amax", kMax, kValue, false},
+    {"amin", kMin, kValue, false},       {"argmax", kArgmax, kIndex, false},
     {"argmin", kArgmin, kIndex, false},  {"any", kAny, kValue, false},
     {"all", kAll, kValue, false},        {"var", kMoments, kVariance, true},
     {"std", kMoments, kDeviation, true}, {"sum_squares", kSumSquares, kValue, false},
@@ -357,7 +359,7 @@ bool needs_elements(int op) {
     const Kind kind = kOps[op].kind;
     return kind == kMax || kind == kMin || kind == kArgmax || kind == kArgmin;
 }
-bool has_indices(int op) { return kOps[op].kind == kMax || kOps[op].kind == kMin; }
+bool has_indices(int op) { return kOps[op].indices; }
 
 void run(int op, const ArrayView& in, uint64_t axes, const ArrayView& out, const ArrayView* indices,
          double param) {
