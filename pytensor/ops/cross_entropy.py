@@ -39,8 +39,8 @@ class CrossEntropyBackward(Node):
     """Named as the last op of PyTorch's composition."""
 
     def name(self) -> str:
-        _, smoothing, _, mode = self.ctx
-        return "AddBackward0" if smoothing else _node_name(self.saved[0].ndim, mode)
+        _, smoothing, _, mode, ndim = self.ctx
+        return "AddBackward0" if smoothing else _node_name(ndim, mode)
 
     def backward(self, grad: Tensor) -> Any:
         x, target, weight, largest, log_sum = self.saved
@@ -50,7 +50,7 @@ class CrossEntropyBackward(Node):
 class CrossEntropyBackwardBackward(Node):
     def backward(self, gg: Tensor) -> Any:
         grad, x, target, weight = self.saved
-        ignore_index, smoothing, factor, _ = self.ctx
+        ignore_index, smoothing, factor, *_ = self.ctx
         lines = _lines(x.shape)
         t = target._array.reshape(lines[0], 1, lines[2])
         counts = (t != ignore_index) * factor
@@ -80,7 +80,7 @@ def _array(tensor: Any) -> Any:
 def _cross_entropy_backward(
     grad: Tensor, x: Tensor, target: Tensor, weight: Any, largest: Any, log_sum: Any, ctx: Any
 ) -> Tensor:
-    ignore_index, smoothing, factor, _ = ctx
+    ignore_index, smoothing, factor, *_ = ctx
     out = backend_of(x._array).cross_entropy_backward(
         grad._array, x._array, target._array, _array(weight), ignore_index, smoothing, largest, log_sum, factor
     )
@@ -188,7 +188,7 @@ def cross_entropy(
         input._array, target._array, _array(weight), ignore_index, label_smoothing, mode
     )
     saved = (input, target, weight, largest, log_sum)
-    ctx = (ignore_index, label_smoothing, factor, mode)
+    ctx = (ignore_index, label_smoothing, factor, mode, input.ndim)
     return record(CrossEntropyBackward, (input,), out, saved=saved, ctx=ctx)
 
 
