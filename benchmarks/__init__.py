@@ -9,6 +9,7 @@ before anything is timed. On a shared machine only the ratios of one run mean an
     python -m benchmarks overhead --quick                  # short rounds, to see that all is well
     python -m benchmarks --filter 1024                     # rows whose name contains a text
     python -m benchmarks --json new.json --plot ratios.png --markdown docs/benchmarks.md
+    python -m benchmarks --from new.json --plot docs/images/benchmarks.png --readme README.md
     python -m benchmarks.compare old.json new.json         # what changed by more than the noise
 
 How to add rows

@@ -10,7 +10,7 @@ from pathlib import Path
 from benchmarks.location import prefer_installed
 from benchmarks.machine import describe
 from benchmarks.plot import plot
-from benchmarks.report import line, markdown, summary, to_json
+from benchmarks.report import line, markdown, put_between_marks, read_json, summary, summary_section, to_json
 from benchmarks.runner import Measurement, Runner
 from benchmarks.startup import measure_startup
 from benchmarks.suites import group_names, rows_of
@@ -28,6 +28,8 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--json", type=Path, help="write all rounds to this file")
     parser.add_argument("--plot", type=Path, help="write a picture of the ratios")
     parser.add_argument("--markdown", type=Path, help="write the results as a page")
+    parser.add_argument("--readme", type=Path, help="replace the overview between the marks of this file")
+    parser.add_argument("--from", dest="source", type=Path, help="measure nothing: report what a JSON file holds")
     options = parser.parse_args(arguments)
     unknown = set(options.groups) - {*group_names(), STARTUP}
     if unknown:
@@ -57,13 +59,24 @@ def run(options: argparse.Namespace) -> tuple[list[Measurement], dict[str, str]]
     return measurements, versions
 
 
+def write_page(path: Path, machine: dict, measurements: list[Measurement], picture: str) -> None:
+    path.write_text(markdown(machine, measurements, picture))
+
+
+def write_overview(path: Path, machine: dict, measurements: list[Measurement], picture: str) -> None:
+    path.write_text(put_between_marks(path.read_text(), summary_section(machine, measurements, picture)))
+
+
 def main(arguments: list[str] | None = None) -> int:
     options = parse(arguments)
     prefer_installed()
-    measurements, versions = run(options)
+    if options.source:
+        machine, measurements = read_json(options.source)
+    else:
+        measurements, versions = run(options)
+        command = "python -m benchmarks " + " ".join(sys.argv[1:] if arguments is None else arguments)
+        machine = describe(command.strip(), versions)
     print("\n" + "\n".join(summary(measurements)))
-    command = "python -m benchmarks " + " ".join(sys.argv[1:] if arguments is None else arguments)
-    machine = describe(command.strip(), versions)
     for path in (options.json, options.plot, options.markdown):
         if path is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -71,9 +84,10 @@ def main(arguments: list[str] | None = None) -> int:
         options.json.write_text(to_json(machine, measurements))
     if options.plot:
         plot(measurements, options.plot)
-    if options.markdown:
-        picture = os.path.relpath(options.plot, options.markdown.parent) if options.plot else ""
-        options.markdown.write_text(markdown(machine, measurements, picture))
+    for path, write in ((options.markdown, write_page), (options.readme, write_overview)):
+        if path is not None:
+            picture = os.path.relpath(options.plot, path.parent) if options.plot else ""
+            write(path, machine, measurements, picture)
     return any(m.error for m in measurements)
 
 

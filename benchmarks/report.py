@@ -120,6 +120,36 @@ def overview(measurements: list[Measurement]) -> list[str]:
     return page
 
 
+MARKS = ("<!-- benchmarks: written by the benchmarks, do not edit -->", "<!-- end of benchmarks -->")
+
+
+def summary_section(machine: dict[str, Any], measurements: list[Measurement], plot: str = "") -> str:
+    """The overview for a README: groups, and what it costs to have each library at all."""
+    versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
+    lines = [*overview(measurements), ""]
+    whole = [m for m in measurements if m.unit != "s" or m.row.startswith("import ")]
+    if whole:
+        peer = whole[0].peer
+        lines += [f"| | {peer} | pytensor | ratio |", "|---|--:|--:|--:|"]
+        for m in whole:
+            if not m.error:
+                ours, theirs = (quantity(statistics.median(v), m.unit) for v in (m.ours, m.theirs))
+                lines.append(f"| {m.row} | {theirs} | {ours} | **{m.ratio:.1f}** |")
+        lines.append("")
+    if plot:
+        lines += [f"![Ratios by group]({plot})", ""]
+    lines.append(f"Measured with `{machine['command']}` on {machine['cpu']}, {machine['cores']} cores; {versions}.")
+    return "\n".join(lines)
+
+
+def put_between_marks(text: str, section: str) -> str:
+    """``text`` with what stands between the marks replaced. ValueError without marks."""
+    first, last = (text.find(mark) for mark in MARKS)
+    if first < 0 or last < first:
+        raise ValueError(f"no {MARKS[0]} ... {MARKS[1]} in the file")
+    return f"{text[: first + len(MARKS[0])]}\n{section}\n{text[last:]}"
+
+
 def table(rows: list[Measurement], peer: str) -> list[str]:
     page = [f"| workload | {peer} | pytensor | ratio | ± | rate |", "|---|--:|--:|--:|--:|--:|"]
     for m in rows:

@@ -56,6 +56,10 @@ def test_reports_name_every_row():
     page = report.markdown(machine, rows, "ratios.png")
     assert "| first |" in page and "failed: NotImplementedError: x" in page and "![Ratios by group](ratios.png)" in page
     assert "1 failed" in report.summary(rows)[0]
+    section = report.summary_section(machine, rows, "ratios.png")
+    text = report.put_between_marks("before\n" + "\n".join(report.MARKS) + "\nafter", section)
+    assert text.startswith("before\n") and text.endswith("\nafter") and "**2.00**" in text
+    assert report.put_between_marks(text, section) == text
 
 
 def test_json_is_read_back(tmp_path):
