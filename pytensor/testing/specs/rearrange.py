@@ -32,6 +32,11 @@ def repeat_samples(s):
     return s.sample(x, *(s.integer(0, 3) for _ in range(max(x.ndim + s.integer(0, 1), 1))))
 
 
+def tile_samples(s):
+    x = s.array(dims=(0, 2))
+    return s.sample(x, tuple(s.integer(0, 3) for _ in range(s.integer(0, 3))))
+
+
 def interleave_samples(s):
     x = s.array(dims=(1, 3))
     dim = s.dim(x)
@@ -93,7 +98,7 @@ SPECS = [
     exact("roll", roll_samples, np.roll),
     exact("rot90", rot90_samples, np.rot90),
     exact("Tensor.repeat", repeat_samples, lambda x, *n: np.tile(x, n)),
-    exact("tile", repeat_samples, lambda x, *n: np.tile(x, n)),
+    exact("tile", tile_samples, np.tile),
     exact("repeat_interleave", interleave_samples, np.repeat),
     exact("tril", triangle_samples, np.tril),
     exact("triu", triangle_samples, np.triu),
