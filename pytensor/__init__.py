@@ -8,14 +8,7 @@ runs PyTorch programs: the same names, the same semantics, the same random numbe
 from __future__ import annotations
 
 import importlib
-import os
 from typing import Any
-
-if "OMP_WAIT_POLICY" not in os.environ:
-    # Idle threads of GNU OpenMP spin for 300,000 rounds before they sleep: milliseconds that the other threads lack
-    # when the machine is busy (a training step took 100 times as long). 1,000 rounds bridge the gap between two
-    # ops. Read when _C brings OpenMP in.
-    os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 from pytensor import _C, dtypes
 from pytensor.autograd.node import OutputMarker, freed_error, version_error

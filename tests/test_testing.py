@@ -57,6 +57,8 @@ def changes_its_input(x):
 
 
 def run_value(spec, library):
+    # Which examples are drawn depends on the modules that are loaded: enough of them for every special value.
+    @settings(max_examples=200)
     @given(samples(spec))
     def run(sample):
         check.check_value(spec, sample, library)

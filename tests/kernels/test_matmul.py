@@ -201,3 +201,18 @@ def test_bindings_refuse_what_does_not_fit():
         out = np.zeros((3, 5), "float32")
         out.flags.writeable = False
         _C.matmul(a, b, out)
+
+
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_products_of_nothing_are_zero_whatever_the_strides(level, dtype):
+    _C.set_cpu_level(level)
+    memory = np.ones(64, dtype)[32:]
+    for m, n in [(1, 2), (2, 1), (3, 2), (20, 2), (2, 20), (20, 20)]:
+        for a_strides in [(8, 8), (4, -16), (0, 0), (16, 8)]:
+            for b_strides in [(8, 8), (0, 0), (-8, 8), (4, 8), (8, 16)]:
+                a = np.lib.stride_tricks.as_strided(memory, (m, 0), a_strides)
+                b = np.lib.stride_tricks.as_strided(memory, (0, n), b_strides)
+                out = np.full((m, n), np.nan, dtype)
+                _C.matmul(a, b, out)
+                assert (out == 0).all()
