@@ -23,7 +23,6 @@ from benchmarks import Row
 from benchmarks.location import prefer_installed
 from benchmarks.suites import rows_of
 
-
 PAUSE = 0.01  # seconds
 
 
