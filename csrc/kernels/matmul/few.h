@@ -50,7 +50,7 @@ template <class T, int Rows>
 static void combine_rows(const Problem<T>& p, int64_t begin, int64_t end, T* c, int64_t c_row) {
     constexpr int together = Rows > 2 ? kTogether / 2 : kTogether;
     constexpr int64_t width = 1024;  // of c, which stays in the level 1 cache
-    if (p.k == 0) {  // no step below would write c
+    if (p.k == 0) {                  // no step below would write c
         for (int r = 0; r < Rows; ++r)
             for (int64_t j = 0; j < end - begin; ++j) c[r * c_row + j] = T(0);
         return;
