@@ -110,6 +110,15 @@ def test_conversions():
         x.to("Nowhere!")
 
 
+def test_memory_formats_that_are_not_there_say_so():
+    x = torch.zeros(1, 2, 3, 4)
+    assert x.to(memory_format=torch.contiguous_format) is x
+    calls = [x.contiguous, x.clone, x.to, x.double, x.cpu]
+    for call in calls:
+        with pytest.raises(NotImplementedError, match="channels_last is not there yet"):
+            call(memory_format=torch.channels_last)
+
+
 def test_bfloat16_needs_its_package_and_works_with_it():
     pytest.importorskip("ml_dtypes")
     x = torch.tensor([1.0, 2.5]).bfloat16()

@@ -42,6 +42,12 @@ class CopyBackwards(Node):
         return grad * 0, grad
 
 
+def check_format(function: str, memory_format: Any) -> None:
+    """Orders of axes other than row-major are not there yet: saying so beats ignoring them."""
+    if memory_format not in (preserve_format, contiguous_format, None):
+        raise NotImplementedError(f"{function}(): memory format {memory_format} is not there yet")
+
+
 @op()
 def clone(input: Tensor, *, memory_format: Any = preserve_format) -> Tensor:
     """A copy, differentiable.
@@ -55,6 +61,7 @@ def clone(input: Tensor, *, memory_format: Any = preserve_format) -> Tensor:
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.clone.html
     """
+    check_format("clone", memory_format)
     array = input._array
     if isinstance(array, np.ndarray) and array.flags.c_contiguous:
         out = _pool_copy(array)
@@ -82,8 +89,7 @@ def contiguous(input: Tensor, memory_format: Any = contiguous_format) -> Tensor:
     >>> torch.ones(2, 3).t().contiguous().stride()
     (2, 1)
     """
-    if memory_format is not contiguous_format:
-        raise NotImplementedError(f"contiguous(): memory format {memory_format} is not there yet")
+    check_format("contiguous", memory_format)
     return input if input._array.flags.c_contiguous else clone(input, memory_format=contiguous_format)
 
 
@@ -119,6 +125,7 @@ def to(
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.Tensor.to.html
     """
+    check_format("to", memory_format)
     target, d = _parse_to(args, device, dtype)
     copy = copy or any(a is True for a in args[2:])
     target = input.device if target is None or _same(target, input.device) else target
@@ -175,7 +182,7 @@ def cpu(input: Tensor, memory_format: Any = preserve_format) -> Tensor:
     >>> x.cpu() is x
     True
     """
-    return to(input, device="cpu")
+    return to(input, device="cpu", memory_format=memory_format)
 
 
 @op(function=False)
@@ -186,7 +193,7 @@ def cuda(input: Tensor, device: Any = None, non_blocking: bool = False, memory_f
     >>> torch.ones(2).cuda()  # doctest: +SKIP
     tensor([1., 1.], device='cuda:0')
     """
-    return to(input, device=_device.device("cuda", 0) if device is None else device)
+    return to(input, device=_device.device("cuda", 0) if device is None else device, memory_format=memory_format)
 
 
 @op(function=False, name="type")
@@ -239,7 +246,7 @@ def _define_casts() -> None:
 
     def define(name: str, d: dtype) -> None:
         def convert(input: Tensor, memory_format: Any = preserve_format) -> Tensor:
-            return to(input, dtype=d)
+            return to(input, dtype=d, memory_format=memory_format)
 
         convert.__name__ = convert.__qualname__ = name
         convert.__doc__ = (
