@@ -9,7 +9,8 @@ import pytensor as torch
 
 
 def run(code: str) -> str:
-    return subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
+    # -P: in a clone the current folder holds the sources, which are not what is installed.
+    return subprocess.run([sys.executable, "-P", "-c", code], check=True, capture_output=True, text=True).stdout
 
 
 def test_submodules_come_with_the_package():
