@@ -58,7 +58,10 @@ def assert_close(actual, a, b, bias=None, activation=None):
     assert (np.abs(actual - expected) <= allowed).all(), float(np.abs(actual - expected).max())
 
 
-@given(products(), st.sampled_from([None, "relu"]))
+ACTIVATIONS = [None, "relu", "gelu", "gelu_tanh"]
+
+
+@given(products(), st.sampled_from(ACTIVATIONS))
 def test_matmul(product, activation):
     a, b, bias = product
     for level, threads in SETTINGS:
@@ -127,6 +130,57 @@ def test_threads_do_not_change_results(product):
             results.append(cpu.matmul(a, b, bias))
         np.testing.assert_array_equal(results[0], results[1])
         np.testing.assert_array_equal(results[0], results[2])
+
+
+@st.composite
+def packed_products(draw):
+    """(a, b, bias, what c holds before or None) for a packed b."""
+    m, n = draw(st.sampled_from([0, 1, 2, 3, 4, 5, 6, 7, 12, 13, 40, 65])), draw(sides | st.sampled_from([130, 160]))
+    k, count = draw(sides | st.sampled_from([255, 256, 257, 520])), draw(st.integers(0, 2))
+    dtype = draw(st.sampled_from(["float32", "float64"]))
+    a, b = draw(arrays(dtype, (count, m, k), "finite")), draw(arrays(dtype, (k, n), "finite"))
+    bias = draw(st.none() | arrays(dtype, (n,), "smooth"))
+    return a, b, None if bias is None else bias.copy(), draw(st.none() | arrays(dtype, (count, m, n), "finite"))
+
+
+@given(packed_products(), st.sampled_from(ACTIVATIONS))
+def test_packed_products(product, activation):
+    a, b, bias, before = product
+    wide = [None if x is None else x.astype(np.float64) for x in (a, b, before, bias)]
+    expected, scale = reference.matmul(*wide[:2]), reference.matmul(np.abs(wide[0]), np.abs(wide[1]))
+    for term in wide[2:]:
+        if term is not None:
+            expected, scale = expected + term, scale + np.abs(term)
+    if activation is not None:
+        expected = reference.pointwise(activation, (expected,))
+    allowed = 64 * np.finfo(a.dtype).eps * scale + np.finfo(a.dtype).tiny
+    for level in LEVELS:
+        _C.set_cpu_level(level)
+        results = []
+        for threads in (1, 2):
+            _C.set_num_threads(threads)
+            out = None if before is None else np.array(before, order="C")
+            results.append(_C.matmul_packed(a, b, out, bias, activation or ""))
+            assert (np.abs(results[-1] - expected) <= allowed).all(), float(np.abs(results[-1] - expected).max())
+        np.testing.assert_array_equal(results[0], results[1])
+
+
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_packed_products_of_large_sizes(level, dtype):
+    """Results do not depend on the number of rows: each row alone gives the same numbers."""
+    _C.set_cpu_level(level)
+    rng = np.random.default_rng(2)
+    for m, n, k in [(200, 300, 600), (70, 1000, 520), (5, 900, 700)]:
+        a, b = rng.normal(size=(1, m, k)).astype(dtype), rng.normal(size=(n, k)).astype(dtype).T
+        _C.set_num_threads(1)
+        whole = _C.matmul_packed(a, b)
+        assert_close(whole[0], a[0], b)
+        _C.set_num_threads(2)
+        np.testing.assert_array_equal(_C.matmul_packed(a, b), whole)
+        np.testing.assert_array_equal(_C.matmul_packed(a[:, 3:4], b), whole[:, 3:4])
+        np.testing.assert_array_equal(_C.matmul_packed(a[:, :5], b), whole[:, :5])
+        np.testing.assert_array_equal(_C.matmul_packed(a[:, : m // 3], b), whole[:, : m // 3])
 
 
 LARGE = [

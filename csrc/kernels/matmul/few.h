@@ -127,7 +127,7 @@ PT_INLINE bool reads_columns(const Problem<T>& p) {
 
 template <class T, int Rows>
 static void few_rows(const Problem<T>& p) {
-    const Output<T> out{p.c, p.c_row, p.c_col, p.bias, p.bias_row, p.bias_col, p.relu};
+    const Output<T> out{p.c, p.c_row, p.c_col, p.bias, p.bias_row, p.bias_col, p.activation, false};
     const bool dots = reads_columns(p);
     const int64_t grain = 1 + (int64_t{1} << 21) / (Rows * p.k + 1);  // columns that are worth a thread
     parallel_for(0, p.n, grain, [&](int64_t begin, int64_t end) {

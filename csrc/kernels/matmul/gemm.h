@@ -26,7 +26,8 @@ constexpr int kColumns = kVecs * lanes<T>;
 constexpr int64_t kDepth = 256;
 constexpr int64_t kBlockTiles = 16;
 constexpr int64_t kBlockStrips = 64;
-constexpr int64_t kSmallB = int64_t{1} << 19;  // bytes
+constexpr int64_t kSmallB = int64_t{1} << 19;    // bytes
+constexpr int64_t kParallel = int64_t{1} << 22;  // multiplications that are worth a second thread
 
 // [begin, end) of the part `index` of `count` even parts of n.
 struct Range {
@@ -37,6 +38,28 @@ PT_INLINE Range even_part(int64_t n, int64_t index, int64_t count) {
     return {n * index / count, n * (index + 1) / count};
 }
 PT_INLINE int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+// Strips of a matrix.
+template <class T>
+struct Rows {
+    const T* data;
+    int64_t row, step;
+    bool in_place;
+
+    Strip<T> strip(int64_t i, int rows, int64_t k, int64_t depth, T* scratch) const {
+        if (in_place) return {data + i * row + k * step, row, step};
+        return pack_rows(data + i * row + k * step, row, step, rows, depth, scratch);
+    }
+};
+template <class T>
+struct Columns {
+    const T* data;
+    int64_t step, column;
+
+    Strip<T> strip(int64_t j, int columns, int64_t k, int64_t depth, T* scratch) const {
+        return pack_columns(data + k * step + j * column, step, column, columns, depth, scratch);
+    }
+};
 
 // Threads form a grid over C: rows are shared out first, in parts of some tiles at least, then strips of
 // columns.
@@ -49,11 +72,24 @@ PT_INLINE Grid grid_of(int threads, int64_t m) {
     return {rows, threads / rows};
 }
 
+// Packed strips of B that lie `step` elements apart and begin `above` rows before the depth at hand.
+template <class T>
+struct PackedStrips {
+    const T* data;
+    int64_t step, above;
+
+    Strip<T> strip(int64_t s, int64_t columns) const {
+        const int64_t width = ceil_div(columns, lanes<T>) * lanes<T>;
+        return {data + s * step + above * width, 0, width};
+    }
+};
+
 // Rows [begin, end) against the packed strips [strips.begin, strips.end) of a block of B, whose first column
 // is j0.
 template <class T, class A>
 static void multiply_block(const A& a, const Output<T>& out, Range rows, int64_t j0, int64_t n, Range strips,
-                           int64_t k0, int64_t depth, const T* packed_b, T* packed_a, bool first, bool last) {
+                           int64_t k0, int64_t depth, const PackedStrips<T>& packed_b, T* packed_a,
+                           bool first, bool last) {
     const int64_t count = ceil_div(rows.size(), kRows);
     for (int64_t block = 0; block < count; block += kBlockTiles) {
         const int64_t end = block + kBlockTiles < count ? block + kBlockTiles : count;
@@ -68,10 +104,10 @@ static void multiply_block(const A& a, const Output<T>& out, Range rows, int64_t
         for (int64_t s = strips.begin; s < strips.end; ++s) {
             const int64_t j = j0 + s * kColumns<T>, left = n - j;
             const int columns = left < kColumns<T> ? static_cast<int>(left) : kColumns<T>;
-            const Strip<T> b{packed_b + s * kColumns<T> * depth, 0, ceil_div(columns, lanes<T>) * lanes<T>};
+            const Strip<T> b = packed_b.strip(s, columns);
             for (int64_t t = 0; t < end - block; ++t)
-                multiply_tile(out, Part{parts[t].begin, static_cast<int>(parts[t].size()), j, columns}, depth,
-                              a_strips[t], b, false, first, last);
+                multiply_tile(out, Part{parts[t].begin, parts[t].size(), j, columns}, depth, a_strips[t], b,
+                              false, first, last);
         }
     }
 }
@@ -99,8 +135,9 @@ static void gemm_of_small_b(int64_t m, int64_t n, int64_t k, const A& a, const B
         pool::Scratch packed_a(sizeof(T) * static_cast<size_t>(kBlockTiles * strip_a<T>(kDepth)));
         for (int64_t pass = 0; pass < passes; ++pass) {
             const Range depth = even_part(k, pass, passes);
-            multiply_block(a, out, rows, 0, n, Range{0, strips}, depth.begin, depth.size(), packed(depth),
-                           packed_a.as<T>(), pass == 0, pass == passes - 1);
+            multiply_block(a, out, rows, 0, n, Range{0, strips}, depth.begin, depth.size(),
+                           PackedStrips<T>{packed(depth), kColumns<T> * depth.size(), 0}, packed_a.as<T>(),
+                           pass == 0, pass == passes - 1);
         }
     });
 }
@@ -131,8 +168,8 @@ static void gemm(int64_t m, int64_t n, int64_t k, const A& a, const B& b, const 
                 if (team > 1) team_barrier();
                 multiply_block(a, out, rows, s0 * kColumns<T>, n,
                                even_part(count, thread % grid.columns, grid.columns), depth.begin,
-                               depth.size(), packed_b.as<T>(), packed_a.as<T>(), pass == 0,
-                               pass == passes - 1);
+                               depth.size(), PackedStrips<T>{packed_b.as<T>(), kColumns<T> * depth.size(), 0},
+                               packed_a.as<T>(), pass == 0, pass == passes - 1);
                 if (team > 1) team_barrier();  // before the block of B is overwritten
             }
     });

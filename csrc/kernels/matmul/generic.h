@@ -3,48 +3,25 @@
 #pragma once
 
 #include "kernels/matmul/few.h"
-#include "kernels/matmul/gemm.h"
+#include "kernels/matmul/packed.h"
 
 namespace pt::matmul::PT_ISA {
 
-// Strips of a matrix.
-template <class T>
-struct Rows {
-    const T* data;
-    int64_t row, step;
-    bool in_place;
-
-    Strip<T> strip(int64_t i, int rows, int64_t k, int64_t depth, T* scratch) const {
-        if (in_place) return {data + i * row + k * step, row, step};
-        return pack_rows(data + i * row + k * step, row, step, rows, depth, scratch);
-    }
-};
-template <class T>
-struct Columns {
-    const T* data;
-    int64_t step, column;
-
-    Strip<T> strip(int64_t j, int columns, int64_t k, int64_t depth, T* scratch) const {
-        return pack_columns(data + k * step + j * column, step, column, columns, depth, scratch);
-    }
-};
-
 template <class T>
 PT_INLINE Output<T> output_of(const Problem<T>& p) {
-    return {p.c, p.c_row, p.c_col, p.bias, p.bias_row, p.bias_col, p.relu};
+    return {p.c, p.c_row, p.c_col, p.bias, p.bias_row, p.bias_col, p.activation, false};
 }
 
 // The product of the transposes, which has the same elements.
 template <class T>
 PT_INLINE Problem<T> transposed(const Problem<T>& p) {
     return {p.n,     p.m, p.k,     p.b,     p.b_col, p.b_k,      p.a,        p.a_k,
-            p.a_row, p.c, p.c_col, p.c_row, p.bias,  p.bias_col, p.bias_row, p.relu};
+            p.a_row, p.c, p.c_col, p.c_row, p.bias,  p.bias_col, p.bias_row, p.activation};
 }
 
-constexpr int64_t kSmall = 32768;  // multiplications that threads and scratch memory would hold up
-constexpr int64_t kParallel = int64_t{1} << 22;  // multiplications that are worth a second thread
-constexpr int64_t kRowsInPlace = 1024;           // rows of A up to which packing B costs more than it brings
-constexpr int64_t kColumnsInPlace = 1024;        // columns of B up to which the same holds for A
+constexpr int64_t kSmall = 32768;          // multiplications that threads and scratch memory would hold up
+constexpr int64_t kRowsInPlace = 1024;     // rows of A up to which packing B costs more than it brings
+constexpr int64_t kColumnsInPlace = 1024;  // columns of B up to which the same holds for A
 
 // B is read where it lies: its rows are contiguous, and no vector of them reaches beyond their end. Columns
 // [begin, end) of C; few rows, so that what is read of B stays in the cache until all of them have used it.
@@ -62,8 +39,8 @@ static void multiply_in_place(const Problem<T>& p, int64_t begin, int64_t end) {
             for (int64_t t = 0; t < tiles; ++t) {
                 const Range rows = even_part(p.m, t, tiles);
                 const Strip<T> a{p.a + rows.begin * p.a_row + depth.begin * p.a_k, p.a_row, p.a_k};
-                multiply_tile(out, Part{rows.begin, static_cast<int>(rows.size()), j, columns}, depth.size(),
-                              a, b, columns % lanes<T> != 0, pass == 0, pass == passes - 1);
+                multiply_tile(out, Part{rows.begin, rows.size(), j, columns}, depth.size(), a, b,
+                              columns % lanes<T> != 0, pass == 0, pass == passes - 1);
             }
         }
     }

@@ -3,7 +3,7 @@
 namespace pt::matmul::PT_ISA {
 
 const Kernels kernels = {
-#define PT_MATMUL_KERNEL(name, dtype, T) &name<T>,
+#define PT_MATMUL_KERNEL(dtype, T) &multiply<T>, &multiply_packed<T>, &pack<T>,
 #include "kernels/matmul/kernels.inc"
 #undef PT_MATMUL_KERNEL
 };

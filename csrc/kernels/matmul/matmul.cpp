@@ -75,8 +75,8 @@ void run_range(Multiply<T> multiply, const Batch& batch, const Problem<T>& first
 }
 
 template <class T>
-void run(const ArrayView& a, const ArrayView& b, const ArrayView& out, const ArrayView* bias, bool relu,
-         Multiply<T> multiply) {
+void run(const ArrayView& a, const ArrayView& b, const ArrayView& out, const ArrayView* bias,
+         Activation activation, Multiply<T> multiply) {
     constexpr int64_t item = sizeof(T);
     const int row = out.ndim - 2, col = out.ndim - 1;
     Problem<T> p{out.shape[row],
@@ -94,7 +94,7 @@ void run(const ArrayView& a, const ArrayView& b, const ArrayView& out, const Arr
                  nullptr,
                  0,
                  0,
-                 relu};
+                 activation};
     // The stride of an axis of size 1 says nothing.
     if (p.k == 1) p.a_k = p.b_k = 1;
     if (p.n == 1) p.b_col = p.c_col = 1;
@@ -141,11 +141,49 @@ bool supports(DType dtype) { return dtype == DType::float32 || dtype == DType::f
 void matmul(const ArrayView& a, const ArrayView& b, const ArrayView& out, const ArrayView* bias,
             Activation activation) {
     check(a, b, out, bias);
-    const bool relu = activation == Activation::relu;
     if (out.dtype == DType::float32)
-        run<float>(a, b, out, bias, relu, kernels().multiply_float32);
+        run<float>(a, b, out, bias, activation, kernels().multiply_float32);
     else
-        run<double>(a, b, out, bias, relu, kernels().multiply_float64);
+        run<double>(a, b, out, bias, activation, kernels().multiply_float64);
 }
+
+size_t packed_bytes(DType dtype, int64_t k, int64_t n) {
+    constexpr int64_t widest = 128;  // bytes of a row of a strip, at the widest level
+    return static_cast<size_t>(k * ((n * item_size(dtype) + widest - 1) / widest * widest));
+}
+
+PackedB pack(const ArrayView& b, void* memory) {
+    PT_CHECK(b.ndim == 2 && supports(b.dtype), "pack: expected a matrix of float32 or float64");
+    const PackedB packed{b.shape[0], b.shape[1], memory, b.dtype, cpu_level()};
+    const int64_t item = item_size(b.dtype), b_k = b.strides[0] / item, b_col = b.strides[1] / item;
+    if (b.dtype == DType::float32)
+        kernels().pack_float32(packed.k, packed.n, b.as<const float>(), b_k, b_col,
+                               static_cast<float*>(memory));
+    else
+        kernels().pack_float64(packed.k, packed.n, b.as<const double>(), b_k, b_col,
+                               static_cast<double*>(memory));
+    return packed;
+}
+
+namespace {
+template <class T>
+auto packed_kernel(const Kernels& table) {
+    if constexpr (sizeof(T) == 4)
+        return table.multiply_packed_float32;
+    else
+        return table.multiply_packed_float64;
+}
+}  // namespace
+
+template <class T>
+void multiply(const RowsTimesPacked<T>& x, const PackedB& b) {
+    PT_ASSERT(b.dtype == dtype_of<T>::value);
+    if (x.m <= 0 || b.n == 0) return;
+    packed_kernel<T>(PT_SELECT_AT(Kernels, b.level))({x.m, b.n, b.k, x.a, x.a_row, x.a_k,
+                                                      static_cast<const T*>(b.data), x.c, x.c_row, x.bias,
+                                                      x.activation, x.add});
+}
+template void multiply(const RowsTimesPacked<float>&, const PackedB&);
+template void multiply(const RowsTimesPacked<double>&, const PackedB&);
 
 }  // namespace pt::matmul

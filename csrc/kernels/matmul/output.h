@@ -1,8 +1,9 @@
-// Where tiles of C go: any strides, with the epilogue (bias, ReLU) after the last pass over the depth.
+// Where tiles of C go: any strides, with the epilogue (bias, activation) after the last pass over the depth.
 #pragma once
 
 #include "kernels/matmul/pack.h"
 #include "kernels/matmul/problem.h"
+#include "simd/gelu.h"
 
 namespace pt::matmul::PT_ISA {
 
@@ -12,50 +13,69 @@ struct Output {
     int64_t row, column;
     const T* bias;
     int64_t bias_row, bias_column;
-    bool relu;
+    Activation activation;
+    bool add;  // to what stands in c
 
-    bool has_epilogue() const { return bias != nullptr || relu; }
+    bool has_epilogue() const { return bias != nullptr || activation != Activation::none; }
 };
 
 // A part of C: rows from i, columns from j.
 struct Part {
-    int64_t i;
-    int rows;
+    int64_t i, rows;
     int64_t j, columns;
 };
 
-template <class T>
-PT_INLINE void finish_element(const Output<T>& out, int64_t i, int64_t j) {
-    T& x = out.c[i * out.row + j * out.column];
-    if (out.bias != nullptr) x += out.bias[i * out.bias_row + j * out.bias_column];
-    if (out.relu && x < T(0)) x = T(0);
+template <class T, Activation A>
+PT_INLINE Vec<T> activate(Vec<T> x) {
+    if constexpr (A == Activation::relu) return max_hw<T>(Vec<T>{}, x);  // a NaN stays one
+    if constexpr (A == Activation::gelu) return gelu_of<T>(x);
+    if constexpr (A == Activation::gelu_tanh) return gelu_tanh_of<T>(x);
+    return x;
 }
 
-// Bias and ReLU, in place: the tile is in the cache still.
-template <class T>
-static void finish(const Output<T>& out, const Part& part) {
+template <class T, Activation A>
+static void finish_rows(const Output<T>& out, const Part& part) {
     constexpr int L = lanes<T>;
-    if (out.column != 1 && out.row == 1) {  // along the columns, then
-        const Output<T> turned{out.c, out.column, 1, out.bias, out.bias_column, out.bias_row, out.relu};
-        return finish(turned, Part{part.j, static_cast<int>(part.columns), part.i, part.rows});
-    }
     const bool vectors =
         out.column == 1 && (out.bias == nullptr || (out.bias_column == 0 || out.bias_column == 1));
-    for (int r = 0; r < part.rows; ++r) {
-        const int64_t i = part.i + r;
-        int64_t j = 0;
-        for (; vectors && j < part.columns; j += L) {
-            const int count = part.columns - j < L ? static_cast<int>(part.columns - j) : L;
-            T* at = out.c + i * out.row + part.j + j;
+    for (int64_t i = part.i; i < part.i + part.rows; ++i) {
+        int64_t j = part.j;
+        for (; vectors && j < part.j + part.columns; j += L) {
+            const int64_t left = part.j + part.columns - j;
+            const int count = left < L ? static_cast<int>(left) : L;
+            T* at = out.c + i * out.row + j;
             Vec<T> x = load_n(at, count);
             if (out.bias != nullptr) {
                 const T* bias = out.bias + i * out.bias_row;
-                x += out.bias_column == 1 ? load_n(bias + part.j + j, count) : broadcast(*bias);
+                x += out.bias_column == 1 ? load_n(bias + j, count) : broadcast(*bias);
             }
-            if (out.relu) x = max_hw<T>(Vec<T>{}, x);  // a NaN stays one
-            store_n(at, x, count);
+            store_n(at, activate<T, A>(x), count);
         }
-        for (; j < part.columns; ++j) finish_element(out, i, part.j + j);
+        for (; j < part.j + part.columns; ++j) {
+            T& x = out.c[i * out.row + j * out.column];
+            if (out.bias != nullptr) x += out.bias[i * out.bias_row + j * out.bias_column];
+            x = activate<T, A>(broadcast(x))[0];
+        }
+    }
+}
+
+// Bias and activation, in place: the tile is in the cache still.
+template <class T>
+static void finish(const Output<T>& out, const Part& part) {
+    if (out.column != 1 && out.row == 1) {  // along the columns, then
+        const Output<T> turned{out.c,        out.column,     1,      out.bias, out.bias_column,
+                               out.bias_row, out.activation, out.add};
+        return finish(turned, Part{part.j, part.columns, part.i, part.rows});
+    }
+    switch (out.activation) {
+        case Activation::none:
+            return finish_rows<T, Activation::none>(out, part);
+        case Activation::relu:
+            return finish_rows<T, Activation::relu>(out, part);
+        case Activation::gelu:
+            return finish_rows<T, Activation::gelu>(out, part);
+        case Activation::gelu_tanh:
+            return finish_rows<T, Activation::gelu_tanh>(out, part);
     }
 }
 
@@ -94,13 +114,14 @@ PT_INLINE void multiply_tile(const Output<T>& out, const Part& part, int64_t dep
     const int vecs = (columns + L - 1) / L, tail = columns - (vecs - 1) * L;
     const Tile<T> tile = tiles<T>.of[masked][vecs][part.rows];
     T* c = out.c + part.i * out.row + part.j * out.column;
+    const bool add = out.add || !first;
     if (out.column == 1) {
-        tile(depth, a.data, a.row, a.step, b.data, b.step, tail, c, out.row, !first);
+        tile(depth, a.data, a.row, a.step, b.data, b.step, tail, c, out.row, add);
     } else {
         constexpr int width = kMaxVecs * L;
         T sums[max_rows(1) * width];
         tile(depth, a.data, a.row, a.step, b.data, b.step, tail, sums, width, false);
-        put(sums, width, part.rows, columns, first, c, out.row, out.column);
+        put(sums, width, static_cast<int>(part.rows), columns, !add, c, out.row, out.column);
     }
     if (last && out.has_epilogue()) finish(out, part);
 }

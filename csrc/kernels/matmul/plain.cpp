@@ -2,29 +2,65 @@
 #include "base/parallel.h"
 #include "kernels/matmul/problem.h"
 
+#include <cmath>
+
 namespace pt::matmul {
 
 namespace {
 
+double activate(double x, Activation activation) {
+    switch (activation) {
+        case Activation::none:
+            return x;
+        case Activation::relu:
+            return x < 0.0 ? 0.0 : x;
+        case Activation::gelu:
+            return 0.5 * x * (1.0 + std::erf(x * 0.707106781186547524400844));
+        case Activation::gelu_tanh:
+            return 0.5 * x * (1.0 + std::tanh(0.797884560802865355879892 * (x + 0.044715 * x * x * x)));
+    }
+    return x;
+}
+
 template <class T>
-void multiply(const Problem<T>& p) {
+void multiply_add(const Problem<T>& p, bool add) {
     parallel_for(0, p.m, 1 + 100000 / (p.n * p.k + 1), [&](int64_t begin, int64_t end) {
         for (int64_t i = begin; i < end; ++i)
             for (int64_t j = 0; j < p.n; ++j) {
-                double sum = 0.0;
+                T& c = p.c[i * p.c_row + j * p.c_col];
+                double sum = add ? static_cast<double>(c) : 0.0;
                 for (int64_t k = 0; k < p.k; ++k)
                     sum += static_cast<double>(p.a[i * p.a_row + k * p.a_k]) * p.b[k * p.b_k + j * p.b_col];
                 if (p.bias != nullptr) sum += p.bias[i * p.bias_row + j * p.bias_col];
-                p.c[i * p.c_row + j * p.c_col] = static_cast<T>(p.relu && sum < 0.0 ? 0.0 : sum);
+                c = static_cast<T>(activate(sum, p.activation));
             }
     });
+}
+
+template <class T>
+void multiply(const Problem<T>& p) {
+    multiply_add(p, false);
+}
+
+// Packed is row-major.
+template <class T>
+void multiply_packed(const PackedProblem<T>& p) {
+    multiply_add<T>(
+        {p.m, p.n, p.k, p.a, p.a_row, p.a_k, p.packed, p.n, 1, p.c, p.c_row, 1, p.bias, 0, 1, p.activation},
+        p.add);
+}
+
+template <class T>
+void pack(int64_t k, int64_t n, const T* b, int64_t b_k, int64_t b_col, T* to) {
+    for (int64_t i = 0; i < k; ++i)
+        for (int64_t j = 0; j < n; ++j) to[i * n + j] = b[i * b_k + j * b_col];
 }
 
 }  // namespace
 
 namespace plain {
 const Kernels kernels = {
-#define PT_MATMUL_KERNEL(name, dtype, T) &matmul::name<T>,
+#define PT_MATMUL_KERNEL(dtype, T) &matmul::multiply<T>, &matmul::multiply_packed<T>, &matmul::pack<T>,
 #include "kernels/matmul/kernels.inc"
 #undef PT_MATMUL_KERNEL
 };

@@ -2,12 +2,13 @@
 #pragma once
 
 #include "base/cpu_level.h"
+#include "kernels/matmul/activation.h"
 
 #include <cstdint>
 
 namespace pt::matmul {
 
-// c = a @ b + bias, then relu: a is [m, k], b is [k, n], c is [m, n]. A bias is a vector over the rows
+// c = activation(a @ b + bias): a is [m, k], b is [k, n], c is [m, n]. A bias is a vector over the rows
 // (bias_col = 0) or over the columns (bias_row = 0) of c, or null.
 template <class T>
 struct Problem {
@@ -20,11 +21,28 @@ struct Problem {
     int64_t c_row, c_col;
     const T* bias;
     int64_t bias_row, bias_col;
-    bool relu;
+    Activation activation;
+};
+
+// The same with a B that pack() wrote and rows of c that are contiguous; `add`: c is added to the product.
+template <class T>
+struct PackedProblem {
+    int64_t m, n, k;
+    const T* a;
+    int64_t a_row, a_k;
+    const T* packed;
+    T* c;
+    int64_t c_row;
+    const T* bias;  // [n], contiguous, or null
+    Activation activation;
+    bool add;
 };
 
 struct Kernels {
-#define PT_MATMUL_KERNEL(name, dtype, T) void (*name##_##dtype)(const Problem<T>& problem);
+#define PT_MATMUL_KERNEL(dtype, T)                                    \
+    void (*multiply_##dtype)(const Problem<T>& problem);              \
+    void (*multiply_packed_##dtype)(const PackedProblem<T>& problem); \
+    void (*pack_##dtype)(int64_t k, int64_t n, const T* b, int64_t b_k, int64_t b_col, T* to);
 #include "kernels/matmul/kernels.inc"
 #undef PT_MATMUL_KERNEL
 };

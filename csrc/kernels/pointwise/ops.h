@@ -3,6 +3,7 @@
 #pragma once
 
 #include "simd/fmod.h"
+#include "simd/gelu.h"
 #include "simd/math.h"
 #include "simd/pow.h"
 #include "simd/round.h"
@@ -47,19 +48,9 @@ template <class T>
 PT_INLINE Vec<T> relu6_shifted(Vec<T> x) {  // min(max(x + 3, 0), 6)
     return clamp_above<T>(clamp_below<T>(x + number<T>(3), number<T>(0)), number<T>(6));
 }
-// erf(x / sqrt(2))
-PT_INLINE Vec<float> erf_scaled(Vec<float> x) { return erf_of_normal(x); }
-PT_INLINE Vec<double> erf_scaled(Vec<double> x) {
-    return erf(x * number<double>(0.707106781186547524400844));
-}
 template <class T>
 PT_INLINE Vec<T> normal_cdf(Vec<T> x) {
     const Vec<T> half = number<T>(0.5);
-    return half + half * erf_scaled(x);
-}
-template <class T>
-PT_INLINE Vec<T> gelu_of(Vec<T> x) {
-    const Vec<T> half = number<T>(0.5) * x;
     return half + half * erf_scaled(x);
 }
 template <class T>
@@ -70,11 +61,6 @@ PT_INLINE Vec<T> remainder_of(Vec<T> a, Vec<T> b) {  // Python's %
 template <class T>
 PT_INLINE Vec<T> normal_pdf(Vec<T> x) {
     return number<T>(0.398942280401432677939946) * exp(x * x * number<T>(-0.5));
-}
-// gelu_tanh(x) = x sigmoid(u(x))
-template <class T>
-PT_INLINE Vec<T> gelu_u(Vec<T> x) {
-    return number<T>(1.59576912160573071175978) * (x + number<T>(0.044715) * x * x * x);
 }
 // tanh(softplus(x)) = n / (n + 2) with n = e^x (e^x + 2); it is 1 long before the cut.
 template <class T>
@@ -200,7 +186,7 @@ PT_DEFINE1(leaky_relu, SELECT(x > K(0), x, x* p[0]))
 PT_DEFINE1(elu, SELECT(x > K(0), x* p[1], p[0] * p[1] * pt::PT_ISA::expm1(x * p[2])))
 PT_DEFINE1(celu, SELECT(x > K(0), x, p[0] * pt::PT_ISA::expm1(x / p[0])))
 PT_DEFINE1(gelu, gelu_of<T>(x))
-PT_DEFINE1(gelu_tanh, x* pt::PT_ISA::sigmoid(gelu_u<T>(x)))
+PT_DEFINE1(gelu_tanh, gelu_tanh_of<T>(x))
 PT_DEFINE1(silu, x / (K(1) + pt::PT_ISA::exp(-x)))
 PT_DEFINE1(mish, x* tanh_softplus<T>(x))
 PT_DEFINE1(softplus, SELECT(x* p[0] > p[1], x, pt::PT_ISA::log1p(pt::PT_ISA::exp(x* p[0])) / p[0]))

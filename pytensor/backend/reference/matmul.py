@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from pytensor.backend.reference.array_module import array_module
+from pytensor.backend.reference.pointwise import pointwise
 
 __all__ = ["matmul"]
 
@@ -16,7 +17,7 @@ def matmul(a: Any, b: Any, bias: Any = None, activation: str | None = None, out:
 
     Args:
         bias: an array of shape (n,), added to every row.
-        activation: None or ``"relu"``.
+        activation: None, ``"relu"``, ``"gelu"`` or ``"gelu_tanh"``.
         out: the array to write to; must not overlap a or b.
 
     Sums of float16 and bfloat16 are formed in float32; integers wrap around.
@@ -26,8 +27,8 @@ def matmul(a: Any, b: Any, bias: Any = None, activation: str | None = None, out:
     result = xp.matmul(a.astype("float32"), b.astype("float32")) if half else xp.matmul(a, b)
     if bias is not None:
         result = result + bias
-    if activation == "relu":
-        result = xp.where(result < 0, xp.zeros((), result.dtype), result)
+    if activation is not None:
+        result = pointwise(activation, (result,))
     result = result.astype(a.dtype, copy=False)
     if out is None:
         return result
