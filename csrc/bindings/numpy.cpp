@@ -6,6 +6,7 @@
 #include <new>
 
 #include "base/check.h"
+#include "base/layout.h"
 #include "base/pool.h"
 
 namespace pt {
@@ -101,7 +102,13 @@ DType dtype_of_type(int type_number) {
     }
 }
 
-PyObject* new_array(int ndim, const int64_t* shape, DType dtype) {
+PyObject* new_result(const ArrayView* inputs, int count, int ndim, const int64_t* shape, DType dtype) {
+    int64_t strides[kMaxDims];
+    result_strides(inputs, count, ndim, shape, item_size(dtype), strides);
+    return new_array(ndim, shape, dtype, strides);
+}
+
+PyObject* new_array(int ndim, const int64_t* shape, DType dtype, const int64_t* strides) {
     int64_t bytes = item_size(dtype);
     for (int i = 0; i < ndim; ++i) {
         if (__builtin_mul_overflow(bytes, shape[i], &bytes)) {
@@ -122,8 +129,8 @@ PyObject* new_array(int ndim, const int64_t* shape, DType dtype) {
         return nullptr;
     }
     PyObject* array =
-        PyArray_NewFromDescr(&PyArray_Type, descr, ndim, reinterpret_cast<const npy_intp*>(shape), nullptr,
-                             data, NPY_ARRAY_CARRAY, nullptr);
+        PyArray_NewFromDescr(&PyArray_Type, descr, ndim, reinterpret_cast<const npy_intp*>(shape),
+                             reinterpret_cast<const npy_intp*>(strides), data, NPY_ARRAY_CARRAY, nullptr);
     if (array == nullptr) {
         pool::release(data);
         return nullptr;

@@ -43,9 +43,12 @@ inline ArrayView view_of(PyArrayObject* array) {
     return view;
 }
 
-// A new uninitialised C-contiguous array whose memory comes from the buffer pool. New reference, or null with
-// a Python error set.
-PyObject* new_array(int ndim, const int64_t* shape, DType dtype);
+// A new uninitialised array whose memory comes from the buffer pool: C-contiguous, or dense with the given
+// byte strides. New reference, or null with a Python error set.
+PyObject* new_array(int ndim, const int64_t* shape, DType dtype, const int64_t* strides = nullptr);
+
+// The same in the layout that an element-by-element result of `inputs` has (base/layout.h).
+PyObject* new_result(const ArrayView* inputs, int count, int ndim, const int64_t* shape, DType dtype);
 
 // For pybind11 functions: the argument must be a NumPy array of a dtype we know (TypeError otherwise).
 inline ArrayView view(py::handle object, const char* argument) {

@@ -32,6 +32,25 @@ int broadcast_shape(const ArrayView* views, int count, int64_t* shape) {
     return ndim;
 }
 
+py::object make_result(const ArrayView* inputs, int count, int ndim, const int64_t* shape, DType dtype) {
+    PyObject* array = new_result(inputs, count, ndim, shape, dtype);
+    if (array == nullptr) throw py::error_already_set();
+    return py::reinterpret_steal<py::object>(array);
+}
+
+// An uninitialised array for the element-by-element result of `inputs`: the shape that they broadcast to, the
+// layout that PyTorch gives it (base/layout.h).
+py::object empty_result(const std::vector<py::object>& inputs, int type_number) {
+    std::vector<ArrayView> views;
+    for (const py::object& input : inputs) views.push_back(view(input, "inputs"));
+    const DType dtype = dtype_of_type(type_number);
+    PT_CHECK(dtype != DType::unsupported, "new_result: unsupported dtype");
+    int64_t shape[kMaxDims];
+    const int count = static_cast<int>(views.size());
+    const int ndim = broadcast_shape(views.data(), count, shape);
+    return make_result(views.data(), count, ndim, shape, dtype);
+}
+
 // op(inputs..., params...), every input broadcast to the result's shape: a new array, or `out`.
 py::object run(const std::string& name, const py::tuple& inputs, const py::tuple& params, py::object out) {
     const int op = find_op(name);
@@ -53,7 +72,7 @@ py::object run(const std::string& name, const py::tuple& inputs, const py::tuple
     int64_t shape[kMaxDims];
     const int ndim = broadcast_shape(views, arity, shape);
     const DType result_dtype = pointwise::result_dtype(op, dtype);
-    if (out.is_none()) out = make_array(ndim, shape, result_dtype);
+    if (out.is_none()) out = make_result(views, arity, ndim, shape, result_dtype);
     const ArrayView result = writable_view(out, "out");
     PT_CHECK(result.dtype == result_dtype, "pointwise: " + name + ": out has another dtype");
     PT_CHECK(result.ndim == ndim && std::equal(shape, shape + ndim, result.shape),
@@ -86,6 +105,7 @@ void bind_pointwise(py::module_& m) {
         return op >= 0 && pointwise::supports(op, dtype_of_descr(dtype));
     });
     m.def("pointwise_ops", &list_ops);
+    m.def("new_result", &empty_result, py::arg("inputs"), py::arg("type_number"));
 }
 
 }  // namespace pt

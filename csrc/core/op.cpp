@@ -92,7 +92,7 @@ PyObject* call_unary(PyObject* self, PyObject* const* args, size_t nargsf, PyObj
     Operand operand = {args[0], as_tensor(args[0]), false};
     if (!ask_needs(op, &operand, 1)) return nullptr;
     const ArrayView in = view_of(array);
-    PyObject* out = new_array(in.ndim, in.shape, pointwise::result_dtype(op->kernel, dtype));
+    PyObject* out = new_result(&in, 1, in.ndim, in.shape, pointwise::result_dtype(op->kernel, dtype));
     if (out == nullptr) return nullptr;
     {
         ReleaseGil release(in.numel());
@@ -173,7 +173,7 @@ PyObject* call_binary(PyObject* self, PyObject* const* args, size_t nargsf, PyOb
     Operand operands[2] = {{first, a != nullptr ? as_tensor(first) : nullptr, false},
                            {second, b != nullptr ? as_tensor(second) : nullptr, false}};
     if (!ask_needs(op, operands, 2)) return nullptr;
-    PyObject* out = new_array(ndim, shape, pointwise::result_dtype(op->kernel, dtype));
+    PyObject* out = new_result(in, 2, ndim, shape, pointwise::result_dtype(op->kernel, dtype));
     if (out == nullptr) return nullptr;
     const ArrayView result = view_of(reinterpret_cast<PyArrayObject*>(out));
     {

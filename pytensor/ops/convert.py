@@ -63,22 +63,15 @@ def clone(input: Tensor, *, memory_format: Any = preserve_format) -> Tensor:
     """
     check_format("clone", memory_format)
     array = input._array
-    if isinstance(array, np.ndarray) and array.flags.c_contiguous:
-        out = _pool_copy(array)
+    if not isinstance(array, np.ndarray):
+        out = array.copy(order="C" if memory_format is contiguous_format else "K")
+    elif memory_format is contiguous_format or array.flags.c_contiguous:
+        out = _C.new_array(array.shape, array.dtype.num)
+        np.copyto(out, array)
     else:
-        out = array.copy(order="C" if memory_format is contiguous_format or _overlapping(array) else "K")
+        out = _C.new_result((array,), array.dtype.num)
+        np.copyto(out, array)
     return record(CloneBackward0, (input,), out)
-
-
-def _pool_copy(array: np.ndarray) -> np.ndarray:
-    """A contiguous copy in pooled memory."""
-    out = _C.new_array(array.shape, array.dtype.num)
-    np.copyto(out, array)
-    return out
-
-
-def _overlapping(array: Any) -> bool:
-    return any(s == 0 and n > 1 for s, n in zip(array.strides, array.shape, strict=True))
 
 
 @op(function=False)
@@ -147,7 +140,11 @@ def cast(array: Any, d: dtype) -> Any:
     if array.dtype.kind == "c" and not d.is_complex:
         array = array.real
     with np.errstate(invalid="ignore", over="ignore"):  # out-of-range casts are as undefined as in C++
-        return array.astype(d.numpy)
+        if not isinstance(array, np.ndarray):
+            return array.astype(d.numpy)
+        out = _C.new_result((array,), d.numpy.num)
+        np.copyto(out, array, casting="unsafe")
+        return out
 
 
 def move(array: Any, target: Any) -> Any:

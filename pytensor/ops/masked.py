@@ -67,7 +67,8 @@ def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
         )
     array, where = input._array, mask._array
     shape = broadcast_shapes_of(mask.shape, input.shape)
-    out = backend_of(array).pointwise("where", (where, _as_scalar(value, array.dtype), array))
+    out = array_module(array).empty(shape, array.dtype)  # row-major, whatever the input is
+    backend_of(array).pointwise("where", (where, _as_scalar(value, array.dtype), array), (), out)
     inputs = (input, value if is_tensor(value) else None)
     if where.shape != shape:
         where = array_module(where).broadcast_to(where, shape)

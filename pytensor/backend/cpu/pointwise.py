@@ -23,8 +23,17 @@ def pointwise(name, inputs, params=(), out=None):
     if supported is None:
         supported = _has_kernel[name, dtype] = _C.pointwise_supports(name, dtype)
     if not supported:
+        if out is None and not all(x.flags.c_contiguous for x in inputs):
+            return _in_layout(inputs, without_kernel(name, inputs, params))
         return without_kernel(name, inputs, params, out)
     return _C.pointwise(name, inputs, params, out)
+
+
+def _in_layout(inputs, result):
+    """The result with its axes in memory in the order of the inputs' axes, as the kernels leave it."""
+    ordered = _C.new_result(inputs, result.dtype.num)
+    ordered[...] = result
+    return ordered
 
 
 def unary(name, x, out=None):
