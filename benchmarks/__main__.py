@@ -7,6 +7,9 @@ import os
 import sys
 from pathlib import Path
 
+from tqdm import tqdm
+
+from benchmarks import Row
 from benchmarks.location import prefer_installed
 from benchmarks.machine import describe
 from benchmarks.plot import plot
@@ -16,13 +19,15 @@ from benchmarks.startup import measure_startup
 from benchmarks.suites import group_names, rows_of
 
 STARTUP = "startup"
+ARRAY_PEERS = ("numpy", "jax")
+PEERS = ("torch", "torch.compile", *ARRAY_PEERS)
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measures pytensor against its peers.")
     parser.add_argument("groups", nargs="*", help=f"of {', '.join([*group_names(), STARTUP])}; all when none is named")
     parser.add_argument("--threads", default="1", help="numbers of threads, as in 1,2 (default 1)")
-    parser.add_argument("--peer", action="append", choices=["torch", "torch.compile"], help="default: torch")
+    parser.add_argument("--peer", action="append", choices=PEERS, help="default: torch; may be repeated")
     parser.add_argument("--filter", default="", help="only rows whose name contains this text")
     parser.add_argument("--quick", action="store_true", help="few and short rounds: to see that everything runs")
     parser.add_argument("--json", type=Path, help="write all rounds to this file")
@@ -38,25 +43,39 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     return options
 
 
-def run(options: argparse.Namespace) -> tuple[list[Measurement], dict[str, str]]:
-    """Measures and prints as it goes."""
-    rounds, seconds = (3, 0.02) if options.quick else (9, 0.1)
+def selected(options: argparse.Namespace, peer: str) -> list[tuple[str, Row]]:
+    """The rows to measure against a peer: NumPy and JAX take part where a row has a version for them."""
+    rows = [(group, row) for group in options.groups if group != STARTUP for row in rows_of(group)]
+    found = [(group, row) for group, row in rows if options.filter in row.name]
+    return [(group, row) for group, row in found if row.array is not None] if peer in ARRAY_PEERS else found
+
+
+def run(options: argparse.Namespace) -> tuple[list[Measurement], dict[str, object]]:
+    """Measures and prints as it goes. Returns the measurements, and versions and peaks of what was measured."""
+    rounds, seconds = (5, 0.012) if options.quick else (9, 0.1)
+    peers, counts = options.peer or ["torch"], [int(t) for t in options.threads.split(",")]
+    work = [(peer, threads, selected(options, peer)) for peer in peers for threads in counts]
     measurements: list[Measurement] = []
     versions: dict[str, str] = {}
-    for peer in options.peer or ["torch"]:
-        for threads in (int(t) for t in options.threads.split(",")):
+    peaks = {}
+    with tqdm(total=sum(len(rows) for *_, rows in work), unit="row", disable=None, smoothing=0.05) as bar:
+        for peer, threads, rows in work:
+            if not rows:
+                continue
             with Runner(peer, threads, rounds, seconds) as runner:
                 versions |= runner.versions()
-                for group in options.groups:
-                    rows = [] if group == STARTUP else [r for r in rows_of(group) if options.filter in r.name]
-                    for row in rows:
-                        measurements.append(runner.measure(group, row))
-                        print(line(measurements[-1]), flush=True)
-        if STARTUP in options.groups and not options.filter and peer == "torch":
-            for measurement in measure_startup(peer, 1, rounds):
-                measurements.append(measurement)
-                print(line(measurement), flush=True)
-    return measurements, versions
+                peaks[str(threads)] = runner.peaks
+                for group, row in rows:
+                    bar.set_postfix_str(f"{group} / {row.name}"[:40], refresh=False)
+                    measurements.append(runner.measure(group, row))
+                    bar.update()
+                    bar.write(line(measurements[-1]))
+                    sys.stdout.flush()
+    if STARTUP in options.groups and not options.filter and "torch" in peers:
+        for measurement in measure_startup("torch", 1, min(rounds, 5)):
+            measurements.append(measurement)
+            print(line(measurement), flush=True)
+    return measurements, {"versions": versions, "peaks": {k: v for k, v in peaks.items() if v}}
 
 
 def write_page(path: Path, machine: dict, measurements: list[Measurement], picture: str) -> None:
@@ -73,9 +92,9 @@ def main(arguments: list[str] | None = None) -> int:
     if options.source:
         machine, measurements = read_json(options.source)
     else:
-        measurements, versions = run(options)
+        measurements, facts = run(options)
         command = "python -m benchmarks " + " ".join(sys.argv[1:] if arguments is None else arguments)
-        machine = describe(command.strip(), versions)
+        machine = describe(command.strip(), facts)
     print("\n" + "\n".join(summary(measurements)))
     for path in (options.json, options.plot, options.markdown):
         if path is not None:

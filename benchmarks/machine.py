@@ -1,14 +1,23 @@
-"""What the figures were taken on."""
+"""What the figures were taken on, and what that machine can do at most."""
 
 from __future__ import annotations
 
+import json
+import math
 import os
 import platform
+import shutil
+import subprocess
+import tempfile
 import time
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+
+SOURCE = Path(__file__).with_name("peak.cpp")
 
 
 def cpu_name() -> str:
@@ -38,7 +47,38 @@ def measured_rates() -> dict[str, float]:
     }
 
 
-def describe(command: str, versions: dict[str, str]) -> dict[str, object]:
+@cache
+def measured_peaks(threads: int) -> dict[str, Any]:
+    """GFLOP/s of fused multiply-adds by dtype and GB/s of copying by size, of so many threads; see peak.cpp.
+
+    Empty without a C++ compiler.
+    """
+    compiler = shutil.which("g++") or shutil.which("c++")
+    if compiler is None:
+        return {}
+    cores = sorted(os.sched_getaffinity(0))[:threads]
+    with tempfile.TemporaryDirectory() as folder:
+        program = os.path.join(folder, "peak")
+        subprocess.run([compiler, "-O3", "-march=native", "-pthread", SOURCE, "-o", program], check=True)
+        done = subprocess.run(
+            [program, str(threads)],
+            check=True,
+            capture_output=True,
+            preexec_fn=lambda: os.sched_setaffinity(0, cores),
+        )
+    return json.loads(done.stdout)
+
+
+def peak_of(peaks: dict[str, Any], flops: float, nbytes: float, dtype: str) -> float:
+    """The most GFLOP/s, or GB/s of copying arrays of about that size, that were measured; 0 when unknown."""
+    if not peaks:
+        return 0.0
+    if flops:
+        return float(peaks.get(dtype, 0.0))
+    return float(min(peaks["copy"].items(), key=lambda item: abs(math.log(int(item[0]) / max(nbytes, 1))))[1])
+
+
+def describe(command: str, facts: dict[str, object]) -> dict[str, object]:
     return {
         "date": datetime.now(UTC).strftime("%Y-%m-%d"),
         "command": command,
@@ -47,7 +87,7 @@ def describe(command: str, versions: dict[str, str]) -> dict[str, object]:
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
         "numpy": np.__version__,
-        "versions": versions,
         "cpu_level": os.environ.get("PYTENSOR_ISA", "best"),
         **measured_rates(),
+        **facts,
     }

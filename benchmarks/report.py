@@ -30,15 +30,18 @@ def rate(m: Measurement) -> str:
     return f"{m.rate:.1f} {'GFLOP/s' if m.flops else 'GB/s'}"
 
 
+def share(m: Measurement) -> str:
+    return f"{m.share:.0%}" if m.share else ""
+
+
 def line(m: Measurement) -> str:
     """One row as text."""
     head = f"{m.group:<10} {m.row:<44} {m.threads}t "
     if m.error:
         return f"{head} FAILED: {m.error}"
     ours, theirs = (quantity(statistics.median(v), m.unit) for v in (m.ours, m.theirs))
-    return (
-        f"{head} {m.peer} {theirs:>9}   pytensor {ours:>9}   ratio {m.ratio:6.2f} ±{m.noise:4.0%}   {rate(m)}".rstrip()
-    )
+    text = f"{head} {m.peer} {theirs:>9}   pytensor {ours:>9}   ratio {m.ratio:6.2f} ±{m.noise:4.0%}   {rate(m)}"
+    return f"{text}  {share(m)}".rstrip()
 
 
 def geometric_mean(values: list[float]) -> float:
@@ -52,9 +55,25 @@ def by_group(measurements: list[Measurement]) -> dict[tuple[str, str, int], list
     return groups
 
 
+def lines_of(measurements: list[Measurement]) -> dict[tuple[str, str, int], list[Measurement]]:
+    """What the overview has a line for: groups, sections of groups, and all rows of a peer that were timed."""
+    lines: dict[tuple[str, str, int], list[Measurement]] = {}
+    for (group, peer, threads), rows in by_group(measurements).items():
+        sections = {m.section for m in rows if m.section}
+        for section in sorted(sections):
+            lines[f"{group}: {section}", peer, threads] = [m for m in rows if m.section == section]
+        rest = [m for m in rows if not m.section]
+        if rest:
+            lines[f"{group}: other" if sections else group, peer, threads] = rest
+    timed = [m for m in measurements if m.unit == "s" and not m.row.startswith("import ")]
+    for peer, threads in sorted({(m.peer, m.threads) for m in timed}):
+        lines["all", peer, threads] = [m for m in timed if (m.peer, m.threads) == (peer, threads)]
+    return lines
+
+
 def summary(measurements: list[Measurement]) -> list[str]:
     lines = []
-    for (group, peer, threads), rows in by_group(measurements).items():
+    for (group, peer, threads), rows in lines_of(measurements).items():
         ratios = [m.ratio for m in rows if not m.error]
         failed = sum(bool(m.error) for m in rows)
         text = f"{group:<10} {peer}, {threads} thread{'s'[: threads > 1]}: "
@@ -84,13 +103,16 @@ def markdown(machine: dict[str, Any], measurements: list[Measurement], plot: str
         "pytensor is faster. Both libraries run the same code on the same cores with the same number of threads and",
         "take turns; their results are compared before anything is timed. Times are medians of the rounds; ± is half",
         "the distance between the quartiles of the rounds' own ratios. Times depend on the machine and on what else",
-        "runs there, ratios much less.",
+        "runs there, ratios much less. The last column holds pytensor's rate against the most that this machine was",
+        "measured to do (`benchmarks/peak.cpp`): fused multiply-adds of the row's dtype, or copying arrays of the row's",
+        "size (rows that mostly read can be faster than copying).",
         "",
         f"- Command: `{machine['command']}`",
         f"- Date: {machine['date']}",
         f"- Machine: {machine['cpu']}, {machine['cores']} cores, {machine['system']}; NumPy reaches"
         f" {machine['numpy_sgemm_gflops']:.0f} GFLOP/s in a float32 matrix product on all cores and copies"
         f" {machine['numpy_copy_gbytes']:.0f} GB/s",
+        *peaks_line(machine),
         f"- Versions: {versions}, NumPy {machine['numpy']}, Python {machine['python']}",
         "",
     ]
@@ -103,13 +125,24 @@ def markdown(machine: dict[str, Any], measurements: list[Measurement], plot: str
     return "\n".join(page) + "\n"
 
 
+def peaks_line(machine: dict[str, Any]) -> list[str]:
+    found = []
+    for threads, peaks in machine.get("peaks", {}).items():
+        copy = ", ".join(f"{quantity(int(size), 'B')}: {value:.0f}" for size, value in peaks["copy"].items())
+        found.append(
+            f"- Peak of {threads} thread{'s'[: threads != '1']}: {peaks['float32']:.0f} GFLOP/s float32,"
+            f" {peaks['float64']:.0f} float64; GB/s copied, by size: {copy}"
+        )
+    return found
+
+
 def overview(measurements: list[Measurement]) -> list[str]:
-    """One line per group, peer and number of threads."""
+    """One line per group (or section of one), peer and number of threads, and one for all rows."""
     page = [
         "| group | peer | threads | rows | geometric mean | worst | best |",
         "|---|---|--:|--:|--:|--:|--:|",
     ]
-    for (group, peer, threads), rows in by_group(measurements).items():
+    for (group, peer, threads), rows in lines_of(measurements).items():
         ratios = [m.ratio for m in rows if not m.error]
         if ratios and len({m.unit for m in rows}) == 1:
             mean = geometric_mean(ratios)
@@ -151,11 +184,11 @@ def put_between_marks(text: str, section: str) -> str:
 
 
 def table(rows: list[Measurement], peer: str) -> list[str]:
-    page = [f"| workload | {peer} | pytensor | ratio | ± | rate |", "|---|--:|--:|--:|--:|--:|"]
+    page = [f"| workload | {peer} | pytensor | ratio | ± | rate | of peak |", "|---|--:|--:|--:|--:|--:|--:|"]
     for m in rows:
         if m.error:
-            page.append(f"| {m.row} | | | failed: {m.error} | | |")
+            page.append(f"| {m.row} | | | failed: {m.error} | | | |")
             continue
         ours, theirs = (quantity(statistics.median(v), m.unit) for v in (m.ours, m.theirs))
-        page.append(f"| {m.row} | {theirs} | {ours} | **{m.ratio:.2f}** | {m.noise:.0%} | {rate(m)} |")
+        page.append(f"| {m.row} | {theirs} | {ours} | **{m.ratio:.2f}** | {m.noise:.0%} | {rate(m)} | {share(m)} |")
     return page

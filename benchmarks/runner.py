@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
+import signal
 import statistics
 import subprocess
 import sys
@@ -15,16 +17,29 @@ import numpy as np
 
 from benchmarks import Row
 from benchmarks.location import ROOT, environment
+from benchmarks.machine import measured_peaks, peak_of
 
 OURS = "pytensor"
+PR_SET_PDEATHSIG = 1  # linux/prctl.h
+LONG = 0.05  # seconds: a call that takes longer needs neither an untimed one before it nor many rounds
+FEW = 3
 
 
 class WorkerError(RuntimeError):
     """A workload failed in a library."""
 
 
+def end_with_parent() -> None:
+    """Of a child process: a stopped worker must not outlive a killed runner."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
 class Process:
-    """A worker process of one library, confined to some cores and threads."""
+    """A worker process of one library, confined to some cores and threads.
+
+    It is stopped (SIGSTOP) whenever it is not its turn: idle threads of some libraries spin for milliseconds after
+    their last work and would hold up a core of the other's.
+    """
 
     def __init__(self, library: str, threads: int, cores: list[int]) -> None:
         self.library = library
@@ -35,14 +50,17 @@ class Process:
             text=True,
             env=environment(threads),
             cwd=ROOT,
-            preexec_fn=lambda: os.sched_setaffinity(0, cores),
+            preexec_fn=lambda: (end_with_parent(), os.sched_setaffinity(0, cores)),
         )
 
     def ask(self, do: str, **arguments: Any) -> dict[str, Any]:
+        self.process.send_signal(signal.SIGCONT)
         self.process.stdin.write(json.dumps({"do": do, **arguments}) + "\n")
         self.process.stdin.flush()
         line = self.process.stdout.readline()
+        self.process.send_signal(signal.SIGSTOP)
         if not line:
+            self.process.send_signal(signal.SIGCONT)
             raise WorkerError(f"the worker of {self.library} ended with status {self.process.wait()}")
         answer = json.loads(line)
         if "error" in answer:
@@ -50,6 +68,7 @@ class Process:
         return answer
 
     def close(self) -> None:
+        self.process.send_signal(signal.SIGCONT)
         self.process.stdin.close()
         self.process.wait()
         self.process.stdout.close()
@@ -68,6 +87,9 @@ class Measurement:
     theirs: list[float] = field(default_factory=list)
     flops: float = 0
     bytes: float = 0
+    dtype: str = "float32"
+    section: str = ""
+    peak: float = 0  # what the machine reaches at most, in the unit of `rate`
     error: str = ""
 
     @property
@@ -88,6 +110,11 @@ class Measurement:
     def rate(self) -> float:
         """pytensor's GFLOP/s or GB/s; 0 when the row states neither."""
         return (self.flops or self.bytes) / statistics.median(self.ours) / 1e9
+
+    @property
+    def share(self) -> float:
+        """pytensor's share of the machine's measured peak; 0 when either is unknown."""
+        return self.rate / self.peak if self.peak else 0.0
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self) | ({} if self.error else {"ratio": self.ratio, "noise": self.noise})
@@ -121,6 +148,7 @@ class Runner:
             raise WorkerError(f"{threads} threads on {len(available)} cores would measure waiting")
         self.cores = available[:threads]
         self.processes: list[Process] = []
+        self.peaks = measured_peaks(threads)
 
     def __enter__(self) -> Runner:
         self.start()
@@ -141,15 +169,27 @@ class Runner:
         return {process.library: process.ask("version")["version"] for process in self.processes}
 
     def measure(self, group: str, row: Row) -> Measurement:
-        result = Measurement(group, row.name, self.peer, self.threads, flops=row.flops, bytes=row.bytes)
+        result = Measurement(
+            group,
+            row.name,
+            self.peer,
+            self.threads,
+            flops=row.flops,
+            bytes=row.bytes,
+            dtype=row.dtype,
+            section=row.section,
+            peak=peak_of(self.peaks, row.flops, row.bytes, row.dtype) if row.flops or row.bytes else 0.0,
+        )
         try:
             for process in self.processes:
                 process.ask("setup", group=group, row=row.name)
             self.compare(row)
-            numbers = [process.ask("calibrate", seconds=self.seconds)["number"] for process in self.processes]
-            for _ in range(self.rounds):
-                for process, number, times in zip(self.processes, numbers, (result.ours, result.theirs), strict=True):
-                    times.append(process.ask("time", number=number)["seconds"])
+            lots = [process.ask("calibrate", seconds=self.seconds) for process in self.processes]
+            slow = max(lot["each"] for lot in lots) > LONG
+            for _ in range(min(self.rounds, FEW) if slow else self.rounds):
+                for process, lot, times in zip(self.processes, lots, (result.ours, result.theirs), strict=True):
+                    answer = process.ask("time", number=lot["number"], warm=lot["each"] < LONG)
+                    times.append(answer["seconds"])
         except WorkerError as error:
             result.error = str(error)
             if any(process.process.poll() is not None for process in self.processes):

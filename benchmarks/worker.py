@@ -2,8 +2,8 @@
 
 {"do": "setup", "group": g, "row": n}       -> {}
 {"do": "result", "file": path}              -> {}, the first call's results in an .npz file
-{"do": "calibrate", "seconds": s}           -> {"number": n}, calls that take about so long
-{"do": "time", "number": n}                 -> {"seconds": s}, of one operation
+{"do": "calibrate", "seconds": s}           -> {"number": n, "each": s}, calls that take about so long
+{"do": "time", "number": n, "warm": b}      -> {"seconds": s}, of one operation
 """
 
 from __future__ import annotations
@@ -23,36 +23,67 @@ from benchmarks import Row
 from benchmarks.location import prefer_installed
 from benchmarks.suites import rows_of
 
-PAUSE = 0.01  # seconds
-
 
 def flatten(lib: Any, value: Any) -> list[np.ndarray]:
     """Results of a workload as NumPy arrays."""
     if isinstance(value, list | tuple):
         return [array for v in value for array in flatten(lib, v)]
-    if isinstance(value, lib.Tensor):
+    if hasattr(lib, "Tensor") and isinstance(value, lib.Tensor):
         return [np.asarray(value.detach().numpy())]
     return [] if value is None else [np.asarray(value)]
 
 
+class TensorLibrary:
+    """A library with PyTorch's API."""
+
+    def __init__(self, name: str, threads: int) -> None:
+        self.compiled = name == "torch.compile"
+        self.module = importlib.import_module("torch" if self.compiled else name)
+        self.module.set_num_threads(threads)
+        self.version = self.module.__version__
+
+    def workload(self, row: Row) -> Callable[[], Any]:
+        self.module.manual_seed(0)
+        run = row.setup(self.module)
+        return self.module.compile(run) if self.compiled else run
+
+
+class ArrayLibrary:
+    """NumPy, or JAX with every workload compiled."""
+
+    def __init__(self, name: str, threads: int) -> None:
+        self.jax = None
+        if name == "jax":
+            if threads == 1:
+                os.environ["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false"
+            self.jax = importlib.import_module("jax")
+            self.jax.config.update("jax_platforms", "cpu")
+            self.jax.config.update("jax_enable_x64", True)
+        self.module = importlib.import_module("jax.numpy" if self.jax else name)
+        self.version = (self.jax or self.module).__version__
+
+    def workload(self, row: Row) -> Callable[[], Any]:
+        function, arguments = row.array(self.module)
+        if self.jax is None:
+            return lambda: function(*arguments)
+        compiled, wait = self.jax.jit(function), self.jax.block_until_ready
+        return lambda: wait(compiled(*arguments))
+
+
 class Worker:
     def __init__(self, library: str, threads: int) -> None:
-        self.compiled = library == "torch.compile"
-        self.lib = importlib.import_module("torch" if self.compiled else library)
-        self.lib.set_num_threads(threads)
+        self.lib = (ArrayLibrary if library in ("numpy", "jax") else TensorLibrary)(library, threads)
         self.row: Row | None = None
         self.run: Callable[[], Any] = lambda: None
 
     def setup(self, group: str, row: str) -> dict[str, Any]:
+        self.run = lambda: None  # lets go of the last workload's arrays
         self.row = next(r for r in rows_of(group) if r.name == row)
-        self.lib.manual_seed(0)
-        self.run = self.row.setup(self.lib)
-        if self.compiled:
-            self.run = self.lib.compile(self.run)
+        self.run = self.lib.workload(self.row)
         return {}
 
     def result(self, file: str) -> dict[str, Any]:
-        np.savez(file, *flatten(self.lib, self.run()))
+        np.savez(file, *flatten(self.lib.module, self.run()))
         return {}
 
     def seconds(self, number: int) -> float:
@@ -66,17 +97,15 @@ class Worker:
         number = 1
         while (taken := self.seconds(number)) < seconds / 4:
             number = max(2 * number, int(number * seconds / 4 / max(taken, 1e-9)))
-        return {"number": max(1, round(number * seconds / taken))}
+        return {"number": max(1, round(number * seconds / taken)), "each": taken / number}
 
-    def time(self, number: int) -> dict[str, Any]:
-        # An OpenMP thread of the other process spins for milliseconds after its last region: it would hold up one of
-        # our cores. After the pause one untimed call wakes the threads of this process.
-        time.sleep(PAUSE)
-        self.run()
+    def time(self, number: int, warm: bool) -> dict[str, Any]:
+        if warm:  # wakes this process's threads and fills the caches
+            self.run()
         return {"seconds": self.seconds(number) / number / self.row.calls}
 
     def version(self) -> dict[str, Any]:
-        return {"version": self.lib.__version__, "path": os.path.dirname(self.lib.__file__)}
+        return {"version": self.lib.version}
 
 
 def main() -> None:

@@ -1,6 +1,8 @@
 """The benchmarks: every workload runs in pytensor, and reports say what was measured."""
 
+import os
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +15,7 @@ if not (ROOT / "benchmarks").is_dir():
     pytest.skip("the benchmarks are not part of the installed package", allow_module_level=True)
 sys.path.append(str(ROOT))  # at the end: pytensor still comes from where it is installed
 
-from benchmarks import compare, report, runner  # noqa: E402
+from benchmarks import compare, machine, report, runner  # noqa: E402
 from benchmarks.suites import group_names, rows_of  # noqa: E402
 from benchmarks.worker import flatten  # noqa: E402
 
@@ -41,7 +43,7 @@ def test_ratio_is_the_peers_time_over_ours():
 def test_reports_name_every_row():
     rows = [measurement("first", flops=1e9), measurement("second", error="NotImplementedError: x")]
     assert "ratio   2.00" in report.line(rows[0]) and "FAILED" in report.line(rows[1])
-    machine = {
+    facts = {
         "date": "2026-01-01",
         "command": "python -m benchmarks",
         "cpu": "a CPU",
@@ -53,10 +55,10 @@ def test_reports_name_every_row():
         "numpy_sgemm_gflops": 1.0,
         "numpy_copy_gbytes": 1.0,
     }
-    page = report.markdown(machine, rows, "ratios.png")
+    page = report.markdown(facts, rows, "ratios.png")
     assert "| first |" in page and "failed: NotImplementedError: x" in page and "![Ratios by group](ratios.png)" in page
     assert "1 failed" in report.summary(rows)[0]
-    section = report.summary_section(machine, rows, "ratios.png")
+    section = report.summary_section(facts, rows, "ratios.png")
     text = report.put_between_marks("before\n" + "\n".join(report.MARKS) + "\nafter", section)
     assert text.startswith("before\n") and text.endswith("\nafter") and "**2.00**" in text
     assert report.put_between_marks(text, section) == text
@@ -86,6 +88,51 @@ def test_changes_beyond_the_noise_are_listed():
     assert len(texts) == 2 and "fails now" in texts[0] and "2.00 -> 1.00 (-50%)" in texts[1]
 
 
+def test_the_comparison_of_two_files_says_what_got_slower(tmp_path, capsys):
+    files = [str(tmp_path / name) for name in ("old.json", "new.json")]
+    for file, ours in zip(files, (1.0, 1.5), strict=True):
+        Path(file).write_text(report.to_json({}, [measurement("row", ours=[ours] * 3, theirs=[2.0] * 3)]))
+    assert compare.main(files) == 1
+    assert "group / row (1t, torch): ratio 2.00 -> 1.33 (-33%)" in capsys.readouterr().out
+    assert compare.main(files[::-1]) == 0
+    assert compare.main([files[0]] * 2) == 0
+    assert "0 of 1 rows changed" in capsys.readouterr().out.splitlines()[-1]
+
+
+def test_sections_have_a_line_of_their_own_and_all_rows_one():
+    rows = [measurement("a", section="wide"), measurement("b"), measurement("c", ours=[4.0] * 3, theirs=[2.0] * 3)]
+    lines = "\n".join(report.overview(rows))
+    assert "| group: wide | torch | 1 | 1 | **2.00** | 2.00 | 2.00 |" in lines
+    assert "| group: other | torch | 1 | 2 | **1.00** | 0.50 | 2.00 |" in lines
+    assert "| all | torch | 1 | 3 | **1.26** |" in lines
+
+
+def test_rates_are_held_against_the_peak_of_their_kind_and_size():
+    peaks = {"float32": 100.0, "float64": 50.0, "copy": {"1024": 80.0, "1048576": 10.0}}
+    assert machine.peak_of(peaks, 1e9, 0, "float64") == 50.0
+    assert machine.peak_of(peaks, 0, 2000, "float32") == 80.0
+    assert machine.peak_of(peaks, 0, 1e9, "float32") == 10.0
+    assert machine.peak_of({}, 1e9, 0, "float32") == 0.0
+    assert measurement(flops=2e9, peak=4.0).share == pytest.approx(0.5)
+    assert measurement(flops=2e9).share == 0.0
+
+
+ARRAY_ROWS = [(group, row) for group in group_names() for row in rows_of(group) if row.array is not None]
+
+
+@pytest.mark.parametrize("group", sorted({group for group, _ in ARRAY_ROWS}))
+def test_numpy_versions_of_rows_compute_the_same(group):
+    for name, row in ARRAY_ROWS:
+        if name == group and row.flops < 2e8:  # larger ones are the same code
+            function, arguments = row.array(np)
+            ours, theirs = flatten(pytensor, row.setup(pytensor)()), flatten(np, function(*arguments))
+            for a, b in zip(ours, theirs, strict=True):
+                assert a.shape == b.shape, row.name
+                np.testing.assert_allclose(
+                    a, b, rtol=0, atol=row.tolerance * max(np.abs(b).max(), 1e-30), err_msg=row.name
+                )
+
+
 def test_results_are_compared(tmp_path):
     first, second = tmp_path / "a.npz", tmp_path / "b.npz"
     np.savez(first, np.array([1.0, 2.0]))
@@ -97,3 +144,19 @@ def test_results_are_compared(tmp_path):
     np.savez(second, np.array([1.0]))
     with pytest.raises(runner.WorkerError, match="shape"):
         runner.difference(str(first), str(second))
+
+
+def test_a_worker_stands_still_when_it_is_not_its_turn():
+    process = runner.Process("numpy", 1, [min(os.sched_getaffinity(0))])
+    try:
+        assert process.ask("version") == {"version": np.__version__}
+        status = Path(f"/proc/{process.process.pid}/status")
+        deadline = time.monotonic() + 5  # the signal takes a moment to arrive
+        while "State:\tT" not in status.read_text() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert "State:\tT" in status.read_text()
+        with pytest.raises(runner.WorkerError, match=r"numpy: .*no_such_group"):
+            process.ask("setup", group="no_such_group", row="")
+    finally:
+        process.close()
+    assert process.process.returncode == 0

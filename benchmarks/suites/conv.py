@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 from benchmarks import Row, randn
 
+WINOGRAD = "forward, 3x3 stride 1, 64 channels and more"
+
 
 @dataclass(frozen=True)
 class Shape:
@@ -28,6 +30,12 @@ class Shape:
     def flops(self) -> float:
         side = (self.side + 2 * self.padding - self.kernel) // self.stride + 1
         return 2.0 * self.batch * self.outs * side**2 * self.channels // self.groups * self.kernel**2
+
+    @property
+    def winograd(self) -> bool:
+        """Whether Winograd's method is the natural one for the forward pass."""
+        wide = min(self.channels, self.outs) >= 64 and self.groups == 1
+        return wide and self.kernel == 3 and self.stride == 1
 
     def operands(self, lib, requires_grad: tuple[bool, bool]):
         x = randn(lib, self.batch, self.channels, self.side, self.side, requires_grad=requires_grad[0])
@@ -63,7 +71,7 @@ def forward(shape: Shape) -> Row:
         x, w = shape.operands(lib, (False, False))
         return lambda: shape.forward(lib, x, w)
 
-    return Row(f"{shape.name} forward", setup, flops=shape.flops)
+    return Row(f"{shape.name} forward", setup, flops=shape.flops, section=shape.winograd * WINOGRAD)
 
 
 def gradient(shape: Shape, what: str, wanted: tuple[bool, bool]) -> Row:

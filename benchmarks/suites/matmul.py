@@ -10,20 +10,27 @@ from benchmarks import Row, randn
 def product(name: str, a: tuple[int, ...], b: tuple[int, ...], dtype: str = "float32", transposed: str = "") -> Row:
     """``a @ b``; an operand named in ``transposed`` lies the other way round in memory."""
 
-    def setup(lib):
+    def operands(lib):
         def operand(shape, seed, turned):
             if not turned:
                 return randn(lib, *shape, seed=seed, dtype=dtype)
-            return randn(lib, *shape[:-2], shape[-1], shape[-2], seed=seed, dtype=dtype).transpose(-2, -1)
+            return randn(lib, *shape[:-2], shape[-1], shape[-2], seed=seed, dtype=dtype).mT
 
-        x, y = operand(a, 0, "a" in transposed), operand(b, 1, "b" in transposed)
+        return operand(a, 0, "a" in transposed), operand(b, 1, "b" in transposed)
+
+    def setup(lib):
+        x, y = operands(lib)
         return lambda: x @ y
+
+    def array(xp):
+        return xp.matmul, operands(xp)
 
     columns = b[-1] if len(b) > 1 else 1
     flops = 2 * math.prod(a) * columns
     if len(b) > len(a):
         flops = 2 * math.prod(b) * a[-2]
-    return Row(name, setup, flops=flops, tolerance=1e-4 if dtype == "float32" else 1e-12)
+    tolerance = 1e-4 if dtype == "float32" else 1e-12
+    return Row(name, setup, flops=flops, tolerance=tolerance, dtype=dtype, array=array)
 
 
 def linear(batch: int, ins: int, outs: int, backward: bool) -> Row:
@@ -37,8 +44,13 @@ def linear(batch: int, ins: int, outs: int, backward: bool) -> Row:
         g = randn(lib, batch, outs, seed=3)
         return lambda: lib.autograd.grad(forward(x, weight, bias), (x, weight, bias), g)
 
+    def array(xp):
+        operands = randn(xp, batch, ins), randn(xp, outs, ins, seed=1), randn(xp, outs, seed=2)
+        return lambda x, weight, bias: x @ weight.T + bias, operands
+
     flops = 2 * batch * ins * outs * (3 if backward else 1)
-    return Row(f"linear {batch}x{ins}->{outs}{', forward and backward' if backward else ''}", setup, flops=flops)
+    name = f"linear {batch}x{ins}->{outs}{', forward and backward' if backward else ''}"
+    return Row(name, setup, flops=flops, array=None if backward else array)
 
 
 def matrices(m: int, k: int, n: int, **options) -> Row:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
+
+import numpy as np
 
 from benchmarks import Row, randn
 
 N = 1 << 20
 SIDE = 1024
 ITEM = 4
+TENSORS_ONLY = ("add transposed", "add transposed twice", "addcmul", "lerp")  # what NumPy's API says differently
 
 
 def unary(name: str, path: str | None = None, positive: bool = False, **arguments: Any) -> Row:
@@ -26,7 +30,12 @@ def unary(name: str, path: str | None = None, positive: bool = False, **argument
             return lambda: function(x)
         return lambda: function(x, **arguments)
 
-    return Row(name, setup, bytes=2 * ITEM * N)
+    def array(xp):
+        x = randn(xp, N)
+        return getattr(xp, name), (xp.abs(x) + 0.1 if positive else x,)
+
+    known = path is None and not arguments and hasattr(np, name)
+    return Row(name, setup, bytes=2 * ITEM * N, array=array if known else None)
 
 
 def binary(name: str, operation: Callable[[Any, Any, Any], Any], arrays: int = 3) -> Row:
@@ -34,7 +43,10 @@ def binary(name: str, operation: Callable[[Any, Any, Any], Any], arrays: int = 3
         a, b = randn(lib, SIDE, SIDE), randn(lib, SIDE, SIDE, seed=1)
         return lambda: operation(lib, a, b)
 
-    return Row(name, setup, bytes=arrays * ITEM * N)
+    def array(xp):
+        return partial(operation, xp), (randn(xp, SIDE, SIDE), randn(xp, SIDE, SIDE, seed=1))
+
+    return Row(name, setup, bytes=arrays * ITEM * N, array=None if name in TENSORS_ONLY else array)
 
 
 def power(lib):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from benchmarks import Row, randn
 
 N = 1024
+ARRAYS_TOO = ("sum", "mean", "var", "argmax", "amax", "prod", "any")  # the same in NumPy's API
 
 
 def reduction(name: str, axis: int | None, **arguments) -> Row:
@@ -17,7 +18,13 @@ def reduction(name: str, axis: int | None, **arguments) -> Row:
             return lambda: method(**arguments)
         return lambda: method(dim=axis, **arguments)
 
-    return Row(f"{name} {where}", setup, bytes=4 * N * N)
+    def array(xp):
+        method = getattr(xp, name)
+        options = {"ddof": 1} if name == "var" else {}
+        return lambda x: method(x, axis=axis, **options), (randn(xp, N, N),)
+
+    known = name in ARRAYS_TOO and not arguments
+    return Row(f"{name} {where}", setup, bytes=4 * N * N, array=array if known else None)
 
 
 def scan(name: str, axis: int) -> Row:
@@ -25,7 +32,10 @@ def scan(name: str, axis: int) -> Row:
         x = randn(lib, N, N) * 0.01 + 1
         return lambda: getattr(x, name)(axis)
 
-    return Row(f"{name} along {'columns' if axis == 0 else 'rows'}", setup, bytes=8 * N * N)
+    def array(xp):
+        return lambda x: getattr(xp, name)(x, axis=axis), (randn(xp, N, N) * 0.01 + 1,)
+
+    return Row(f"{name} along {'columns' if axis == 0 else 'rows'}", setup, bytes=8 * N * N, array=array)
 
 
 def backward(name: str, axis: int) -> Row:
