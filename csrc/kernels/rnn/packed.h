@@ -1,0 +1,188 @@
+// Recurrent weights, packed once for all steps of a sequence, and their product with the few rows of a step.
+//
+// A strip covers `units` neighbouring columns. Of a matrix with gates it holds those columns of every gate,
+// a vector for each gate: one tile of sums then has all that a unit's cell needs, and the gates are applied
+// while it is in the level 1 cache. A strip consists of parts, which are read by one tile at a time:
+// depth x (`part` vectors).
+#pragma once
+
+#include "kernels/matmul/tile.h"
+#include "kernels/rnn/problem.h"
+#include "simd/transpose.h"
+
+namespace pt::rnn::PT_ISA {
+
+using namespace ::pt::PT_ISA;
+namespace products = ::pt::matmul::PT_ISA;
+
+constexpr int kMaxVecs = 4;  // of a strip
+constexpr int kMaxPart = products::kMaxVecs;
+constexpr int kMaxRows = products::max_rows(1);
+template <class T>
+constexpr int kMaxSums = kMaxRows * kMaxVecs * lanes<T>;
+
+struct Range {
+    int64_t begin, end;
+};
+PT_INLINE int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+PT_INLINE int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
+PT_INLINE int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
+PT_INLINE Range even_part(Range whole, int64_t index, int64_t count) {
+    const int64_t n = whole.end - whole.begin;
+    return {whole.begin + n * index / count, whole.begin + n * (index + 1) / count};
+}
+PT_INLINE Range intersection(Range a, Range b) { return {most(a.begin, b.begin), least(a.end, b.end)}; }
+
+// An operand [depth, gates * columns]: element (k, gate, column) is data[k * step + gate * gate_step +
+// column * column_step], with step or column_step 1.
+template <class T>
+struct Operand {
+    const T* data;
+    int64_t depth, gates, columns;
+    int64_t step, gate_step, column_step;
+};
+
+template <class T>
+struct Packed {
+    const T* data;
+    int64_t depth, columns;
+    int vecs, part, units;
+
+    int64_t strips() const { return ceil_div(columns, units); }
+    int64_t strip_size() const { return depth * vecs * lanes<T>; }
+    int tile_rows() const { return products::max_rows(part); }
+};
+
+// The form of the packed operand, for products with up to `rows` rows: few rows need wide tiles to hide the
+// latency of the additions, many rows narrow ones, which read less.
+template <class T>
+static Packed<T> packed_form(const Operand<T>& from, int64_t rows) {
+    constexpr int L = lanes<T>;
+    const bool wide = kMaxPart == 4 && rows <= products::max_rows(4);
+    const int vecs = from.gates > 1 ? static_cast<int>(from.gates)
+                                    : static_cast<int>(least(ceil_div(from.columns, L), wide ? 4 : 2));
+    const int part = vecs == 4 ? (wide ? 4 : 2) : vecs == 3 && kMaxPart < 3 ? 2 : vecs;
+    return {nullptr, from.depth, from.columns, vecs, part, from.gates > 1 ? L : vecs * L};
+}
+
+// One vector of columns (`count` of them; the rest is filled with zeros) over the whole depth; rows of `to`
+// are `width` apart.
+template <class T>
+static void pack_vector(const T* from, int64_t step, int64_t column_step, int count, int64_t depth, T* to,
+                        int64_t width) {
+    constexpr int L = lanes<T>;
+    if (column_step == 1) {
+        for (int64_t k = 0; k < depth; ++k)
+            store(to + k * width, count == L ? load(from + k * step) : load_n(from + k * step, count));
+    } else {
+        for (int64_t k = 0; k < depth; k += L)
+            transpose_block(from + k, column_step, count, static_cast<int>(least(depth - k, L)),
+                            to + k * width, width, true);
+    }
+}
+
+template <class T>
+static Packed<T> pack(const Operand<T>& from, int64_t rows, T* to) {
+    constexpr int L = lanes<T>;
+    Packed<T> p = packed_form(from, rows);
+    p.data = to;
+    for (int64_t strip = 0; strip < p.strips(); ++strip) {
+        for (int v = 0; v < p.vecs; ++v) {
+            const int first = v / p.part * p.part;  // of the part
+            const int64_t width = least(p.part, p.vecs - first) * L;
+            const int64_t gate = from.gates > 1 ? v : 0;
+            const int64_t column = strip * p.units + (from.gates > 1 ? 0 : v * L);
+            const int count = static_cast<int>(most(0, least(from.columns - column, L)));
+            T* at = to + strip * p.strip_size() + p.depth * first * L + (v - first) * L;
+            pack_vector(from.data + gate * from.gate_step + column * from.column_step, from.step,
+                        from.column_step, count, p.depth, at, width);
+        }
+    }
+    return p;
+}
+
+template <class T>
+struct TileTable {
+    products::Tile<T> of[kMaxPart + 1][kMaxRows + 1];
+};
+template <class T, int Rows, int Vecs>
+static constexpr void fill_tiles(TileTable<T>& table) {
+    table.of[Vecs][Rows] = &products::tile<T, Rows, Vecs, false>;
+    if constexpr (Rows < products::max_rows(Vecs))
+        fill_tiles<T, Rows + 1, Vecs>(table);
+    else if constexpr (Vecs < kMaxPart)
+        fill_tiles<T, 1, Vecs + 1>(table);
+}
+template <class T>
+static constexpr TileTable<T> make_tiles() {
+    TileTable<T> table{};
+    fill_tiles<T, 1, 1>(table);
+    return table;
+}
+template <class T>
+static constexpr TileTable<T> tiles = make_tiles<T>();
+
+// sums[r][vector] = the rows of a (contiguous, a_row apart; at most tile_rows()) times a strip. Rows of sums
+// are all the vectors of the strip.
+template <class T>
+PT_INLINE void multiply_strip(const Packed<T>& b, int64_t strip, const T* a, int64_t a_row, int64_t rows,
+                              T* sums) {
+    constexpr int L = lanes<T>;
+    const T* data = b.data + strip * b.strip_size();
+    for (int v = 0; v < b.vecs; v += b.part) {
+        const int vecs = static_cast<int>(least(b.part, b.vecs - v));
+        tiles<T>.of[vecs][rows](b.depth, a, a_row, 1, data + b.depth * v * L, vecs * L, L, sums + v * L,
+                                b.vecs * L, false);
+    }
+}
+
+// body(part) for tiles of rows, as even as can be.
+template <class Body>
+PT_INLINE void each_tile(Range rows, int64_t tile_rows, const Body& body) {
+    if (rows.end <= rows.begin) return;
+    const int64_t tiles = ceil_div(rows.end - rows.begin, tile_rows);
+    for (int64_t t = 0; t < tiles; ++t) body(even_part(rows, t, tiles));
+}
+
+// c [m, n] = a [m, k] @ b [k, n] (+ bias [n]); rows of c are contiguous.
+template <class T>
+static void product(Multiply<T> multiply, int64_t m, int64_t n, int64_t k, const T* a, int64_t a_row,
+                    int64_t a_k, const T* b, int64_t b_k, int64_t b_col, T* c, int64_t c_row,
+                    const T* bias = nullptr) {
+    if (m == 0 || n == 0) return;
+    if (k == 1) a_k = b_k = 1;
+    multiply({m, n, k, a, a_row, a_k, b, b_k, n == 1 ? 1 : b_col, c, c_row, 1, bias, 0,
+              bias == nullptr ? 0 : 1, false});
+}
+
+// How the threads share a walk. Sequences do not depend on each other: when each thread has enough of them,
+// it walks its own from end to end and waits for nobody. Else threads share the units of every step and wait
+// for each other after it. Neither changes a result.
+struct Sharing {
+    int threads;
+    bool by_rows;
+};
+PT_INLINE Sharing share(const Walk& walk, int64_t step_work) {
+    constexpr int64_t kStepWork = int64_t{1} << 18;  // multiplications of a step that are worth its barrier
+    constexpr int64_t kWalkWork = int64_t{1} << 20;  // and of a walk without barriers
+    constexpr int64_t kRowsEach = 6;
+    const int threads = num_threads();
+    const int64_t batch = walk.first[1];
+    if (threads == 1 || step_work * walk.steps < kWalkWork) return {1, true};
+    if (batch >= kRowsEach * threads) return {threads, true};
+    return {step_work < kStepWork ? 1 : threads, false};
+}
+
+// Where part `index` of `count` parts of the sequences begins: all have about as many rows.
+PT_INLINE int64_t first_sequence(const Walk& walk, int64_t index, int64_t count) {
+    const int64_t batch = walk.first[1], rows = walk.first[walk.steps];
+    if (rows == batch * walk.steps || index == count) return batch * index / count;
+    for (int64_t n = 0; n < batch; ++n) {
+        int64_t before = 0;
+        for (int64_t t = 0; t < walk.steps; ++t) before += least(walk.first[t + 1] - walk.first[t], n);
+        if (before * count >= rows * index) return n;
+    }
+    return batch;
+}
+
+}  // namespace pt::rnn::PT_ISA
