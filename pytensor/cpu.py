@@ -1,4 +1,4 @@
-"""The CPU's memory: the caching buffer pool behind tensors.
+"""The CPU's memory, the caching buffer pool behind tensors; and the choice of algorithms.
 
 >>> import pytensor as torch
 >>> torch.cpu.memory_stats()["in_use_bytes"] >= 0
@@ -9,7 +9,15 @@ from __future__ import annotations
 
 from pytensor import _C
 
-__all__ = ["empty_cache", "is_available", "memory_stats", "reset_peak_memory_stats", "set_memory_limit"]
+__all__ = [
+    "empty_cache",
+    "is_available",
+    "memory_stats",
+    "reset_peak_memory_stats",
+    "set_memory_limit",
+    "set_winograd",
+    "winograd_enabled",
+]
 
 
 def is_available() -> bool:
@@ -38,3 +46,25 @@ def set_memory_limit(bytes: int) -> None:
     if bytes < 0:
         raise ValueError(f"set_memory_limit: expected a number of bytes >= 0, got {bytes}")
     _C.pool_set_limit(bytes)
+
+
+def winograd_enabled() -> bool:
+    """Whether 3x3 convolutions with stride 1 may use Winograd's algorithm."""
+    return _C.winograd() != "off"
+
+
+def set_winograd(enabled: bool) -> None:
+    """Lets float32 convolutions with kernels of 3x3 and stride 1, and their input gradients, use Winograd's
+    algorithm where it is faster, or forbids it.
+
+    It takes up to four times fewer multiplications; its rounding errors are some 2 to 8 times larger than those of
+    the definition's sum (``docs/performance/conv.md`` states the bound). On at first, unless the environment variable
+    ``PYTENSOR_WINOGRAD`` is 0.
+
+    >>> import pytensor as torch
+    >>> torch.cpu.set_winograd(False)
+    >>> torch.cpu.winograd_enabled()
+    False
+    >>> torch.cpu.set_winograd(True)
+    """
+    _C.set_winograd("automatic" if enabled else "off")

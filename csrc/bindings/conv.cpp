@@ -129,12 +129,24 @@ py::object col2im(const py::object& columns, const Sizes& in_size, const Sizes& 
     return result;
 }
 
+constexpr const char* kWinogradModes[] = {"off", "automatic", "tiles of 2", "tiles of 4"};
+
+std::string winograd() { return kWinogradModes[static_cast<int>(conv::winograd())]; }
+
+void set_winograd(const std::string& mode) {
+    for (int i = 0; i < 4; ++i)
+        if (mode == kWinogradModes[i]) return conv::set_winograd(static_cast<conv::Winograd>(i));
+    PT_CHECK(false, "set_winograd: expected 'off', 'automatic', 'tiles of 2' or 'tiles of 4'");
+}
+
 }  // namespace
 
 void bind_conv(py::module_& m) {
     m.def("conv_forward", &conv_forward);
     m.def("conv_grad_input", &conv_grad_input);
     m.def("conv_grad_weight", &conv_grad_weight);
+    m.def("winograd", &winograd);
+    m.def("set_winograd", &set_winograd);
     m.def("im2col", &im2col);
     m.def("col2im", &col2im);
 }

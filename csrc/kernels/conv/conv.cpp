@@ -5,9 +5,18 @@
 #include "base/pool.h"
 #include "kernels/conv/problem.h"
 
+#include <atomic>
+#include <cstdlib>
+#include <cstring>
+
 namespace pt::conv {
 
 namespace {
+
+std::atomic<Winograd> winograd_mode = [] {
+    const char* value = std::getenv("PYTENSOR_WINOGRAD");
+    return value != nullptr && std::strcmp(value, "0") == 0 ? Winograd::off : Winograd::automatic;
+}();
 
 Operand operand_of(const ArrayView& view) {
     const int64_t item = item_size(view.dtype);
@@ -37,7 +46,8 @@ Problem problem_of(const ArrayView& input, const ArrayView& weight, const ArrayV
                  weight.shape[0] % params.groups == 0 && output.shape[1] == weight.shape[0] &&
                  output.shape[0] == input.shape[0],
              "conv: batch, channels and groups do not fit together");
-    Problem p{input.shape[0], params.groups, input.shape[1], weight.shape[0], {}, {}, {}, {}, {}, {}};
+    Problem p{input.shape[0], params.groups, input.shape[1], weight.shape[0], {}, {}, {}, {}, {}, {},
+              winograd()};
     const int missing = 5 - input.ndim;
     for (int a = 0; a < 3; ++a) {
         const bool given = a >= missing;
@@ -90,6 +100,9 @@ void copy_dense(const Operand& x, const int64_t* sizes, T* to) {
 const Kernels& kernels() { return PT_SELECT(Kernels); }
 
 }  // namespace
+
+Winograd winograd() { return winograd_mode; }
+void set_winograd(Winograd mode) { winograd_mode = mode; }
 
 bool supports(DType dtype) { return dtype == DType::float32 || dtype == DType::float64; }
 

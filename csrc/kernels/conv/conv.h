@@ -11,6 +11,7 @@
 #pragma once
 
 #include "base/array_view.h"
+#include "kernels/conv/winograd_mode.h"
 
 namespace pt::conv {
 

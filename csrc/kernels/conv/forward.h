@@ -4,6 +4,7 @@
 #pragma once
 
 #include "kernels/conv/product.h"
+#include "kernels/conv/winograd_choice.h"
 
 namespace pt::conv::PT_ISA {
 
@@ -307,6 +308,7 @@ template <class T>
 static void forward(const Problem& p, const Operand& input, const Operand& weight, const Operand& bias,
                     void* output) {
     const Sides side{p.out_channels / p.groups, p.in_channels / p.groups, p.out, p.in, 0, 1};
+    if (winograd::forward<T>(p, input, weight, bias, output)) return;
     pool::Scratch axes(sizeof(int64_t) * 2 * (p.kernel[0] + p.kernel[1] + p.kernel[2]));
     int64_t* storage = axes.as<int64_t>();
     AxisTaps taps[3];
@@ -319,6 +321,7 @@ template <class T>
 static void grad_input(const Problem& p, const Operand& grad_output, const Operand& weight,
                        const Operand& bias, void* result) {
     const Sides side{p.in_channels / p.groups, p.out_channels / p.groups, p.in, p.out, 1, 0};
+    if (winograd::grad_input<T>(p, grad_output, weight, bias, result)) return;
     Residues residues;
     int64_t numbers = 0, lists = 0;
     for (int a = 0; a < 3; ++a) {  // residues that have a position

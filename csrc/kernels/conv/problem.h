@@ -3,6 +3,7 @@
 #pragma once
 
 #include "base/cpu_level.h"
+#include "kernels/conv/winograd_mode.h"
 
 #include <cstdint>
 
@@ -11,6 +12,7 @@ namespace pt::conv {
 struct Problem {
     int64_t batch, groups, in_channels, out_channels;
     int64_t in[3], out[3], kernel[3], stride[3], padding[3], dilation[3];
+    Winograd winograd;
 };
 
 // Axes: batch, channel, then the spatial ones; a weight's are out channel, in channel, kernel. A bias has one
