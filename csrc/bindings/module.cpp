@@ -20,4 +20,5 @@ PYBIND11_MODULE(_C, m) {
     pt::bind_optim(m);
     pt::bind_random(m);
     pt::bind_index(m);
+    pt::bind_attention(m);
 }

@@ -22,6 +22,7 @@ searchsorted bucketize isin histc bincount histogram
 gather take_along_dim scatter scatter_add scatter_reduce index_select index_add index_copy index_fill index_put
 index_reduce take put masked_fill masked_scatter masked_select nonzero nonzero_static argwhere
 select_scatter slice_scatter diagonal_scatter nn.functional.embedding nn.functional.embedding_bag nn.functional.one_hot
+nn.functional.scaled_dot_product_attention
 """.split()
 # Which of several equal elements is picked, and in which order, is not defined: their indices are not compared.
 TIES = {"sort", "argsort", "topk", "kthvalue", "median", "nanmedian", "mode"}

@@ -1,0 +1,2 @@
+#include "kernels/attention/backward.h"
+#include "kernels/attention/forward.h"
