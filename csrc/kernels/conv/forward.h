@@ -3,6 +3,7 @@
 // convolution of stride 1 over grad_output.
 #pragma once
 
+#include "kernels/conv/depthwise.h"
 #include "kernels/conv/product.h"
 #include "kernels/conv/winograd_choice.h"
 
@@ -308,6 +309,7 @@ template <class T>
 static void forward(const Problem& p, const Operand& input, const Operand& weight, const Operand& bias,
                     void* output) {
     const Sides side{p.out_channels / p.groups, p.in_channels / p.groups, p.out, p.in, 0, 1};
+    if (depthwise::forward<T>(p, input, weight, bias, output)) return;
     if (winograd::forward<T>(p, input, weight, bias, output)) return;
     pool::Scratch axes(sizeof(int64_t) * 2 * (p.kernel[0] + p.kernel[1] + p.kernel[2]));
     int64_t* storage = axes.as<int64_t>();
@@ -321,6 +323,7 @@ template <class T>
 static void grad_input(const Problem& p, const Operand& grad_output, const Operand& weight,
                        const Operand& bias, void* result) {
     const Sides side{p.in_channels / p.groups, p.out_channels / p.groups, p.in, p.out, 1, 0};
+    if (depthwise::grad_input<T>(p, grad_output, weight, bias, result)) return;
     if (winograd::grad_input<T>(p, grad_output, weight, bias, result)) return;
     Residues residues;
     int64_t numbers = 0, lists = 0;
