@@ -152,7 +152,7 @@ static void product(Multiply<T> multiply, int64_t m, int64_t n, int64_t k, const
     if (m == 0 || n == 0) return;
     if (k == 1) a_k = b_k = 1;
     multiply({m, n, k, a, a_row, a_k, b, b_k, n == 1 ? 1 : b_col, c, c_row, 1, bias, 0,
-              bias == nullptr ? 0 : 1, false});
+              bias == nullptr ? 0 : 1, matmul::Activation::none});
 }
 
 // How the threads share a walk. Sequences do not depend on each other: when each thread has enough of them,
