@@ -1,5 +1,7 @@
 """Reduction and scan kernels against plain NumPy, at every instruction set level and number of threads."""
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import example, given
@@ -208,3 +210,38 @@ def test_what_has_no_kernel_is_refused():
         _C.reduce_run("mean", np.ones(3, dtype=np.int64), 1, False)
     with pytest.raises(TypeError, match=r"numpy\.ndarray"):
         _C.reduce_run("sum", [1.0], 1, False)
+
+
+@pytest.mark.parametrize("shape", [(64, 100), (33, 2000), (5, 64), (257, 17)], ids=str)
+@pytest.mark.parametrize("special", [None, np.nan, np.inf, -np.inf])
+def test_batches_of_short_rows(machine, shape, special):
+    """Rows that are reduced a vector of them at a time, with and without what the quick comparison cannot see."""
+    for dtype in FLOATS:
+        x = np.random.default_rng(0).uniform(0.9, 1.1, shape).astype(dtype)
+        if special is not None:
+            x[shape[0] // 2, shape[1] // 2] = special
+        for layout in (x, x[::-1], x[::2]):
+            for name in ("sum", "mean", "norm2", "max", "min", "prod"):
+                got, want = (b.reduction(name, layout, (1,)) for b in (cpu, reference))
+                np.testing.assert_allclose(got, want, rtol=np.finfo(dtype).eps * (40 if name == "prod" else 4))
+
+
+def error_of_sum(x, total):
+    """Distance from the exact sum, in units of what rounding the result itself may cost plus the condition's share."""
+    exact = math.fsum(x.ravel().tolist())
+    return abs(float(total) - exact) / np.abs(x.astype(np.float64)).sum()
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+def test_sums_of_ill_conditioned_data(machine, dtype):
+    """Terms of many magnitudes that nearly cancel: the error stays that of a few additions, whatever the length."""
+    rng = np.random.default_rng(0)
+    half = (rng.standard_normal((64, 5000)) * 10.0 ** rng.uniform(-6, 6, (64, 5000))).astype(dtype)
+    x = np.concatenate([half, -half[::-1]])
+    x = np.ascontiguousarray(rng.permuted(x.reshape(-1)).reshape(128, -1))
+    eps = np.finfo(dtype).eps
+    assert error_of_sum(x, cpu.reduction("sum", x, (0, 1))) < 2 * eps
+    for i, total in enumerate(cpu.reduction("sum", x, (1,))):
+        assert error_of_sum(x[i], total) < 2 * eps
+    for j, total in enumerate(cpu.reduction("sum", x, (0,))[:200]):
+        assert error_of_sum(x[:, j], total) < 2 * eps

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "kernels/reduce/functors.h"
+#include "simd/transpose.h"
 
 namespace pt::reduce::PT_ISA {
 
@@ -25,52 +26,97 @@ PT_INLINE T join_lanes(Vec<T> v) {
 }
 
 // The order statistics by the hardware's own maximum, which may drop a NaN. `poison` becomes NaN when there
-// is one (or an infinity), and the leaf is then folded again with care.
+// is one (or an infinity); the elements are then folded again with care.
 template <class T, class Op>
-static bool fold_quickly(const T* x, int64_t n, Vec<T>& total, int64_t& done) {
+PT_INLINE Vec<T> fold_quickly(const T* x, int64_t n, int64_t& done, Vec<T>& poison) {
     constexpr int L = lanes<T>;
     constexpr int U = 8;
     Vec<T> acc[U];
-    Vec<T> poison[U / 2] = {};
+    Vec<T> bad[U / 2] = {};
     for (int u = 0; u < U; ++u) acc[u] = load(x + u * L);
-    for (int u = 0; u < U; ++u) poison[u % (U / 2)] += acc[u] * broadcast<T>(0);
+    for (int u = 0; u < U; ++u) bad[u % (U / 2)] += acc[u] * broadcast<T>(0);
     int64_t i = U * L;
-    for (; i + U * L <= n; i += U * L)
+    for (; i + U * L <= n; i += U * L) {
+        for (int u = 0; u < U; ++u) __builtin_prefetch(x + i + u * L + kAhead<T>);
         for (int u = 0; u < U; ++u) {
             const Vec<T> v = load(x + i + u * L);
             acc[u] = Op::quick(acc[u], v);
-            poison[u % (U / 2)] += v * broadcast<T>(0);
+            bad[u % (U / 2)] += v * broadcast<T>(0);
         }
+    }
     for (int width = U / 2; width > 0; width /= 2)
         for (int u = 0; u < width; ++u) acc[u] = Op::quick(acc[u], acc[u + width]);
-    total = acc[0];
     done = i;
-    return sum_lanes<T>((poison[0] + poison[1]) + (poison[2] + poison[3])) == 0;
+    poison += (bad[0] + bad[1]) + (bad[2] + bad[3]);
+    return acc[0];
 }
 
 template <class T, class Op>
-static T fold_leaf(const T* x, int64_t n) {
+constexpr bool kHasQuick = requires(Vec<T> v) { Op::quick(v, v); };
+
+// The elements joined lane by lane. Quick: see fold_quickly().
+template <class T, class Op, bool Quick>
+PT_INLINE Vec<T> fold_vectors(const T* x, int64_t n, Vec<T>& poison) {
     constexpr int L = lanes<T>;
     constexpr int U = 8;
     Vec<T> total = broadcast<T>(Op::identity());
     int64_t i = 0;
-    bool done = false;
-    if constexpr (requires { Op::quick(total, total); })
-        if (n >= U * L) done = fold_quickly<T, Op>(x, n, total, i);
-    if (!done && n >= U * L) {
-        Vec<T> acc[U];
-        for (int u = 0; u < U; ++u) acc[u] = Op::lift(load(x + u * L));
-        for (i = U * L; i + U * L <= n; i += U * L) {
-            for (int u = 0; u < U; ++u) __builtin_prefetch(x + i + u * L + kAhead<T>);
-            for (int u = 0; u < U; ++u) acc[u] = Op::join(acc[u], Op::lift(load(x + i + u * L)));
+    if (n >= U * L) {
+        if constexpr (Quick) {
+            total = fold_quickly<T, Op>(x, n, i, poison);
+        } else {
+            Vec<T> acc[U];
+            for (int u = 0; u < U; ++u) acc[u] = Op::lift(load(x + u * L));
+            for (i = U * L; i + U * L <= n; i += U * L) {
+                for (int u = 0; u < U; ++u) __builtin_prefetch(x + i + u * L + kAhead<T>);
+                for (int u = 0; u < U; ++u) acc[u] = Op::join(acc[u], Op::lift(load(x + i + u * L)));
+            }
+            for (int width = U / 2; width > 0; width /= 2)
+                for (int u = 0; u < width; ++u) acc[u] = Op::join(acc[u], acc[u + width]);
+            total = acc[0];
         }
-        for (int width = U / 2; width > 0; width /= 2)
-            for (int u = 0; u < width; ++u) acc[u] = Op::join(acc[u], acc[u + width]);
-        total = acc[0];
     }
     for (; i + L <= n; i += L) total = Op::join(total, Op::lift(load(x + i)));
     if (i < n) total = Op::join(total, Op::lift(load_n(x + i, static_cast<int>(n - i), Op::fill())));
-    return join_lanes<T, Op>(total);
+    return total;
+}
+
+template <class T, class Op>
+static T fold_leaf(const T* x, int64_t n) {
+    Vec<T> poison{};
+    if constexpr (kHasQuick<T, Op>) {
+        const Vec<T> total = fold_vectors<T, Op, true>(x, n, poison);
+        if (sum_lanes<T>(poison) == 0) return join_lanes<T, Op>(total);
+    }
+    return join_lanes<T, Op>(fold_vectors<T, Op, false>(x, n, poison));
+}
+
+// Lane i of the result is v[i], its lanes joined: in the order of join_lanes, for all of them at once.
+template <class T, class Op>
+PT_INLINE Vec<T> join_lanes_of_each(Vec<T>* v) {
+#pragma GCC unroll 4
+    for (int count = lanes<T> / 2; count > 0; count /= 2)
+#pragma GCC unroll 8
+        for (int i = 0; i < count; ++i)
+            v[i] = Op::join(interleave<0>(v[i], v[i + count]), interleave<1>(v[i], v[i + count]));
+    return v[0];
+}
+
+// One result for each of many rows of at most kLeaf elements, `stride` bytes apart. Lanes are joined for
+// several rows at once: one row at a time, that would take as long as the additions of a thousand elements.
+template <class T, class Op, bool Quick>
+static bool fold_short_rows(const char* data, int64_t rows, int64_t stride, int64_t n, T* out) {
+    constexpr int L = lanes<T>;
+    Vec<T> poison{};
+    for (int64_t r = 0; r < rows; r += L) {
+        const int64_t count = rows - r < L ? rows - r : L;
+        Vec<T> totals[L] = {};
+        for (int64_t k = 0; k < count; ++k)
+            totals[k] =
+                fold_vectors<T, Op, Quick>(reinterpret_cast<const T*>(data + (r + k) * stride), n, poison);
+        store_n(out + r, join_lanes_of_each<T, Op>(totals), static_cast<int>(count));
+    }
+    return sum_lanes<T>(poison) == 0;
 }
 
 template <class T, template <class> class Functor>
@@ -89,6 +135,14 @@ struct Fold {
             typename Op::Acc total = Op::identity();
             for (int64_t i = 0; i < n; ++i) total = Op::join(total, Op::lift(x[i]));
             result->i[0] = static_cast<int64_t>(total);
+        }
+    }
+
+    static void short_rows(const char* data, int64_t rows, int64_t stride, int64_t n, void* out) {
+        if constexpr (is_float<T>) {
+            if constexpr (kHasQuick<T, Op>)
+                if (fold_short_rows<T, Op, true>(data, rows, stride, n, static_cast<T*>(out))) return;
+            fold_short_rows<T, Op, false>(data, rows, stride, n, static_cast<T*>(out));
         }
     }
 
@@ -111,9 +165,9 @@ struct Fold {
     // last column: it overlaps its neighbour, and flush() skips the overlap.
     static void fold_rows(const char* data, int64_t rows, int64_t stride, int64_t cols, T* acc) {
         int64_t r = 0;
-        if (rows >= 8) {
-            fold_group<8, true>(data, stride, cols, acc);
-            for (r = 8; r + 8 <= rows; r += 8) fold_group<8, false>(data + r * stride, stride, cols, acc);
+        if (rows >= 4) {
+            fold_group<4, true>(data, stride, cols, acc);
+            for (r = 4; r + 4 <= rows; r += 4) fold_group<4, false>(data + r * stride, stride, cols, acc);
         } else {
             fold_group<1, true>(data, stride, cols, acc);
             r = 1;
@@ -121,12 +175,16 @@ struct Fold {
         for (; r < rows; ++r) fold_group<1, false>(data + r * stride, stride, cols, acc);
     }
 
+    // Four rows at a time: with more of them, a stride of a power of two puts too many lines in one set of
+    // the cache.
     template <int R, bool First>
     static void fold_group(const char* data, int64_t stride, int64_t cols, T* acc) {
         constexpr int L = lanes<T>;
         for (int64_t j = 0; j < cols; j += L) {
             const char* x = data + (j + L <= cols ? j : cols - L) * static_cast<int64_t>(sizeof(T));
             Vec<T> v[R];
+            if constexpr (R == 4)
+                for (int u = 0; u < R; ++u) __builtin_prefetch(x + (R + u) * stride);
             for (int u = 0; u < R; ++u) v[u] = Op::lift(load(reinterpret_cast<const T*>(x + u * stride)));
             for (int width = R / 2; width > 0; width /= 2)
                 for (int u = 0; u < width; ++u) v[u] = Op::join(v[u], v[u + width]);
@@ -221,7 +279,7 @@ struct Arg {
 
   private:
     using Int = typename int_of<(sizeof(T) < 4 ? 4 : sizeof(T))>::type;
-    static constexpr int64_t kGroup = 8;  // rows that are compared before the place is noted
+    static constexpr int64_t kGroup = 4;  // rows that are compared before the place is noted
 
     static T leaf(const T* x, int64_t n) {
         if constexpr (is_float<T>) {
@@ -282,6 +340,8 @@ struct Arg {
             for (int64_t tile = 0; tile < cols; tile += L) {
                 const int64_t j = tile + L <= cols ? tile : cols - L;
                 const char* x = data + j * static_cast<int64_t>(sizeof(T));
+                if constexpr (R != 0)
+                    for (int u = 0; u < R; ++u) __builtin_prefetch(x + (R + u) * stride);
                 Vec<T> v = load(reinterpret_cast<const T*>(x));
                 for (int64_t u = 1; u < count; ++u)
                     v = Op::join(v, load(reinterpret_cast<const T*>(x + u * stride)));
@@ -320,7 +380,10 @@ namespace pt::reduce::PT_ISA {
 // A row of the table; empty where a family has no kernel for the type.
 template <class T, template <class, template <class> class> class Family, template <class> class Functor>
 static constexpr Kernel entry() {
-    if constexpr (is_float<T> || !requires { Family<float, Functor>::kFloatsOnly; })
+    if constexpr (is_float<T> && requires { &Family<T, Functor>::short_rows; })
+        return {&Family<T, Functor>::row, &Family<T, Functor>::columns, &Family<T, Functor>::short_rows,
+                kLeaf<T>};
+    else if constexpr (is_float<T> || !requires { Family<float, Functor>::kFloatsOnly; })
         return {&Family<T, Functor>::row, &Family<T, Functor>::columns};
     else
         return {nullptr, nullptr};

@@ -39,9 +39,13 @@ struct ColumnState {
 
 // row: `result` becomes the partial of the n >= 1 contiguous elements at x; index counts from x.
 // columns: folds `rows` rows, `stride` bytes apart and `cols` contiguous elements long, into `state`.
+// short_rows (of floats; null where there is none): one result of the element type for each of `rows` rows of
+// 1 <= n <= longest contiguous elements, the same bits that `row` gives.
 struct Kernel {
     void (*row)(const char* x, int64_t n, Partial* result);
     void (*columns)(const char* x, int64_t rows, int64_t stride, int64_t cols, ColumnState* state);
+    void (*short_rows)(const char* x, int64_t rows, int64_t stride, int64_t n, void* out) = nullptr;
+    int64_t longest = 0;
 };
 
 enum Kind : int8_t { kSum, kProd, kMax, kMin, kArgmax, kArgmin, kAny, kAll, kMoments, kSumSquares };

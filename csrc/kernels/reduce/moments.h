@@ -108,6 +108,8 @@ struct Moments {
         for (int64_t j = 0; j < cols; j += L) {
             const char* x = data + (j + L <= cols ? j : cols - L) * static_cast<int64_t>(sizeof(T));
             Vec<T> v[R], w[R];
+            if constexpr (R == 8)
+                for (int u = 0; u < R; ++u) __builtin_prefetch(x + (R + u) * stride);
             for (int u = 0; u < R; ++u) w[u] = v[u] = load(reinterpret_cast<const T*>(x + u * stride));
             const Vec<T> shift = First ? tree_sum<R>(w) * (T(1) / T(R)) : load(sums.shift + j);
             for (int u = 0; u < R; ++u) {

@@ -9,6 +9,8 @@
 namespace pt::reduce {
 namespace {
 
+constexpr double kLargest = std::numeric_limits<double>::max();
+
 void add(Partial& a, const Partial& b) {
     const double total = a.f[0] + b.f[0];
     const double back = total - a.f[0];
@@ -133,6 +135,80 @@ void write(const Plan& plan, const Partial& p, char* out, char* index) {
         default:
             return put(out, p.i[0]);
     }
+}
+
+void merge_columns(const Plan& plan, ColumnState& into, const ColumnState& from, int64_t cols, int64_t rows) {
+    if (plan.floating && (plan.kind == kSum || plan.kind == kSumSquares)) {
+        for (int64_t j = 0; j < cols; ++j) {
+            const double a = into.f[0][j];
+            const double b = from.f[0][j];
+            const double total = a + b;
+            const double back = total - a;
+            into.f[1][j] += from.f[1][j] + ((a - (total - back)) + (b - back));
+            into.f[0][j] = total;
+        }
+    } else {
+        for (int64_t j = 0; j < cols; ++j) {
+            Partial p = column(into, j);
+            Partial next = column(from, j);
+            next.index += rows;
+            merge(plan, p, next);
+            into.i[0][j] = p.i[0];
+            into.i[1][j] = p.i[1];
+            into.index[j] = p.index;
+        }
+    }
+    into.count += from.count;
+}
+
+namespace {
+
+// Sums, extremes, products and moments of floats into floats without gaps: loops that compilers vectorise.
+template <class T>
+void write_floats(const Plan& plan, const ColumnState& state, int64_t cols, T* out) {
+    const double n = static_cast<double>(plan.elements);
+    const double rest = n - plan.correction > 0 ? n - plan.correction : 0.0;
+    const bool sums = plan.kind == kSum || plan.kind == kSumSquares;
+    const double* const f = state.f[0];
+    const double* const g = state.f[1];
+    const auto value = [&](int64_t j) { return std::abs(f[j]) <= kLargest ? f[j] + g[j] : f[j]; };
+    switch (plan.finish) {
+        case kMean:
+            for (int64_t j = 0; j < cols; ++j) out[j] = static_cast<T>(value(j) / n);
+            break;
+        case kVariance:
+            for (int64_t j = 0; j < cols; ++j) out[j] = static_cast<T>(g[j] / rest);
+            break;
+        case kDeviation:
+            for (int64_t j = 0; j < cols; ++j) out[j] = static_cast<T>(std::sqrt(g[j] / rest));
+            break;
+        case kRoot:
+            for (int64_t j = 0; j < cols; ++j) out[j] = static_cast<T>(std::sqrt(value(j)));
+            break;
+        default:
+            if (sums)
+                for (int64_t j = 0; j < cols; ++j) out[j] = static_cast<T>(value(j));
+            else
+                for (int64_t j = 0; j < cols; ++j) out[j] = static_cast<T>(f[j]);
+    }
+}
+
+}  // namespace
+
+void write_columns(const Plan& plan, const ColumnState& state, int64_t cols, char* out, int64_t step,
+                   char* index, int64_t index_step) {
+    if (plan.floating && index == nullptr && plan.finish != kIndex) {
+        if (plan.output == DType::float32 && step == 4)
+            return write_floats(plan, state, cols, reinterpret_cast<float*>(out));
+        if (plan.output == DType::float64 && step == 8)
+            return write_floats(plan, state, cols, reinterpret_cast<double*>(out));
+    }
+    if (plan.finish == kIndex && index == nullptr && step == 8) {
+        std::memcpy(out, state.index, static_cast<size_t>(cols) * 8);
+        return;
+    }
+    for (int64_t j = 0; j < cols; ++j)
+        write(plan, column(state, j), out + j * step, index == nullptr ? nullptr : index + j * index_step);
 }
 
 }  // namespace pt::reduce

@@ -22,6 +22,12 @@ void set_identity(const Plan& plan, Partial& p);                         // of n
 void merge(const Plan& plan, Partial& into, const Partial& from);        // `from` comes after `into`
 void write(const Plan& plan, const Partial& p, char* out, char* index);  // index may be null
 
+// The same for the first `cols` columns of two states, and of a state into results `step` bytes apart
+// (`index` may be null). `rows` is the distance of `from`'s first row from `into`'s.
+void merge_columns(const Plan& plan, ColumnState& into, const ColumnState& from, int64_t cols, int64_t rows);
+void write_columns(const Plan& plan, const ColumnState& state, int64_t cols, char* out, int64_t step,
+                   char* index, int64_t index_step);
+
 inline Partial column(const ColumnState& state, int64_t j) {
     Partial p;
     p.i[0] = state.i[0][j];

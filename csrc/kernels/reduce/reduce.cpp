@@ -1,5 +1,6 @@
 #include "kernels/reduce/reduce.h"
 
+#include <cmath>
 #include <cstring>
 
 #include "base/check.h"
@@ -195,6 +196,35 @@ void reduce_each(const Plan& plan, const Layout& layout, const Way& way) {
     }
 }
 
+// Many rows that one leaf holds: their results come by the batch, without partials.
+bool rows_are_short(const Plan& plan, const Layout& layout) {
+    return layout.kept.count == 1 && layout.reduced.count == 1 &&
+           layout.reduced.size[0] <= plan.kernel.longest && layout.kept.size[0] >= 4 && plan.kind != kAny &&
+           plan.kind != kAll;
+}
+
+template <class T>
+void reduce_short_rows(const Plan& plan, const Layout& layout) {
+    constexpr int64_t kBatch = 64;
+    const Axes& kept = layout.kept;
+    const int64_t n = layout.reduced.size[0];
+    const double count = static_cast<double>(n);
+    parallel_for(0, kept.size[0], kGrain / (n + 8) + 1, [&](int64_t begin, int64_t end) {
+        T values[kBatch];
+        for (int64_t i = begin; i < end; i += kBatch) {
+            const int64_t rows = end - i < kBatch ? end - i : kBatch;
+            plan.kernel.short_rows(layout.in + i * kept.in[0], rows, kept.in[0], n, values);
+            if (plan.finish == kMean)
+                for (int64_t k = 0; k < rows; ++k) values[k] = static_cast<T>(values[k] / count);
+            else if (plan.finish == kRoot)
+                for (int64_t k = 0; k < rows; ++k)
+                    values[k] = static_cast<T>(std::sqrt(static_cast<double>(values[k])));
+            for (int64_t k = 0; k < rows; ++k)
+                *reinterpret_cast<T*>(layout.out + (i + k) * kept.out[0]) = values[k];
+        }
+    });
+}
+
 // The innermost kept axis is contiguous: blocks of up to kColumns neighbouring results at a time. `rows` is
 // the innermost reduced axis, `outer_reduced` and `outer_kept` are the others.
 struct Columns {
@@ -216,12 +246,13 @@ struct Columns {
         }
     }
 
-    void put(const Partial& p, int64_t outer, int64_t col) const {
+    void put(const ColumnState& state, int64_t outer, int64_t block) const {
+        const int64_t col = block * kColumns;
         char* out = layout.out + outer_kept.offset(outer_kept.out, outer) + col * col_out;
         char* index = layout.index == nullptr
                           ? nullptr
                           : layout.index + outer_kept.offset(outer_kept.index, outer) + col * col_index;
-        write(plan, p, out, index);
+        write_columns(plan, state, width_of(block), out, col_out, index, col_index);
     }
 
     void run() const {
@@ -255,8 +286,7 @@ struct Columns {
                              const int64_t o = t / blocks;
                              const int64_t b = t % blocks;
                              fold(start(o, b), width_of(b), 0, rows, state);
-                             for (int64_t j = 0; j < width_of(b); ++j)
-                                 put(column(state, j), o, b * kColumns + j);
+                             put(state, o, b);
                          }
                      });
     }
@@ -274,15 +304,9 @@ struct Columns {
         });
         for (int64_t t = 0; t < outer * blocks; ++t) {
             const int64_t b = t % blocks;
-            for (int64_t j = 0; j < width_of(b); ++j) {
-                Partial p = column(states[t * spans], j);
-                for (int64_t s = 1; s < spans; ++s) {
-                    Partial next = column(states[t * spans + s], j);
-                    next.index += s * span;
-                    merge(plan, p, next);
-                }
-                put(p, t / blocks, b * kColumns + j);
-            }
+            for (int64_t s = 1; s < spans; ++s)
+                merge_columns(plan, states[t * spans], states[t * spans + s], width_of(b), s * span);
+            put(states[t * spans], t / blocks, b);
         }
     }
 };
@@ -299,6 +323,9 @@ void run_general(const Plan& plan, const Layout& layout, int64_t item) {
     const bool places = plan.kind == kArgmax || plan.kind == kArgmin;
     const bool one_axis = !places || reduced.count <= 1;
     if (one_axis && reduced.count > 0 && reduced.in[reduced.count - 1] == item) {
+        if (rows_are_short(plan, layout))
+            return item == 4 ? reduce_short_rows<float>(plan, layout)
+                             : reduce_short_rows<double>(plan, layout);
         reduce_each(plan, layout,
                     Rows{plan, layout, item, without_last(reduced), reduced.size[reduced.count - 1]});
     } else if (one_axis && reduced.count > 0 && kept.count > 0 && kept.in[kept.count - 1] == item) {
