@@ -201,14 +201,31 @@ PT_INLINE Vec<double> sqrt(Vec<double> x) {
 #endif
 }
 
-// Sum of the lanes, by halves.
+// Sum of the lanes, by halves: each step adds the lane half as far again.
 template <class T>
 PT_INLINE T sum_lanes(Vec<T> v) {
-    T buffer[lanes<T>];
-    store(buffer, v);
-    for (int width = lanes<T> / 2; width > 0; width /= 2)
-        for (int i = 0; i < width; ++i) buffer[i] += buffer[i + width];
-    return buffer[0];
+    if constexpr (lanes<T> == 16) {
+        v += __builtin_shufflevector(v, v, 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7);
+        v += __builtin_shufflevector(v, v, 4, 5, 6, 7, 0, 1, 2, 3, 12, 13, 14, 15, 8, 9, 10, 11);
+        v += __builtin_shufflevector(v, v, 2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15, 12, 13);
+        v += __builtin_shufflevector(v, v, 1, 0, 3, 2, 5, 4, 7, 6, 9, 8, 11, 10, 13, 12, 15, 14);
+    } else if constexpr (lanes<T> == 8) {
+        v += __builtin_shufflevector(v, v, 4, 5, 6, 7, 0, 1, 2, 3);
+        v += __builtin_shufflevector(v, v, 2, 3, 0, 1, 6, 7, 4, 5);
+        v += __builtin_shufflevector(v, v, 1, 0, 3, 2, 5, 4, 7, 6);
+    } else if constexpr (lanes<T> == 4) {
+        v += __builtin_shufflevector(v, v, 2, 3, 0, 1);
+        v += __builtin_shufflevector(v, v, 1, 0, 3, 2);
+    } else if constexpr (lanes<T> == 2) {
+        v += __builtin_shufflevector(v, v, 1, 0);
+    } else {
+        T buffer[lanes<T>];
+        store(buffer, v);
+        for (int width = lanes<T> / 2; width > 0; width /= 2)
+            for (int i = 0; i < width; ++i) buffer[i] += buffer[i + width];
+        return buffer[0];
+    }
+    return v[0];
 }
 template <class T>
 PT_INLINE T max_lanes(Vec<T> v) {

@@ -25,13 +25,43 @@ PT_INLINE T sum_of(const T* p, int64_t n) {
         d += load(p + i + 3 * lanes<T>);
     }
     for (; i + lanes<T> <= n; i += lanes<T>) a += load(p + i);
-    if (n < lanes<T>) {
-        T sum = 0;
-        for (; i < n; ++i) sum += p[i];
-        return sum;
-    }
-    a += load_n(p + i, static_cast<int>(n - i));
+    if (i < n) b += load_n(p + i, static_cast<int>(n - i));
     return sum_lanes<T>((a + b) + (c + d));
+}
+
+// sums[i] = the sum over `rows` rows, `pitch` apart, of row[i], and over `blocks` such blocks, `apart` apart.
+template <class T>
+PT_INLINE void sum_rows_of(const T* row, int64_t rows, int64_t pitch, int64_t blocks, int64_t apart, int64_t n,
+                           T* sums) {
+    const auto sum_at = [&](int64_t i, int used) __attribute__((always_inline)) {
+        Vec<T> sum{};
+        for (int64_t a = 0; a < blocks; ++a)
+            for (int64_t b = 0; b < rows; ++b) {
+                const T* p = row + a * apart + b * pitch + i;
+                sum += used == lanes<T> ? load(p) : load_n(p, used);
+            }
+        return sum;
+    };
+    int64_t i = 0;
+    for (; i + 2 * lanes<T> <= n; i += 2 * lanes<T>) {
+        Vec<T> first{}, second{};
+        for (int64_t a = 0; a < blocks; ++a) {
+            const T* p = row + a * apart + i;
+            for (int64_t b = 0; b < rows; ++b, p += pitch) {
+                first += load(p);
+                second += load(p + lanes<T>);
+            }
+        }
+        store(sums + i, first);
+        store(sums + i + lanes<T>, second);
+    }
+    for (; i < n; i += lanes<T>) {
+        const int used = static_cast<int>(n - i < lanes<T> ? n - i : lanes<T>);
+        if (used == lanes<T>)
+            store(sums + i, sum_at(i, lanes<T>));
+        else
+            store_n(sums + i, sum_at(i, used), used);
+    }
 }
 
 template <class T>
@@ -66,10 +96,7 @@ static void adaptive_avg_forward(const T* x, T* out, int64_t planes, const Windo
                 const Span d = adaptive_span(w, 0, od), h = adaptive_span(w, 1, oh);
                 const T* row = x + (d.begin * w.in[1] + h.begin) * width;
                 if (d.size() * h.size() > 1) {
-                    fill(sums, width, T(0));
-                    for (int64_t a = d.begin; a < d.end; ++a)
-                        for (int64_t b = h.begin; b < h.end; ++b)
-                            add_to(sums, x + (a * w.in[1] + b) * width, width);
+                    sum_rows_of(row, h.size(), width, d.size(), w.in[1] * width, width, sums);
                     row = sums;
                 }
                 for (int64_t ow = 0; ow < w.out[2]; ++ow) {

@@ -149,33 +149,34 @@ static void max_forward(const T* x, T* values, uint8_t* offsets, int64_t* indice
 
 // --- average ---
 
-// Sums go down the rows first, into one padded row, then along it.
-template <class T, int S>
+// Rows of outputs that are summed up before the first of them is taken apart: what has just been stored is
+// slow to read at another alignment.
+constexpr int64_t kSumRows = 8;
+
+// Sums go down the rows of each window first, into padded rows, then along those.
+template <class T, int S, int Taps>
 static void avg_planes(const T* x, T* out, int64_t planes, const Window& w, const Divisor& divisor) {
     const Divisors<T> divisors(w, divisor);
-    pool::Scratch scratch(static_cast<size_t>(padded_row<T>(w)) * sizeof(T));
-    T* row = scratch.template as<T>();
-    T* sums = row + w.padding[2];
-    fill(row, padded_row<T>(w), T(0));
+    const int64_t pitch = round_up<T>(padded_row<T>(w)), rows = w.out[0] * w.out[1];
+    pool::Scratch scratch(static_cast<size_t>(kSumRows * pitch) * sizeof(T));
+    T* sums = scratch.template as<T>();
+    fill(sums, kSumRows * pitch, T(0));
     for (int64_t p = 0; p < planes; ++p, x += w.in_size())
-        for (int64_t od = 0; od < w.out[0]; ++od)
-            for (int64_t oh = 0; oh < w.out[1]; ++oh) {
-                bool first = true;
-                WindowRows(w, od, oh).each(w,
-                                           [&](int64_t d, int64_t h, int64_t) __attribute__((always_inline)) {
-                                               const T* from = x + (d * w.in[1] + h) * w.in[2];
-                                               if (first)
-                                                   copy_row(from, sums, w.in[2]);
-                                               else
-                                                   add_to(sums, from, w.in[2]);
-                                               first = false;
-                                           });
-                if (first) fill(sums, w.in[2], T(0));
-                const T count = divisors.row(od, oh);
+        for (int64_t first = 0; first < rows; first += kSumRows) {
+            const int64_t last = at_most(first + kSumRows, rows);
+            for (int64_t r = first; r < last; ++r) {
+                const WindowRows window(w, r / w.out[1], r % w.out[1]);
+                const int64_t d = window.d + window.kd.begin, h = window.h + window.kh.begin;
+                sum_rows_of(x + (d * w.in[1] + h) * w.in[2], window.kh.size(), w.in[2], window.kd.size(),
+                            w.in[1] * w.in[2], w.in[2], sums + (r - first) * pitch + w.padding[2]);
+            }
+            for (int64_t r = first; r < last; ++r, out += w.out[2]) {
+                const T count = divisors.row(r / w.out[1], r % w.out[1]);
+                const T* row = sums + (r - first) * pitch;
                 for (int64_t ow = 0; ow < w.out[2]; ow += lanes<T>) {
                     Vec<T> sum{};
-                    each_tap<T, S, 0>(row + ow * w.stride[2], w,
-                                   [&](Vec<T> v, int64_t) __attribute__((always_inline)) { sum += v; });
+                    each_tap<T, S, Taps>(row + ow * w.stride[2], w,
+                                         [&](Vec<T> v, int64_t) __attribute__((always_inline)) { sum += v; });
                     const Vec<T> mean = sum / divisors.at(count, ow);
                     const int64_t n = at_most(w.out[2] - ow, lanes<T>);
                     if (n == lanes<T>)
@@ -183,15 +184,23 @@ static void avg_planes(const T* x, T* out, int64_t planes, const Window& w, cons
                     else
                         store_n(out + ow, mean, static_cast<int>(n));
                 }
-                out += w.out[2];
             }
+        }
+}
+
+template <class T, int S>
+static void avg_taps(const T* x, T* out, int64_t planes, const Window& w, const Divisor& divisor) {
+    const auto run = w.kernel[2] == 2   ? avg_planes<T, S, 2>
+                     : w.kernel[2] == 3 ? avg_planes<T, S, 3>
+                                        : avg_planes<T, S, 0>;
+    run(x, out, planes, w, divisor);
 }
 
 template <class T>
 static void avg_forward(const T* x, T* out, int64_t planes, const Window& w, const Divisor& divisor) {
-    if (w.stride[2] == 1) return avg_planes<T, 1>(x, out, planes, w, divisor);
-    if (w.stride[2] == 2) return avg_planes<T, 2>(x, out, planes, w, divisor);
-    avg_planes<T, 0>(x, out, planes, w, divisor);
+    if (w.stride[2] == 1) return avg_taps<T, 1>(x, out, planes, w, divisor);
+    if (w.stride[2] == 2) return avg_taps<T, 2>(x, out, planes, w, divisor);
+    avg_planes<T, 0, 0>(x, out, planes, w, divisor);
 }
 
 template <class T>
