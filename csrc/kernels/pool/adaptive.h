@@ -3,7 +3,7 @@
 
 #include "base/pool.h"
 #include "kernels/pool/pool.h"
-#include "simd/vec.h"
+#include "simd/transpose.h"
 
 namespace pt::pooling::PT_ISA {
 
@@ -80,27 +80,71 @@ PT_INLINE void copy_row(const T* from, T* to, int64_t n) {
     if (i < n) store_n(to + i, load_n(from + i, static_cast<int>(n - i)), static_cast<int>(n - i));
 }
 
+// The means of `count` rows of n elements. As many rows as lanes are added up side by side; a tree of
+// interleavings then adds their lanes, one lane per row.
+template <class T>
+static void means_of_rows(const T* x, int64_t n, int64_t count, T* out) {
+    constexpr int L = lanes<T>;
+    int64_t r = 0;
+    for (; r + L <= count; r += L, x += L * n) {
+        Vec<T> v[L];
+#pragma GCC unroll 16
+        for (int i = 0; i < L; ++i) {
+            const T* p = x + i * n;
+            Vec<T> sum{};
+            int64_t at = 0;
+            for (; at + L <= n; at += L) sum += load(p + at);
+            v[i] = at < n ? sum + load_n(p + at, static_cast<int>(n - at)) : sum;
+        }
+#pragma GCC unroll 4
+        for (int half = L / 2; half > 0; half /= 2)
+#pragma GCC unroll 8
+            for (int i = 0; i < half; ++i)
+                v[i] = interleave<0>(v[i], v[i + half]) + interleave<1>(v[i], v[i + half]);
+        store(out + r, v[0] / broadcast(static_cast<T>(n)));
+    }
+    for (; r < count; ++r, x += n) out[r] = sum_of(x, n) / static_cast<T>(n);
+}
+
+// The spans of every output along each axis: they cost divisions.
+class AdaptiveSpans {
+  public:
+    explicit AdaptiveSpans(const Window& w)
+        : scratch_(static_cast<size_t>(w.out[0] + w.out[1] + w.out[2]) * sizeof(Span)) {
+        Span* next = scratch_.template as<Span>();
+        for (int axis = 0; axis < 3; ++axis) {
+            axes_[axis] = next;
+            for (int64_t o = 0; o < w.out[axis]; ++o) *next++ = adaptive_span(w, axis, o);
+        }
+    }
+    __attribute__((always_inline)) const Span& of(int axis, int64_t o) const { return axes_[axis][o]; }
+
+  private:
+    pool::Scratch scratch_;
+    const Span* axes_[3];
+};
+
 template <class T>
 static void adaptive_avg_forward(const T* x, T* out, int64_t planes, const Window& w) {
     const int64_t width = w.in[2];
     if (w.out_size() == 1) {
-        const int64_t n = w.in_size();
-        for (int64_t p = 0; p < planes; ++p) out[p] = sum_of(x + p * n, n) / static_cast<T>(n);
+        means_of_rows(x, w.in_size(), planes, out);
         return;
     }
+    const AdaptiveSpans spans(w);
     pool::Scratch scratch(static_cast<size_t>(width) * sizeof(T));
     T* sums = scratch.template as<T>();
     for (int64_t p = 0; p < planes; ++p, x += w.in_size())
         for (int64_t od = 0; od < w.out[0]; ++od)
             for (int64_t oh = 0; oh < w.out[1]; ++oh) {
-                const Span d = adaptive_span(w, 0, od), h = adaptive_span(w, 1, oh);
+                const Span d = spans.of(0, od), h = spans.of(1, oh);
                 const T* row = x + (d.begin * w.in[1] + h.begin) * width;
                 if (d.size() * h.size() > 1) {
                     sum_rows_of(row, h.size(), width, d.size(), w.in[1] * width, width, sums);
                     row = sums;
                 }
                 for (int64_t ow = 0; ow < w.out[2]; ++ow) {
-                    const Span s = adaptive_span(w, 2, ow);
+                    const Span s = spans.of(2, ow);
                     *out++ = sum_of(row + s.begin, s.size()) / static_cast<T>(d.size() * h.size() * s.size());
                 }
             }
@@ -114,16 +158,17 @@ static void adaptive_avg_backward(const T* grad, T* grad_x, int64_t planes, cons
         for (int64_t p = 0; p < planes; ++p) fill(grad_x + p * n, n, grad[p] / static_cast<T>(n));
         return;
     }
+    const AdaptiveSpans spans(w);
     pool::Scratch scratch(static_cast<size_t>(width) * sizeof(T));
     T* shares = scratch.template as<T>();
     fill(grad_x, planes * w.in_size(), T(0));
     for (int64_t p = 0; p < planes; ++p, grad_x += w.in_size())
         for (int64_t od = 0; od < w.out[0]; ++od)
             for (int64_t oh = 0; oh < w.out[1]; ++oh) {
-                const Span d = adaptive_span(w, 0, od), h = adaptive_span(w, 1, oh);
+                const Span d = spans.of(0, od), h = spans.of(1, oh);
                 fill(shares, width, T(0));
                 for (int64_t ow = 0; ow < w.out[2]; ++ow) {
-                    const Span s = adaptive_span(w, 2, ow);
+                    const Span s = spans.of(2, ow);
                     const T share = *grad++ / static_cast<T>(d.size() * h.size() * s.size());
                     for (int64_t i = s.begin; i < s.end; ++i) shares[i] += share;
                 }
