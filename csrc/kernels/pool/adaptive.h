@@ -31,8 +31,8 @@ PT_INLINE T sum_of(const T* p, int64_t n) {
 
 // sums[i] = the sum over `rows` rows, `pitch` apart, of row[i], and over `blocks` such blocks, `apart` apart.
 template <class T>
-PT_INLINE void sum_rows_of(const T* row, int64_t rows, int64_t pitch, int64_t blocks, int64_t apart, int64_t n,
-                           T* sums) {
+PT_INLINE void sum_rows_of(const T* row, int64_t rows, int64_t pitch, int64_t blocks, int64_t apart,
+                           int64_t n, T* sums) {
     const auto sum_at = [&](int64_t i, int used) __attribute__((always_inline)) {
         Vec<T> sum{};
         for (int64_t a = 0; a < blocks; ++a)

@@ -45,8 +45,8 @@ PT_INLINE void store_marks(To* to, Mask<T> marks, int64_t n) {
     for (int64_t i = 0; i < n; ++i) to[i] = static_cast<To>(buffer[i]);
 }
 
-// One plane. Taps is the number of taps along a row, 0 for any. Only with Careful do NaN win; without, gives a
-// sum that is NaN if one of the inputs is (and rarely otherwise), for the caller to do the plane again.
+// One plane. Taps is the number of taps along a row, 0 for any. Only with Careful do NaN win; without, gives
+// a sum that is NaN if one of the inputs is (and rarely otherwise), for the caller to do the plane again.
 template <class T, int S, Track track, int Taps, bool Careful>
 static T max_plane(Rows<const T> rows, const Window& w, const Marks<T>& marks, T* values, uint8_t* offsets,
                    int64_t* indices) {

@@ -3,8 +3,8 @@
 //
 // Along a row with stride S (1 or 2) the inputs fall into S phases. Input S * m + r gets from tap c of output
 // j = (S * m + r + padding - c) / S, for every c that makes this whole: in phase r these are c = first,
-// first + S ..., and j = m + lead, m + lead - 1 .... So a vector of inputs of one phase reads whole vectors of
-// outputs, and rows of outputs with room for the windows' reach on both sides need no edge cases.
+// first + S ..., and j = m + lead, m + lead - 1 .... So a vector of inputs of one phase reads whole vectors
+// of outputs, and rows of outputs with room for the windows' reach on both sides need no edge cases.
 #pragma once
 
 #include "kernels/pool/taps.h"
@@ -26,8 +26,7 @@ static inline int covering(const Window& w, int64_t d, int64_t h, Cover* covers)
         for (int64_t b = 0; b < w.kernel[1]; ++b) {
             const int64_t from_h = h + w.padding[1] - b * w.dilation[1], oh = from_h / w.stride[1];
             if (from_h < 0 || oh * w.stride[1] != from_h || oh >= w.out[1]) continue;
-            covers[count++] = {od * w.out[1] + oh,
-                               static_cast<int32_t>((a * w.kernel[1] + b) * w.kernel[2])};
+            covers[count++] = {od * w.out[1] + oh, static_cast<int32_t>((a * w.kernel[1] + b) * w.kernel[2])};
         }
     }
     return count;
@@ -105,7 +104,8 @@ PT_INLINE void store_phases(T* row, int64_t m, int64_t width, const Vec<T> (&pha
 // Widens n bytes to integers; reads and writes whole vectors where `end` allows. A plain loop of known length
 // becomes one widening load; __builtin_convertvector goes lane by lane here (GCC 12).
 template <class T>
-PT_INLINE void widen_row(const uint8_t* __restrict from, const uint8_t* end, IntOf<T>* __restrict to, int64_t n) {
+PT_INLINE void widen_row(const uint8_t* __restrict from, const uint8_t* end, IntOf<T>* __restrict to,
+                         int64_t n) {
     int64_t i = 0;
     for (; i < n && from + i + lanes<T> <= end; i += lanes<T>)
         for (int j = 0; j < lanes<T>; ++j) to[i + j] = from[i + j];
@@ -168,7 +168,8 @@ static void max_gather_planes(const T* grad, const uint8_t* offsets, T* grad_x, 
     const uint8_t* const end = offsets + planes * out_rows * outs;
     pool::Scratch scratch(static_cast<size_t>(2 * held) * sizeof(T));
     T* grads = scratch.template as<T>();
-    IntOf<T>* marks = reinterpret_cast<IntOf<T>*>(grads + held);  // what lies around them meets zero gradients
+    IntOf<T>* marks =
+        reinterpret_cast<IntOf<T>*>(grads + held);  // what lies around them meets zero gradients
     for (int64_t i = 0; i < held; ++i) grads[i] = 0, marks[i] = 0;
     const Winners<T> winners{grads, marks, phases.pitch};
     for (int64_t p = 0; p < planes; ++p) {
@@ -307,7 +308,8 @@ PT_INLINE void spread_row_apart(const T* share, const Window& w, T* spread) {
 
 // row = the sum of the spread rows that cover it.
 template <class T>
-PT_INLINE void sum_rows(T* row, int64_t width, const T* spread, int64_t pitch, const Cover* cover, int count) {
+PT_INLINE void sum_rows(T* row, int64_t width, const T* spread, int64_t pitch, const Cover* cover,
+                        int count) {
     if (count == 0) return fill(row, width, T(0));
     if (count == 1) return copy_row(spread + cover[0].row * pitch, row, width);
     for (int64_t i = 0; i < width; i += lanes<T>) {  // spread rows have room for whole vectors
