@@ -78,7 +78,19 @@ py::object run(const std::string& name, const py::tuple& inputs, const py::tuple
     PT_CHECK(result.ndim == ndim && std::equal(shape, shape + ndim, result.shape),
              "pointwise: " + name + ": out has another shape");
     ReleaseGil release(result.numel());
-    pointwise::run(op, views, result, values);
+    pointwise::run(op, views, result, values, dtype);
+    return out;
+}
+
+// `input` as another real type, in the layout of an element-by-element result: a new array.
+py::object cast(const py::object& input, int type_number) {
+    const ArrayView in = view(input, "input");
+    const DType dtype = dtype_of_type(type_number);
+    PT_CHECK(pointwise::castable(in.dtype) && pointwise::castable(dtype), "cast: not between real types");
+    py::object out = make_result(&in, 1, in.ndim, in.shape, dtype);
+    const ArrayView result = view_of(out);
+    ReleaseGil release(result.numel());
+    pointwise::cast(in, result);
     return out;
 }
 
@@ -105,6 +117,7 @@ void bind_pointwise(py::module_& m) {
         return op >= 0 && pointwise::supports(op, dtype_of_descr(dtype));
     });
     m.def("pointwise_ops", &list_ops);
+    m.def("cast", &cast, py::arg("input"), py::arg("type_number"));
     m.def("new_result", &empty_result, py::arg("inputs"), py::arg("type_number"));
 }
 

@@ -96,7 +96,7 @@ PyObject* call_unary(PyObject* self, PyObject* const* args, size_t nargsf, PyObj
     if (out == nullptr) return nullptr;
     {
         ReleaseGil release(in.numel());
-        pointwise::run(op->kernel, &in, view_of(reinterpret_cast<PyArrayObject*>(out)), op->params);
+        pointwise::run(op->kernel, &in, view_of(reinterpret_cast<PyArrayObject*>(out)), op->params, dtype);
     }
     return finish(op, out, &operand, 1);
 }
@@ -178,7 +178,7 @@ PyObject* call_binary(PyObject* self, PyObject* const* args, size_t nargsf, PyOb
     const ArrayView result = view_of(reinterpret_cast<PyArrayObject*>(out));
     {
         ReleaseGil release(result.numel());
-        pointwise::run(op->kernel, in, result, op->params);
+        pointwise::run(op->kernel, in, result, op->params, dtype);
     }
     return finish(op, out, operands, 2);
 }

@@ -9,6 +9,7 @@ import numpy as np
 from pytensor import _C, dtypes
 from pytensor import device as _device
 from pytensor.autograd.node import Node, record
+from pytensor.backend import backend_of
 from pytensor.backend.reference.array_module import array_module
 from pytensor.dtypes import dtype
 from pytensor.layout import contiguous_format, preserve_format
@@ -65,12 +66,11 @@ def clone(input: Tensor, *, memory_format: Any = preserve_format) -> Tensor:
     array = input._array
     if not isinstance(array, np.ndarray):
         out = array.copy(order="C" if memory_format is contiguous_format else "K")
-    elif memory_format is contiguous_format or array.flags.c_contiguous:
+    elif memory_format is contiguous_format and not array.flags.c_contiguous:
         out = _C.new_array(array.shape, array.dtype.num)
         np.copyto(out, array)
     else:
-        out = _C.new_result((array,), array.dtype.num)
-        np.copyto(out, array)
+        out = backend_of(array).cast(array, array.dtype)
     return record(CloneBackward0, (input,), out)
 
 
@@ -137,14 +137,7 @@ def _same(wanted: Any, current: Any) -> bool:
 
 def cast(array: Any, d: dtype) -> Any:
     """``array`` as another dtype; complex to real drops the imaginary part, as PyTorch does."""
-    if array.dtype.kind == "c" and not d.is_complex:
-        array = array.real
-    with np.errstate(invalid="ignore", over="ignore"):  # out-of-range casts are as undefined as in C++
-        if not isinstance(array, np.ndarray):
-            return array.astype(d.numpy)
-        out = _C.new_result((array,), d.numpy.num)
-        np.copyto(out, array, casting="unsafe")
-        return out
+    return backend_of(array).cast(array, d.numpy)
 
 
 def move(array: Any, target: Any) -> Any:

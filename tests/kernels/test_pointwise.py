@@ -12,7 +12,7 @@ from pytensor.backend import cpu, reference
 from pytensor.testing.levels import LEVELS, SETTINGS
 from pytensor.testing.strategies import arrays, broadcastable_shapes
 
-DTYPES = ["bool", "uint8", "int32", "int64", "float32", "float64"]
+DTYPES = ["bool", "uint8", "int32", "int64", "float32", "float64", "int8", "int16", "float16"]
 OPS = {name: (arity, params) for name, arity, params in _C.pointwise_ops()}
 PREDICATES = {
     "eq", "ne", "lt", "le", "gt", "ge", "logical_and", "logical_or", "logical_xor", "logical_not",
@@ -114,7 +114,7 @@ def test_against_reference(name, dtype, data):
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 4, 7, 8, 9, 15, 16, 17, 31, 33, 63, 64, 65, 127, 129])
-@pytest.mark.parametrize(("name", "dtype"), [("add", d) for d in DTYPES[1:]] + [("exp", "float32"), ("lt", "float64"),
+@pytest.mark.parametrize(("name", "dtype"), [("add", d) for d in DTYPES[1:]] + [("exp", "float16"), ("lt", "int8"), ("exp", "float32"), ("lt", "float64"),
                                              ("where", "float32"), ("where", "int64"), ("eq", "uint8")])  # fmt: skip
 def test_writes_nothing_beyond(name, dtype, size):
     """Guard bytes around the result, for contiguous and strided ones."""

@@ -1,6 +1,7 @@
 // The inner loops of one level: ops.h applied to contiguous vectors. See table.h for the loops' contract.
 #pragma once
 
+#include "kernels/pointwise/cast.h"
 #include "kernels/pointwise/ops.h"
 #include "kernels/pointwise/table.h"
 
@@ -157,7 +158,8 @@ static void loop_where(char* out, const char* const* in, const int64_t* steps, i
 #define PT_OP(name, group, arity, params, cost) PT_ROW_##group(name, arity, params)
 const Kernels kernels = {{
 #include "kernels/pointwise/kernels.inc"
-}};
+                         },
+                         PT_ALL_CASTS};
 #undef PT_OP
 
 }  // namespace pt::pointwise::PT_ISA

@@ -4,6 +4,7 @@
 #include <limits>
 #include <type_traits>
 
+#include "kernels/pointwise/plain_cast.h"
 #include "kernels/pointwise/table.h"
 
 namespace pt::pointwise::plain {
@@ -332,6 +333,7 @@ PT_DEFINE2(hardshrink_backward, b<-P(0) || b> P(0) ? a : T(0))
 #define PT_OP(name, group, arity, params, cost) PT_ROW_##group(name, arity)
 const Kernels kernels = {{
 #include "kernels/pointwise/kernels.inc"
-}};
+                         },
+                         PT_ALL_CASTS};
 
 }  // namespace pt::pointwise::plain

@@ -3,9 +3,12 @@
 #include "kernels/pointwise/pointwise.h"
 
 #include <cstring>
+#include <optional>
 
 #include "base/check.h"
+#include "base/layout.h"
 #include "base/parallel.h"
+#include "base/pool.h"
 #include "kernels/pointwise/table.h"
 #include "kernels/pointwise/walk.h"
 
@@ -53,6 +56,22 @@ Loop loop_of(int op, int slot) {
     return loop != nullptr ? loop : plain::kernels.loops[op][slot];
 }
 
+Loop cast_of(DType from, DType to) {
+    return PT_SELECT(Kernels).casts[static_cast<int>(from)][static_cast<int>(to)];
+}
+
+// The type that a kernel computes in for operands of `dtype`; unsupported when there is none.
+DType computed_in(int op, DType dtype) {
+    const auto has = [op](DType d) { return plain::kernels.loops[op][slot_of(d)] != nullptr; };
+    if (slot_of(dtype) >= 0) return has(dtype) ? dtype : DType::unsupported;
+    const bool half = dtype == DType::float16 || dtype == DType::bfloat16;
+    if (half && has(DType::float32)) return DType::float32;
+    // Sums and products of wider integers wrap around to the same; bounds and the like are checked elsewhere.
+    const bool small = dtype == DType::int8 || dtype == DType::int16;
+    if (small && has(DType::int32) && (ops[op].params == 0 || op == k_add_scaled)) return DType::int32;
+    return DType::unsupported;
+}
+
 bool same_shape(const ArrayView& a, const ArrayView& b) {
     if (a.ndim != b.ndim) return false;
     for (int i = 0; i < a.ndim; ++i)
@@ -60,41 +79,165 @@ bool same_shape(const ArrayView& a, const ArrayView& b) {
     return true;
 }
 
-// The call without any walking: out contiguous, each input contiguous in out's shape or one value.
-bool run_contiguous(Loop loop, const OpInfo& info, const ArrayView* inputs, const ArrayView& out,
-                    int64_t grain, const double* params) {
-    if (!out.is_contiguous()) return false;
-    const int64_t n = out.numel();
+// A call: the op's loop, and for operands of another type than it computes in, casts around it.
+struct Call {
+    Loop loop;
+    Loop load[kMaxArity] = {};
+    Loop store = nullptr;
+    DType dtypes[kMaxArity + 1];  // what the loop takes and, last, gives
+    int arity;
+    int64_t grain;
+    const double* params;
+
+    bool casts() const {
+        return store != nullptr || load[0] != nullptr || load[1] != nullptr || load[2] != nullptr;
+    }
+};
+
+Call plan(int op, const ArrayView* inputs, const ArrayView& out, const double* params, DType dtype) {
+    const OpInfo& info = ops[op];
+    const DType computed = computed_in(op, dtype);
+    PT_ASSERT(computed != DType::unsupported);
+    PT_ASSERT(info.params == 0 || params != nullptr);
+    Call call;
+    call.loop = loop_of(op, slot_of(computed));
+    call.arity = info.arity;
+    call.grain = 32768 / info.cost;
+    call.params = params;
+    for (int k = 0; k < info.arity; ++k) {
+        call.dtypes[k] = info.group == Group::SELECT && k == 0 ? DType::boolean : computed;
+        if (inputs[k].dtype != call.dtypes[k]) call.load[k] = cast_of(inputs[k].dtype, call.dtypes[k]);
+    }
+    const DType result = result_dtype(op, computed);
+    call.dtypes[info.arity] = result;
+    if (out.dtype != result) call.store = cast_of(result, out.dtype);
+    return call;
+}
+
+// Where the elements of a call without walking lie. steps: 0 for one value, repeated.
+struct Lines {
     alignas(64) char repeated[kMaxArity][kRepeatBytes];
     const char* in[kMaxArity];
     int64_t steps[kMaxArity];
     int64_t in_bytes[kMaxArity];
-    for (int k = 0; k < info.arity; ++k) {
+};
+
+// out contiguous, each input contiguous in out's shape or one value. False for other layouts.
+bool find_lines(const Call& call, const ArrayView* inputs, const ArrayView& out, Lines& lines) {
+    if (!out.is_contiguous()) return false;
+    for (int k = 0; k < call.arity; ++k) {
         const int64_t item = item_size(inputs[k].dtype);
         if (same_shape(inputs[k], out) && inputs[k].is_contiguous()) {
-            in[k] = inputs[k].data;
-            steps[k] = 1;
-            in_bytes[k] = item;
+            lines.in[k] = inputs[k].data;
+            lines.steps[k] = 1;
+            lines.in_bytes[k] = item;
         } else if (inputs[k].numel() == 1) {
-            repeat_value(repeated[k], inputs[k].data, item);
-            in[k] = repeated[k];
-            steps[k] = 0;
-            in_bytes[k] = 0;
+            repeat_value(lines.repeated[k], inputs[k].data, item);
+            lines.in[k] = lines.repeated[k];
+            lines.steps[k] = 0;
+            lines.in_bytes[k] = 0;
         } else {
             return false;
         }
     }
-    if (n <= grain) {
-        loop(out.data, in, steps, n, params);
-        return true;
-    }
-    const int64_t out_bytes = item_size(out.dtype);
-    parallel_for(0, n, grain, [&](int64_t begin, int64_t end) {
-        const char* from[kMaxArity];
-        for (int k = 0; k < info.arity; ++k) from[k] = in[k] + begin * in_bytes[k];
-        loop(out.data + begin * out_bytes, from, steps, end - begin, params);
-    });
     return true;
+}
+
+void run_lines(const Call& call, const Lines& lines, const ArrayView& out) {
+    const int64_t n = out.numel();
+    if (n <= call.grain) return call.loop(out.data, lines.in, lines.steps, n, call.params);
+    const int64_t out_bytes = item_size(out.dtype);
+    parallel_for(0, n, call.grain, [&](int64_t begin, int64_t end) {
+        const char* from[kMaxArity];
+        for (int k = 0; k < call.arity; ++k) from[k] = lines.in[k] + begin * lines.in_bytes[k];
+        call.loop(out.data + begin * out_bytes, from, lines.steps, end - begin, call.params);
+    });
+}
+
+// The same with casts, a piece that stays in the first-level cache at a time.
+void run_lines_cast(const Call& call, const Lines& lines, const ArrayView& out) {
+    constexpr int64_t kPiece = 512;
+    const int64_t out_bytes = item_size(out.dtype);
+    parallel_for(0, out.numel(), call.grain / 2 + 1, [&](int64_t begin, int64_t end) {
+        alignas(64) char buffer[kMaxArity + 1][kPiece * 8];
+        const char* from[kMaxArity];
+        for (int k = 0; k < call.arity; ++k) {
+            from[k] = lines.in[k];
+            if (call.load[k] == nullptr || lines.steps[k] != 0) continue;
+            const int64_t item = item_size(call.dtypes[k]);
+            call.load[k](buffer[k], &lines.in[k], &lines.steps[k], kRepeatBytes / item, nullptr);
+            from[k] = buffer[k];
+        }
+        for (; begin < end; begin += kPiece) {
+            const int64_t n = end - begin < kPiece ? end - begin : kPiece;
+            for (int k = 0; k < call.arity; ++k) {
+                if (lines.steps[k] == 0) continue;
+                from[k] = lines.in[k] + begin * lines.in_bytes[k];
+                if (call.load[k] == nullptr) continue;
+                call.load[k](buffer[k], &from[k], &lines.steps[k], n, nullptr);
+                from[k] = buffer[k];
+            }
+            char* const to = out.data + begin * out_bytes;
+            if (call.store == nullptr) {
+                call.loop(to, from, lines.steps, n, call.params);
+            } else {
+                constexpr int64_t one = 1;
+                char* const result = buffer[kMaxArity];
+                call.loop(result, from, lines.steps, n, call.params);
+                call.store(to, &result, &one, n, nullptr);
+            }
+        }
+    });
+}
+
+// A copy of the input as `dtype` in scratch memory, its axes in the input's own order; one element for each
+// that the input has in memory, so that broadcast axes stay broadcast.
+class CastCopy {
+  public:
+    CastCopy(const ArrayView& in, DType dtype) : scratch_(elements(in) * item_size(dtype)), copy_(in) {
+        OwnedView distinct(in);
+        for (int i = 0; i < in.ndim; ++i)
+            if (in.strides[i] == 0) distinct.sizes[i] = 1;
+        result_strides(&distinct, 1, distinct.ndim, distinct.sizes, item_size(dtype), copy_.steps);
+        copy_.data = scratch_.as<char>();
+        copy_.dtype = dtype;
+        OwnedView target(copy_);
+        for (int i = 0; i < in.ndim; ++i) {
+            target.sizes[i] = distinct.sizes[i];
+            if (in.strides[i] == 0) copy_.steps[i] = 0;
+        }
+        cast(distinct, target);
+    }
+    const ArrayView& view() const { return copy_; }
+
+  private:
+    static int64_t elements(const ArrayView& in) {
+        int64_t n = 1;
+        for (int i = 0; i < in.ndim; ++i) n *= in.strides[i] == 0 && in.shape[i] > 1 ? 1 : in.shape[i];
+        return n;
+    }
+    pool::Scratch scratch_;
+    OwnedView copy_;
+};
+
+void run_walk(const Call& call, const ArrayView* inputs, const ArrayView& out) {
+    if (out.numel() == 0) return;
+    if (!call.casts()) return Walk(inputs, call.arity, out).run(call.loop, call.grain, call.params);
+    std::optional<CastCopy> copies[kMaxArity];
+    ArrayView views[kMaxArity];
+    for (int k = 0; k < call.arity; ++k) {
+        if (call.load[k] != nullptr) copies[k].emplace(inputs[k], call.dtypes[k]);
+        views[k] = copies[k] ? copies[k]->view() : inputs[k];
+    }
+    if (call.store == nullptr) return Walk(views, call.arity, out).run(call.loop, call.grain, call.params);
+    const DType dtype = call.dtypes[call.arity];
+    const pool::Scratch scratch(out.numel() * item_size(dtype));
+    OwnedView result(out);
+    result_strides(&out, 1, out.ndim, out.shape, item_size(dtype), result.steps);
+    result.data = scratch.as<char>();
+    result.dtype = dtype;
+    Walk(views, call.arity, result).run(call.loop, call.grain, call.params);
+    cast(result, out);
 }
 
 }  // namespace
@@ -110,26 +253,37 @@ int arity(int op) { return ops[op].arity; }
 int num_params(int op) { return ops[op].params; }
 int num_ops() { return kOps; }
 
-bool supports(int op, DType input) {
-    const int slot = slot_of(input);
-    return slot >= 0 && plain::kernels.loops[op][slot] != nullptr;
-}
+bool supports(int op, DType dtype) { return computed_in(op, dtype) != DType::unsupported; }
 
-DType result_dtype(int op, DType input) {
+DType result_dtype(int op, DType dtype) {
     const Group group = ops[op].group;
-    return group == Group::COMPARE || group == Group::PREDICATE ? DType::boolean : input;
+    return group == Group::COMPARE || group == Group::PREDICATE ? DType::boolean : dtype;
 }
 
-void run(int op, const ArrayView* inputs, const ArrayView& out, const double* params) {
-    const OpInfo& info = ops[op];
-    const int slot = slot_of(inputs[info.arity - 1].dtype);
-    PT_ASSERT(slot >= 0);
-    const Loop loop = loop_of(op, slot);
-    PT_ASSERT(loop != nullptr && (info.params == 0 || params != nullptr));
-    const int64_t grain = 32768 / info.cost;
-    if (run_contiguous(loop, info, inputs, out, grain, params)) return;
-    Walk walk(inputs, info.arity, out);
-    walk.run(loop, grain, params);
+void run(int op, const ArrayView* inputs, const ArrayView& out, const double* params, DType dtype) {
+    const Call call = plan(op, inputs, out, params, dtype);
+    Lines lines;
+    if (!find_lines(call, inputs, out, lines)) {
+        run_walk(call, inputs, out);
+    } else if (call.casts()) {
+        run_lines_cast(call, lines, out);
+    } else {
+        run_lines(call, lines, out);
+    }
+}
+
+void cast(const ArrayView& in, const ArrayView& out) {
+    Call call;
+    call.loop = cast_of(in.dtype, out.dtype);
+    call.arity = 1;
+    call.grain = 32768;
+    call.params = nullptr;
+    Lines lines;
+    if (find_lines(call, &in, out, lines)) {
+        run_lines(call, lines, out);
+    } else {
+        Walk(&in, 1, out).run(call.loop, call.grain, nullptr);
+    }
 }
 
 }  // namespace pt::pointwise

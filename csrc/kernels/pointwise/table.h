@@ -22,9 +22,12 @@ enum Op : int {
 };
 #undef PT_OP
 
+constexpr int kCastTypes = static_cast<int>(DType::complex64);  // the real types
+
 // A null entry in a level's table means: use the plain one (null there: not supported).
 struct Kernels {
     Loop loops[kOps][kSlots];
+    Loop casts[kCastTypes][kCastTypes];  // [from][to]: steps[0] may be 0
 };
 PT_DECLARE_LEVELS(Kernels)
 

@@ -34,6 +34,9 @@ void copy_items(int64_t item, char* to, int64_t to_step, const char* from, int64
         case 1:
             copy_strided<uint8_t>(to, to_step, from, from_step, n);
             break;
+        case 2:
+            copy_strided<uint16_t>(to, to_step, from, from_step, n);
+            break;
         case 4:
             copy_strided<uint32_t>(to, to_step, from, from_step, n);
             break;
@@ -64,6 +67,12 @@ void repeat_value(char* block, const char* value, int64_t item) {
         case 1:
             std::memset(block, *value, kRepeatBytes);
             break;
+        case 2: {
+            uint16_t v;
+            std::memcpy(&v, value, 2);
+            for (int i = 0; i < kRepeatBytes / 2; ++i) std::memcpy(block + 2 * i, &v, 2);
+            break;
+        }
         case 4: {
             uint32_t v;
             std::memcpy(&v, value, 4);
@@ -321,6 +330,10 @@ void Walk::tiles(Loop loop, int64_t begin, int64_t end, const double* params) co
                     case 1:
                         transpose_tile<uint8_t>(buffer[k], row_bytes, from, strides_[k][inner], rows,
                                                 columns);
+                        break;
+                    case 2:
+                        transpose_tile<uint16_t>(buffer[k], row_bytes, from, strides_[k][inner], rows,
+                                                 columns);
                         break;
                     case 4:
                         transpose_tile<uint32_t>(buffer[k], row_bytes, from, strides_[k][inner], rows,

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from pytensor import _C
+from pytensor.backend.reference.pointwise import cast as cast_without_kernel
 from pytensor.backend.reference.pointwise import pointwise as without_kernel
 
-__all__ = ["binary", "pointwise", "unary"]
+__all__ = ["binary", "cast", "pointwise", "unary"]
 
 _has_kernel: dict[tuple[str, np.dtype], bool] = {}
 
@@ -42,3 +43,11 @@ def unary(name, x, out=None):
 
 def binary(name, a, b, out=None):
     return pointwise(name, (a, b), (), out)
+
+
+def cast(x, dtype):
+    """A copy of `x` as another dtype (or the same), in the layout of an element-by-element result. Complex numbers lose
+    their imaginary part in real types."""
+    if x.dtype.kind != "c" and dtype.kind != "c":
+        return _C.cast(x, dtype.num)
+    return _in_layout((x,), cast_without_kernel(x, dtype))

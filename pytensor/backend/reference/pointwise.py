@@ -10,20 +10,19 @@ import numpy as np
 from pytensor.backend.reference.array_module import array_module
 from pytensor.backend.reference.special import special_function
 
-__all__ = ["binary", "pointwise", "unary"]
+__all__ = ["binary", "cast", "pointwise", "unary"]
 
 
 def pointwise(name, inputs, params=(), out=None):
     """The op `name` on broadcast inputs of one dtype; `where` takes a boolean first input."""
     xp = array_module(inputs[-1])
     dtype = inputs[-1].dtype
-    narrow = dtype.itemsize == 2 and dtype.kind not in "iu"  # float16; bfloat16's kind is "V" or "f"
-    if narrow:
+    if _is_half(dtype):
         inputs = tuple(x if x.dtype.kind == "b" else x.astype("float32") for x in inputs)
     with np.errstate(all="ignore"):
         result = xp.asarray(_OPS[name](xp, *inputs, *params))
-    if result.dtype.kind != "b" or dtype.kind == "b":
-        result = result.astype(dtype, copy=False) if result.dtype != dtype else result
+        if result.dtype.kind != "b" or dtype.kind == "b":
+            result = result.astype(dtype, copy=False) if result.dtype != dtype else result
     if result is inputs[0]:
         result = result.copy()
     if out is None:
@@ -32,12 +31,26 @@ def pointwise(name, inputs, params=(), out=None):
     return out
 
 
+def _is_half(dtype):
+    return dtype.itemsize == 2 and dtype.kind not in "iu"  # float16; bfloat16's kind is "V" or "f"
+
+
 def unary(name, x, out=None):
     return pointwise(name, (x,), (), out)
 
 
 def binary(name, a, b, out=None):
     return pointwise(name, (a, b), (), out)
+
+
+def cast(x, dtype):
+    """A copy of `x` as another dtype. Out-of-range floats give integers as undefined as in C."""
+    if x.dtype.kind == "c" and dtype.kind != "c" and dtype.kind != "b":
+        x = x.real
+    with np.errstate(invalid="ignore", over="ignore"):
+        if _is_half(dtype) and x.dtype.itemsize > 4:
+            x = x.astype("float32")  # rounded twice, as PyTorch does
+        return x.astype(dtype)
 
 
 def _remainder(xp, a, b):
