@@ -2,7 +2,9 @@
 // does not fit (it returns false): the caller then takes the NumPy path.
 #include "kernels/optim/optim.h"
 
-#include <cmath>
+#include <array>
+#include <string>
+#include <string_view>
 #include <vector>
 
 #include "bindings/bindings.h"
@@ -16,9 +18,11 @@ PyArrayObject* array_at(const py::list& list, size_t i) {
     return PyArray_Check(object) ? reinterpret_cast<PyArrayObject*>(object) : nullptr;
 }
 
+bool is_float(DType dtype) { return dtype == DType::float32 || dtype == DType::float64; }
+
 bool is_dense(PyArrayObject* array, bool written) {
     return array != nullptr && PyArray_IS_C_CONTIGUOUS(array) && PyArray_ISALIGNED(array) &&
-           (!written || PyArray_ISWRITEABLE(array));
+           (!written || PyArray_ISWRITEABLE(array)) && is_float(dtype_of_array(array));
 }
 
 // `array` can stand beside `param`: dense, the same type and number of elements.
@@ -27,112 +31,145 @@ bool matches(PyArrayObject* array, PyArrayObject* param, bool written) {
            PyArray_SIZE(array) == PyArray_SIZE(param);
 }
 
-bool is_float(DType dtype) { return dtype == DType::float32 || dtype == DType::float64; }
-
 // The items of a call, by element type: parameters of a group may differ in theirs.
 template <class Item>
 struct Batch {
     std::vector<Item> float32, float64;
     int64_t elements = 0;
 
-    void add(const Item& item, DType dtype) {
-        (dtype == DType::float32 ? float32 : float64).push_back(item);
-        elements += item.numel;
+    Item& add(DType dtype, int64_t numel) {
+        elements += numel;
+        return (dtype == DType::float32 ? float32 : float64).emplace_back();
     }
-    template <class Run, class Rule>
-    void run(Run step, const Rule& rule) const {
+    // run(items, count, dtype), without the GIL
+    template <class Run>
+    void run(const Run& run_items) const {
         ReleaseGil released(elements);
-        step(float32.data(), static_cast<int64_t>(float32.size()), DType::float32, rule);
-        step(float64.data(), static_cast<int64_t>(float64.size()), DType::float64, rule);
+        if (!float32.empty()) run_items(float32.data(), static_cast<int64_t>(float32.size()), DType::float32);
+        if (!float64.empty()) run_items(float64.data(), static_cast<int64_t>(float64.size()), DType::float64);
     }
 };
 
-void check_length(const py::list& list, size_t expected, const char* name) {
-    if (list.size() != expected)
-        throw py::value_error(std::string(name) + ": expected " + std::to_string(expected) + " arrays, got " +
-                              std::to_string(list.size()));
+struct Number {
+    std::string_view name;
+    double optim::Rule::* field;
+};
+struct Flag {
+    std::string_view name;
+    bool optim::Rule::* field;
+};
+constexpr Number kNumbers[] = {
+    {"lr", &optim::Rule::lr},
+    {"weight_decay", &optim::Rule::weight_decay},
+    {"eps", &optim::Rule::eps},
+    {"beta1", &optim::Rule::beta1},
+    {"beta2", &optim::Rule::beta2},
+    {"momentum", &optim::Rule::momentum},
+    {"dampening", &optim::Rule::dampening},
+    {"lr_decay", &optim::Rule::lr_decay},
+    {"momentum_decay", &optim::Rule::momentum_decay},
+    {"lambd", &optim::Rule::lambd},
+    {"alpha", &optim::Rule::alpha},
+    {"t0", &optim::Rule::t0},
+    {"eta_minus", &optim::Rule::eta_minus},
+    {"eta_plus", &optim::Rule::eta_plus},
+    {"step_min", &optim::Rule::step_min},
+    {"step_max", &optim::Rule::step_max},
+};
+constexpr Flag kFlags[] = {
+    {"maximize", &optim::Rule::maximize},
+    {"decoupled", &optim::Rule::decoupled},
+    {"nesterov", &optim::Rule::nesterov},
+};
+
+void set_field(optim::Rule& rule, std::string_view name, PyObject* value) {
+    for (const Flag& flag : kFlags) {
+        if (flag.name != name) continue;
+        const int truth = PyObject_IsTrue(value);
+        if (truth < 0) throw py::error_already_set();
+        rule.*flag.field = truth != 0;
+        return;
+    }
+    for (const Number& number : kNumbers) {
+        if (number.name != name) continue;
+        rule.*number.field = PyFloat_AsDouble(value);
+        if (PyErr_Occurred()) throw py::error_already_set();
+        return;
+    }
+    throw py::value_error("optim_step: no hyperparameter " + std::string(name));
 }
 
-// Momentum buffers are empty without momentum. fresh[i]: the buffer holds nothing yet.
-bool sgd(const py::list& params, const py::list& grads, const py::list& buffers,
-         const std::vector<bool>& fresh, double lr, double momentum, double dampening, double weight_decay,
-         bool nesterov, bool maximize) {
+optim::Rule rule_of(const py::dict& values) {
+    optim::Rule rule;
+    PyObject *key, *value;
+    Py_ssize_t place = 0;
+    while (PyDict_Next(values.ptr(), &place, &key, &value)) {
+        Py_ssize_t size;
+        const char* name = PyUnicode_AsUTF8AndSize(key, &size);
+        if (name == nullptr) throw py::error_already_set();
+        set_field(rule, std::string_view(name, static_cast<size_t>(size)), value);
+    }
+    return rule;
+}
+
+// The lists of a tuple; one that is empty stands for arrays that are not kept.
+std::vector<py::list> columns_of(const py::tuple& lists, size_t expected, size_t length, const char* name) {
+    if (lists.size() != expected)
+        throw py::value_error(std::string(name) + ": expected " + std::to_string(expected) + " lists, got " +
+                              std::to_string(lists.size()));
+    std::vector<py::list> columns;
+    for (const auto& entry : lists) {
+        columns.push_back(py::cast<py::list>(entry));
+        const size_t size = columns.back().size();
+        if (size != 0 && size != length)
+            throw py::value_error(std::string(name) + ": expected " + std::to_string(length) +
+                                  " arrays, got " + std::to_string(size));
+    }
+    return columns;
+}
+
+bool step(const std::string& name, const py::list& params, const py::list& grads, const py::tuple& states,
+          const py::tuple& scalars, const py::dict& hyperparameters) {
+    const optim::Algorithm* algorithm = optim::find(name);
+    if (algorithm == nullptr) throw py::value_error("optim_step: no algorithm " + name);
     const size_t count = params.size();
-    check_length(grads, count, "grads");
-    const bool has_momentum = !buffers.empty();
-    if (has_momentum) {
-        check_length(buffers, count, "momentum_buffers");
-        if (fresh.size() != count) throw py::value_error("fresh: one flag per parameter is needed");
-    }
-    Batch<optim::SgdItem> batch;
+    if (grads.size() != count)
+        throw py::value_error("grads: expected " + std::to_string(count) + " arrays, got " +
+                              std::to_string(grads.size()));
+    const auto kept = columns_of(states, static_cast<size_t>(algorithm->states), count, "states");
+    const auto numbers = columns_of(scalars, static_cast<size_t>(algorithm->scalars), count, "scalars");
+    const optim::Rule rule = rule_of(hyperparameters);
+    Batch<optim::Item> batch;
     for (size_t i = 0; i < count; ++i) {
-        PyArrayObject* param = array_at(params, i);
-        PyArrayObject* grad = array_at(grads, i);
-        PyArrayObject* buffer = has_momentum ? array_at(buffers, i) : nullptr;
-        if (!is_dense(param, true) || !is_float(dtype_of_array(param)) || !matches(grad, param, false))
-            return false;
-        if (has_momentum && !matches(buffer, param, true)) return false;
-        optim::SgdItem item;
-        item.param = PyArray_DATA(param);
-        item.grad = PyArray_DATA(grad);
-        item.momentum_buffer = has_momentum ? PyArray_DATA(buffer) : nullptr;
-        item.numel = PyArray_SIZE(param);
-        item.fresh = has_momentum && fresh[i];
-        batch.add(item, dtype_of_array(param));
+        PyArrayObject *param = array_at(params, i), *grad = array_at(grads, i);
+        if (!is_dense(param, true) || !matches(grad, param, false)) return false;
+        optim::Item& item = batch.add(dtype_of_array(param), PyArray_SIZE(param));
+        item = {PyArray_DATA(param), PyArray_DATA(grad), {}, PyArray_SIZE(param), {}};
+        for (size_t k = 0; k < kept.size(); ++k) {
+            if (kept[k].empty()) continue;
+            PyArrayObject* array = array_at(kept[k], i);
+            if (!matches(array, param, true)) return false;
+            item.state[k] = PyArray_DATA(array);
+        }
+        for (const py::list& column : numbers) {
+            PyArrayObject* number = column.empty() ? nullptr : array_at(column, i);
+            if (!is_dense(number, true) || PyArray_SIZE(number) != 1) return false;
+        }
     }
-    batch.run(optim::sgd, optim::SgdRule{lr, momentum, dampening, weight_decay, nesterov, maximize});
-    return true;
-}
-
-double read_step(PyArrayObject* step) {
-    return dtype_of_array(step) == DType::float32 ? *static_cast<float*>(PyArray_DATA(step))
-                                                  : *static_cast<double*>(PyArray_DATA(step));
-}
-void write_step(PyArrayObject* step, double value) {
-    if (dtype_of_array(step) == DType::float32)
-        *static_cast<float*>(PyArray_DATA(step)) = static_cast<float>(value);
-    else
-        *static_cast<double*>(PyArray_DATA(step)) = value;
-}
-
-// steps: one-element arrays that are counted up. max_exp_avg_sqs is empty without amsgrad.
-bool adam(const py::list& params, const py::list& grads, const py::list& exp_avgs,
-          const py::list& exp_avg_sqs, const py::list& max_exp_avg_sqs, const py::list& steps, double lr,
-          double beta1, double beta2, double eps, double weight_decay, bool maximize, bool decoupled) {
-    const size_t count = params.size();
-    const bool amsgrad = !max_exp_avg_sqs.empty();
-    check_length(grads, count, "grads");
-    check_length(exp_avgs, count, "exp_avgs");
-    check_length(exp_avg_sqs, count, "exp_avg_sqs");
-    if (amsgrad) check_length(max_exp_avg_sqs, count, "max_exp_avg_sqs");
-    check_length(steps, count, "steps");
-    Batch<optim::AdamItem> batch;
+    size_t next32 = 0, next64 = 0;  // the items again, in the order of the parameters
     for (size_t i = 0; i < count; ++i) {
-        PyArrayObject* param = array_at(params, i);
-        PyArrayObject* grad = array_at(grads, i);
-        PyArrayObject* exp_avg = array_at(exp_avgs, i);
-        PyArrayObject* exp_avg_sq = array_at(exp_avg_sqs, i);
-        PyArrayObject* largest = amsgrad ? array_at(max_exp_avg_sqs, i) : nullptr;
-        PyArrayObject* step = array_at(steps, i);
-        if (!is_dense(param, true) || !is_float(dtype_of_array(param)) || !matches(grad, param, false) ||
-            !matches(exp_avg, param, true) || !matches(exp_avg_sq, param, true) ||
-            (amsgrad && !matches(largest, param, true)))
-            return false;
-        if (!is_dense(step, true) || !is_float(dtype_of_array(step)) || PyArray_SIZE(step) != 1) return false;
-        const double t = read_step(step) + 1;
-        optim::AdamItem item;
-        item.param = PyArray_DATA(param);
-        item.grad = PyArray_DATA(grad);
-        item.exp_avg = PyArray_DATA(exp_avg);
-        item.exp_avg_sq = PyArray_DATA(exp_avg_sq);
-        item.max_exp_avg_sq = amsgrad ? PyArray_DATA(largest) : nullptr;
-        item.numel = PyArray_SIZE(param);
-        item.step_size = lr / (1 - std::pow(beta1, t));
-        item.scale = 1 / std::sqrt(1 - std::pow(beta2, t));
-        batch.add(item, dtype_of_array(param));
+        std::array<optim::Scalar, optim::kMaxScalars> own{};
+        for (size_t k = 0; k < numbers.size(); ++k) {
+            PyArrayObject* number = array_at(numbers[k], i);
+            own[k] = {PyArray_DATA(number), dtype_of_array(number)};
+        }
+        const bool single = dtype_of_array(array_at(params, i)) == DType::float32;
+        optim::Item& item = single ? batch.float32[next32++] : batch.float64[next64++];
+        algorithm->prepare(own.data(), rule, item.factor);
     }
-    for (size_t i = 0; i < count; ++i) write_step(array_at(steps, i), read_step(array_at(steps, i)) + 1);
-    batch.run(optim::adam, optim::AdamRule{lr, beta1, beta2, eps, weight_decay, maximize, decoupled});
+    batch.run([&](const optim::Item* items, int64_t size, DType dtype) {
+        optim::step(*algorithm, items, size, dtype, rule);
+    });
     return true;
 }
 
@@ -141,7 +178,7 @@ py::list squares(const py::list& arrays) {
     py::list result;
     for (size_t i = 0; i < arrays.size(); ++i) {
         PyArrayObject* array = array_at(arrays, i);
-        if (!is_dense(array, false) || !is_float(dtype_of_array(array))) {
+        if (!is_dense(array, false)) {
             result.append(py::none());
             continue;
         }
@@ -156,17 +193,27 @@ py::list squares(const py::list& arrays) {
     return result;
 }
 
+template <void (*change)(const optim::Span*, int64_t, DType, double)>
+bool change_all(const py::list& arrays, double value) {
+    Batch<optim::Span> batch;
+    for (size_t i = 0; i < arrays.size(); ++i) {
+        PyArrayObject* array = array_at(arrays, i);
+        if (!is_dense(array, true)) return false;
+        batch.add(dtype_of_array(array), PyArray_SIZE(array)) = {PyArray_DATA(array), PyArray_SIZE(array)};
+    }
+    batch.run(
+        [&](const optim::Span* spans, int64_t count, DType dtype) { change(spans, count, dtype, value); });
+    return true;
+}
+
 }  // namespace
 
 void bind_optim(py::module_& m) {
-    m.def("optim_sgd", &sgd, py::arg("params"), py::arg("grads"), py::arg("momentum_buffers"),
-          py::arg("fresh"), py::arg("lr"), py::arg("momentum"), py::arg("dampening"), py::arg("weight_decay"),
-          py::arg("nesterov"), py::arg("maximize"));
+    m.def("optim_step", &step, py::arg("algorithm"), py::arg("params"), py::arg("grads"), py::arg("states"),
+          py::arg("scalars"), py::arg("rule"));
     m.def("optim_squares", &squares, py::arg("arrays"));
-    m.def("optim_adam", &adam, py::arg("params"), py::arg("grads"), py::arg("exp_avgs"),
-          py::arg("exp_avg_sqs"), py::arg("max_exp_avg_sqs"), py::arg("steps"), py::arg("lr"),
-          py::arg("beta1"), py::arg("beta2"), py::arg("eps"), py::arg("weight_decay"), py::arg("maximize"),
-          py::arg("decoupled"));
+    m.def("optim_scale", &change_all<optim::scale>, py::arg("arrays"), py::arg("factor"));
+    m.def("optim_clamp", &change_all<optim::clamp>, py::arg("arrays"), py::arg("bound"));
 }
 
 }  // namespace pt

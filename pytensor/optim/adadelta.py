@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
-from pytensor.optim._elementwise import ElementwiseOptimizer, check_range, mix
+from pytensor.optim._stepper import KernelOptimizer, check_range
 from pytensor.tensor import Tensor
 
 __all__ = ["Adadelta"]
 
 
-class Adadelta(ElementwiseOptimizer):
+class Adadelta(KernelOptimizer):
     """Steps in the units of the parameters, from running averages of squared gradients and squared steps
     (https://arxiv.org/abs/1212.5701).
 
@@ -27,6 +25,7 @@ class Adadelta(ElementwiseOptimizer):
     tensor([0.2929])
     """
 
+    _algorithm = "adadelta"
     _fields = ("square_avg", "acc_delta")
 
     def __init__(
@@ -57,10 +56,11 @@ class Adadelta(ElementwiseOptimizer):
         }
         super().__init__(params, defaults)
 
-    def _update(self, p: Any, g: Any, state: dict[str, Any], step: float, group: dict[str, Any]) -> None:
-        rho, eps = group["rho"], group["eps"]
-        square, steps = state["square_avg"], state["acc_delta"]
-        mix(square, g * g, rho)
-        delta = np.sqrt(steps + eps) / np.sqrt(square + eps) * g
-        mix(steps, delta * delta, rho)
-        p -= float(group["lr"]) * delta
+    def _rule(self, group: dict[str, Any]) -> dict[str, float]:
+        return {
+            "lr": float(group["lr"]),
+            "weight_decay": group["weight_decay"],
+            "maximize": group["maximize"],
+            "beta2": group["rho"],
+            "eps": group["eps"],
+        }

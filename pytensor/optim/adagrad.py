@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from pytensor import full_like
-from pytensor.optim._elementwise import ElementwiseOptimizer, check_range
+from pytensor.optim._stepper import KernelOptimizer, check_range
 from pytensor.optim.optimizer import new_step
 from pytensor.tensor import Tensor
 
 __all__ = ["Adagrad"]
 
 
-class Adagrad(ElementwiseOptimizer):
+class Adagrad(KernelOptimizer):
     """The gradient divided by the root of the sum of all its squares (http://jmlr.org/papers/v12/duchi11a.html).
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.optim.Adagrad.html
@@ -27,6 +25,9 @@ class Adagrad(ElementwiseOptimizer):
     >>> w.data
     tensor([0.9000])
     """
+
+    _algorithm = "adagrad"
+    _fields = ("sum",)
 
     def __init__(
         self,
@@ -73,7 +74,11 @@ class Adagrad(ElementwiseOptimizer):
             for param in group["params"]:
                 self.state[param]["sum"].share_memory_()
 
-    def _update(self, p: Any, g: Any, state: dict[str, Any], step: float, group: dict[str, Any]) -> None:
-        total = state["sum"]
-        total += g * g
-        p -= float(group["lr"]) / (1 + (step - 1) * group["lr_decay"]) * g / (np.sqrt(total) + group["eps"])
+    def _rule(self, group: dict[str, Any]) -> dict[str, float]:
+        return {
+            "lr": float(group["lr"]),
+            "weight_decay": group["weight_decay"],
+            "maximize": group["maximize"],
+            "lr_decay": group["lr_decay"],
+            "eps": group["eps"],
+        }

@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
-from pytensor.backend import backend_of
-from pytensor.optim.optimizer import (
-    Optimizer,
-    check_implementation,
-    check_single,
-    evaluate,
-    new_step,
-    restore_steps,
-    zeros_of,
-)
+from pytensor.optim._stepper import KernelOptimizer
+from pytensor.optim.optimizer import check_single
 from pytensor.tensor import Tensor
 
 __all__ = ["Adam"]
 
+_WITHOUT = ("exp_avg", "exp_avg_sq", None)
+_WITH_LARGEST = ("exp_avg", "exp_avg_sq", "max_exp_avg_sq")
 
-class Adam(Optimizer):
+
+class Adam(KernelOptimizer):
     """Adam (Kingma and Ba, https://arxiv.org/abs/1412.6980).
 
     The step is ``lr * m / (sqrt(v) + eps)`` along running averages m of the gradient and v of its square, both
@@ -36,6 +30,8 @@ class Adam(Optimizer):
     >>> w.data
     tensor([0.5000, 1.5000])
     """
+
+    _algorithm = "adam"
 
     def __init__(
         self,
@@ -80,74 +76,28 @@ class Adam(Optimizer):
             "decoupled_weight_decay": decoupled_weight_decay,
         }
         super().__init__(params, defaults)
-        check_implementation(foreach, fused, differentiable)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
         for group in self.param_groups:
             group.setdefault("amsgrad", False)
-            group.setdefault("maximize", False)
-            group.setdefault("foreach", None)
-            group.setdefault("capturable", False)
-            group.setdefault("differentiable", False)
             group.setdefault("decoupled_weight_decay", False)
             group.setdefault("fused", None)
-        restore_steps(self)
 
-    def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """One step. `closure`: evaluates the model again and returns the loss, which is returned."""
-        loss = evaluate(closure)
-        for group in self.param_groups:
-            self._step_group(group)
-        return loss
+    def _fields_of(self, group: dict[str, Any]) -> tuple[str | None, ...]:
+        return _WITH_LARGEST if group["amsgrad"] else _WITHOUT
 
-    def _new_state(self, param: Tensor, amsgrad: bool) -> dict[str, Tensor]:
-        state = self.state[param]
-        state["step"] = new_step()
-        state["exp_avg"] = zeros_of(param)
-        state["exp_avg_sq"] = zeros_of(param)
-        if amsgrad:
-            state["max_exp_avg_sq"] = zeros_of(param)
-        return state
-
-    def _step_group(self, group: dict[str, Any]) -> None:
-        amsgrad = group["amsgrad"]
-        all_states = self.state
-        tensors, params, grads = [], [], []
-        exp_avgs, exp_avg_sqs, max_exp_avg_sqs, steps = [], [], [], []
-        for param in group["params"]:
-            grad = param._grad
-            if grad is None:
-                continue
-            tensors.append(param)
-            params.append(param._array)
-            grads.append(grad._array)
-            state = all_states[param] or self._new_state(param, amsgrad)
-            exp_avgs.append(state["exp_avg"]._array)
-            exp_avg_sqs.append(state["exp_avg_sq"]._array)
-            if amsgrad:
-                max_exp_avg_sqs.append(state["max_exp_avg_sq"]._array)
-            steps.append(state["step"]._array)
-        if not params:
-            return
+    def _rule(self, group: dict[str, Any]) -> dict[str, float]:
         beta1, beta2 = group["betas"]
-        backend_of(params[0]).adam_step(
-            params,
-            grads,
-            exp_avgs,
-            exp_avg_sqs,
-            max_exp_avg_sqs,
-            steps,
-            float(group["lr"]),
-            float(beta1),
-            float(beta2),
-            float(group["eps"]),
-            float(group["weight_decay"]),
-            bool(group["maximize"]),
-            bool(group["decoupled_weight_decay"]),
-        )
-        for param in tensors:
-            param._bump_version()
+        return {
+            "lr": float(group["lr"]),
+            "weight_decay": group["weight_decay"],
+            "maximize": group["maximize"],
+            "decoupled": group["decoupled_weight_decay"],
+            "beta1": float(beta1),
+            "beta2": float(beta2),
+            "eps": group["eps"],
+        }
 
 
 def _check_betas(betas: Any, foreach: bool | None, capturable: bool) -> None:

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
-from pytensor.optim._elementwise import ElementwiseOptimizer, check_betas, check_range, follow
+from pytensor.optim._stepper import KernelOptimizer, check_betas, check_range
 from pytensor.tensor import Tensor
 
 __all__ = ["Adamax"]
 
 
-class Adamax(ElementwiseOptimizer):
+class Adamax(KernelOptimizer):
     """Adam with a decaying maximum of the gradient's magnitude (https://arxiv.org/abs/1412.6980, section 7).
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.optim.Adamax.html
@@ -26,6 +24,7 @@ class Adamax(ElementwiseOptimizer):
     tensor([0.9000])
     """
 
+    _algorithm = "adamax"
     _fields = ("exp_avg", "exp_inf")
 
     def __init__(
@@ -56,9 +55,13 @@ class Adamax(ElementwiseOptimizer):
         }
         super().__init__(params, defaults)
 
-    def _update(self, p: Any, g: Any, state: dict[str, Any], step: float, group: dict[str, Any]) -> None:
+    def _rule(self, group: dict[str, Any]) -> dict[str, float]:
         beta1, beta2 = group["betas"]
-        first, largest = state["exp_avg"], state["exp_inf"]
-        follow(first, g, 1 - beta1)
-        largest[...] = np.maximum(beta2 * largest, abs(g) + group["eps"])
-        p -= float(group["lr"]) / (1 - beta1**step) * first / largest
+        return {
+            "lr": float(group["lr"]),
+            "weight_decay": group["weight_decay"],
+            "maximize": group["maximize"],
+            "beta1": beta1,
+            "beta2": beta2,
+            "eps": group["eps"],
+        }

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from pytensor.optim._elementwise import ElementwiseOptimizer, check_range
+from pytensor.optim._stepper import KernelOptimizer, check_range
 from pytensor.optim.optimizer import new_step, zeros_of
 from pytensor.tensor import Tensor
 
 __all__ = ["ASGD"]
 
 
-class ASGD(ElementwiseOptimizer):
+class ASGD(KernelOptimizer):
     """Gradient descent with a falling learning rate; the average of the parameters from step `t0` on is in the
     state as 'ax' (https://meyn.ece.ufl.edu/wp-content/uploads/sites/77/archive/spm_files/Courses/ECE555-2011/555media/poljud92.pdf).
 
@@ -25,6 +25,10 @@ class ASGD(ElementwiseOptimizer):
     >>> w.data
     tensor([0.9000])
     """
+
+    _algorithm = "asgd"
+    _fields = ("ax",)
+    _scalars = ("step", "eta", "mu")
 
     def __init__(
         self,
@@ -61,14 +65,12 @@ class ASGD(ElementwiseOptimizer):
             "ax": zeros_of(param),
         }
 
-    def _update(self, p: Any, g: Any, state: dict[str, Any], step: float, group: dict[str, Any]) -> None:
-        lr, decay = float(group["lr"]), group["lambd"]
-        eta, mu, average = state["eta"], state["mu"], state["ax"]
-        p *= 1 - decay * float(eta)
-        p -= float(eta) * g
-        if float(mu) == 1:
-            average[...] = p
-        else:
-            average += float(mu) * (p - average)
-        eta[...] = lr / (1 + decay * lr * step) ** group["alpha"]
-        mu[...] = 1 / max(1, step - group["t0"])
+    def _rule(self, group: dict[str, Any]) -> dict[str, float]:
+        return {
+            "lr": float(group["lr"]),
+            "weight_decay": group["weight_decay"],
+            "maximize": group["maximize"],
+            "lambd": group["lambd"],
+            "alpha": group["alpha"],
+            "t0": group["t0"],
+        }

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
-from pytensor.optim._elementwise import ElementwiseOptimizer, check_betas, check_range, follow, mix
+from pytensor.optim._stepper import KernelOptimizer, check_betas, check_range
 from pytensor.optim.optimizer import new_step, zeros_of
 from pytensor.tensor import Tensor
 
 __all__ = ["NAdam"]
 
 
-class NAdam(ElementwiseOptimizer):
+class NAdam(KernelOptimizer):
     """Adam that looks ahead, with a momentum that grows from step to step (Dozat 2016,
     https://openreview.net/forum?id=OM0jvwB8jIp57ZJjtNEZ).
 
@@ -27,6 +25,10 @@ class NAdam(ElementwiseOptimizer):
     >>> w.data < 1
     tensor([True])
     """
+
+    _algorithm = "nadam"
+    _fields = ("exp_avg", "exp_avg_sq")
+    _scalars = ("step", "mu_product")
 
     def __init__(
         self,
@@ -69,13 +71,15 @@ class NAdam(ElementwiseOptimizer):
             "exp_avg_sq": zeros_of(param),
         }
 
-    def _update(self, p: Any, g: Any, state: dict[str, Any], step: float, group: dict[str, Any]) -> None:
-        lr, (beta1, beta2) = float(group["lr"]), group["betas"]
-        first, second, product = state["exp_avg"], state["exp_avg_sq"], state["mu_product"]
-        mu, mu_next = (beta1 * (1 - 0.5 * 0.96 ** (t * group["momentum_decay"])) for t in (step, step + 1))
-        product *= mu
-        follow(first, g, 1 - beta1)
-        mix(second, g * g, beta2)
-        denominator = np.sqrt(second / (1 - beta2**step)) + group["eps"]
-        p -= lr * (1 - mu) / (1 - float(product)) * g / denominator
-        p -= lr * mu_next / (1 - float(product) * mu_next) * first / denominator
+    def _rule(self, group: dict[str, Any]) -> dict[str, float]:
+        beta1, beta2 = group["betas"]
+        return {
+            "lr": float(group["lr"]),
+            "weight_decay": group["weight_decay"],
+            "maximize": group["maximize"],
+            "decoupled": group["decoupled_weight_decay"],
+            "beta1": beta1,
+            "beta2": beta2,
+            "eps": group["eps"],
+            "momentum_decay": group["momentum_decay"],
+        }

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
-from pytensor.optim._elementwise import ElementwiseOptimizer, check_betas, check_range, follow, mix
+from pytensor.optim._stepper import KernelOptimizer, check_betas, check_range
 from pytensor.tensor import Tensor
 
 __all__ = ["RAdam"]
 
 
-class RAdam(ElementwiseOptimizer):
+class RAdam(KernelOptimizer):
     """Adam with rectified variance: momentum alone in the first steps (https://arxiv.org/abs/1908.03265).
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.optim.RAdam.html
@@ -26,6 +24,7 @@ class RAdam(ElementwiseOptimizer):
     tensor([0.9000])
     """
 
+    _algorithm = "radam"
     _fields = ("exp_avg", "exp_avg_sq")
 
     def __init__(
@@ -58,16 +57,14 @@ class RAdam(ElementwiseOptimizer):
         }
         super().__init__(params, defaults)
 
-    def _update(self, p: Any, g: Any, state: dict[str, Any], step: float, group: dict[str, Any]) -> None:
-        lr, (beta1, beta2) = float(group["lr"]), group["betas"]
-        first, second = state["exp_avg"], state["exp_avg_sq"]
-        follow(first, g, 1 - beta1)
-        mix(second, g * g, beta2)
-        correction = 1 - beta2**step
-        direction = lr / (1 - beta1**step) * first
-        longest = 2 / (1 - beta2) - 1
-        length = longest - 2 * step * beta2**step / correction  # of the average so far
-        if length > 5.0:
-            rectified = (length - 4) * (length - 2) * longest / ((longest - 4) * (longest - 2) * length)
-            direction = direction * (rectified * correction) ** 0.5 / (np.sqrt(second) + group["eps"])
-        p -= direction
+    def _rule(self, group: dict[str, Any]) -> dict[str, float]:
+        beta1, beta2 = group["betas"]
+        return {
+            "lr": float(group["lr"]),
+            "weight_decay": group["weight_decay"],
+            "maximize": group["maximize"],
+            "decoupled": group["decoupled_weight_decay"],
+            "beta1": beta1,
+            "beta2": beta2,
+            "eps": group["eps"],
+        }

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
-from pytensor.optim._elementwise import ElementwiseOptimizer, check_range, follow, mix
+from pytensor.optim._stepper import KernelOptimizer, check_range
 from pytensor.tensor import Tensor
 
 __all__ = ["RMSprop"]
 
 
-class RMSprop(ElementwiseOptimizer):
+class RMSprop(KernelOptimizer):
     """The gradient divided by the root of a running average of its square (by its deviation when `centered`).
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.optim.RMSprop.html
@@ -25,6 +23,8 @@ class RMSprop(ElementwiseOptimizer):
     >>> w.data
     tensor([0.8000])
     """
+
+    _algorithm = "rmsprop"
 
     def __init__(
         self,
@@ -58,21 +58,16 @@ class RMSprop(ElementwiseOptimizer):
         }
         super().__init__(params, defaults)
 
-    def _fields_of(self, group: dict[str, Any]) -> tuple[str, ...]:
-        momentum = ("momentum_buffer",) if group["momentum"] > 0 else ()
-        return ("square_avg", *momentum, *(("grad_avg",) if group["centered"] else ()))
+    def _fields_of(self, group: dict[str, Any]) -> tuple[str | None, ...]:
+        momentum = "momentum_buffer" if group["momentum"] > 0 else None
+        return ("square_avg", momentum, "grad_avg" if group["centered"] else None)
 
-    def _update(self, p: Any, g: Any, state: dict[str, Any], step: float, group: dict[str, Any]) -> None:
-        lr, alpha, momentum = float(group["lr"]), group["alpha"], group["momentum"]
-        square = state["square_avg"]
-        mix(square, g * g, alpha)
-        if group["centered"]:
-            follow(state["grad_avg"], g, 1 - alpha)
-            square = square - state["grad_avg"] ** 2
-        direction = g / (np.sqrt(square) + group["eps"])
-        if momentum > 0:
-            buffer = state["momentum_buffer"]
-            buffer *= momentum
-            buffer += direction
-            direction = buffer
-        p -= lr * direction
+    def _rule(self, group: dict[str, Any]) -> dict[str, float]:
+        return {
+            "lr": float(group["lr"]),
+            "weight_decay": group["weight_decay"],
+            "maximize": group["maximize"],
+            "beta2": group["alpha"],
+            "momentum": group["momentum"],
+            "eps": group["eps"],
+        }

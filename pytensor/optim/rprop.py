@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from pytensor import full_like
-from pytensor.optim._elementwise import ElementwiseOptimizer
+from pytensor.optim._stepper import KernelOptimizer
 from pytensor.optim.optimizer import new_step, zeros_of
 from pytensor.tensor import Tensor
 
 __all__ = ["Rprop"]
 
 
-class Rprop(ElementwiseOptimizer):
+class Rprop(KernelOptimizer):
     """Resilient backpropagation: an element's step grows while its gradient keeps its sign and shrinks when it turns.
 
     ``etas``: the factors of shrinking and growing; ``step_sizes``: the bounds of a step.
@@ -28,6 +26,9 @@ class Rprop(ElementwiseOptimizer):
     >>> w.data
     tensor([0.9000])
     """
+
+    _algorithm = "rprop"
+    _fields = ("prev", "step_size")
 
     def __init__(
         self,
@@ -63,12 +64,12 @@ class Rprop(ElementwiseOptimizer):
             "step_size": full_like(param, start, requires_grad=False),
         }
 
-    def _update(self, p: Any, g: Any, state: dict[str, Any], step: float, group: dict[str, Any]) -> None:
-        shrink, grow = group["etas"]
-        size, previous = state["step_size"], state["prev"]
-        product = g * previous
-        factor = np.where(product > 0, grow, np.where(product < 0, shrink, 1)).astype(size.dtype)
-        size[...] = np.clip(size * factor, *group["step_sizes"])
-        g = np.where(product < 0, 0, g)  # after a turn an element rests for one step
-        p -= np.sign(g) * size
-        previous[...] = g
+    def _rule(self, group: dict[str, Any]) -> dict[str, float]:
+        (shrink, grow), (low, high) = group["etas"], group["step_sizes"]
+        return {
+            "maximize": group["maximize"],
+            "eta_minus": shrink,
+            "eta_plus": grow,
+            "step_min": low,
+            "step_max": high,
+        }

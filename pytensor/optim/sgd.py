@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
-from pytensor import empty_like
-from pytensor.backend import backend_of
-from pytensor.optim.optimizer import Optimizer, check_implementation, check_single, evaluate
+from pytensor.optim._stepper import KernelOptimizer
+from pytensor.optim.optimizer import check_single, zeros_of
 from pytensor.tensor import Tensor
 
 __all__ = ["SGD"]
 
+_WITHOUT = (None,)
+_WITH_BUFFER = ("momentum_buffer",)
 
-class SGD(Optimizer):
+
+class SGD(KernelOptimizer):
     """Stochastic gradient descent with momentum, dampening, Nesterov's momentum and weight decay.
 
     ``d = grad + weight_decay * param``; with momentum ``buf = momentum * buf + (1 - dampening) * d`` (the first
@@ -30,6 +31,9 @@ class SGD(Optimizer):
     >>> w.data
     tensor([0.5000, 1.5000])
     """
+
+    _algorithm = "sgd"
+    _scalars = ()
 
     def __init__(
         self,
@@ -66,54 +70,37 @@ class SGD(Optimizer):
             "fused": fused,
         }
         super().__init__(params, defaults)
-        check_implementation(foreach, fused, differentiable)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
         for group in self.param_groups:
             group.setdefault("nesterov", False)
-            group.setdefault("maximize", False)
-            group.setdefault("foreach", None)
-            group.setdefault("differentiable", False)
             group.setdefault("fused", False)
 
-    def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """One step. `closure`: evaluates the model again and returns the loss, which is returned."""
-        loss = evaluate(closure)
-        for group in self.param_groups:
-            self._step_group(group)
-        return loss
+    def _fields_of(self, group: dict[str, Any]) -> tuple[str | None, ...]:
+        return _WITH_BUFFER if group["momentum"] != 0 else _WITHOUT
 
-    def _step_group(self, group: dict[str, Any]) -> None:
-        momentum = float(group["momentum"])
-        tensors, params, grads, buffers, fresh = [], [], [], [], []
-        for param in group["params"]:
-            grad = param._grad
-            if grad is None:
-                continue
-            tensors.append(param)
-            params.append(param._array)
-            grads.append(grad._array)
-            if momentum != 0:
-                state = self.state[param]
-                buffer = state.get("momentum_buffer")
-                fresh.append(buffer is None)
-                if buffer is None:
-                    buffer = state["momentum_buffer"] = empty_like(param, requires_grad=False)
-                buffers.append(buffer._array)
-        if not params:
+    def _rule(self, group: dict[str, Any]) -> dict[str, float]:
+        return {
+            "lr": float(group["lr"]),
+            "weight_decay": float(group["weight_decay"]),
+            "maximize": group["maximize"],
+            "momentum": group["momentum"],
+            "dampening": group["dampening"],
+            "nesterov": group["nesterov"],
+        }
+
+    def _step(self, params: list[Tensor], group: dict[str, Any]) -> None:
+        rule = self._rule(group)
+        if group["momentum"] == 0:
+            self._run(params, params, group, rule)  # keeps nothing
             return
-        backend_of(params[0]).sgd_step(
-            params,
-            grads,
-            buffers,
-            fresh,
-            float(group["lr"]),
-            momentum,
-            float(group["dampening"]),
-            float(group["weight_decay"]),
-            bool(group["nesterov"]),
-            bool(group["maximize"]),
-        )
-        for param in tensors:
-            param._bump_version()
+        states, fresh, seen = self.state, [], []
+        for param in params:
+            (fresh if states[param].get("momentum_buffer") is None else seen).append(param)
+        if fresh:  # their first step: the buffer becomes the gradient, whatever the dampening
+            for param in fresh:
+                states[param]["momentum_buffer"] = zeros_of(param)
+            self._run(fresh, [states[p] for p in fresh], group, {**rule, "dampening": 0.0})
+        if seen:
+            self._run(seen, [states[p] for p in seen], group, rule)

@@ -56,104 +56,147 @@ def assert_equal_states(ours, expected, dtypes):
         np.testing.assert_allclose(a, b, rtol=16 * eps, atol=8 * eps)
 
 
-@settings(max_examples=15, deadline=None)
-@given(
-    shapes=shapes,
-    seed=st.integers(0, 2**32 - 1),
-    double=st.integers(0, 15),
-    lr=st.floats(0, 0.5),
-    momentum=st.sampled_from([0.0, 0.5, 0.9]),
-    dampening=st.sampled_from([0.0, 0.3]),
-    decay=st.sampled_from([0.0, 0.1]),
-    nesterov=st.booleans(),
-    maximize=st.booleans(),
+# (algorithm, which of its states may be missing, numbers of states that are never negative, number of scalars)
+ALGORITHMS = {
+    "sgd": ((0,), (), 1, 0),
+    "adam": ((2,), (1, 2), 3, 1),
+    "rmsprop": ((1, 2), (0,), 3, 1),
+    "adagrad": ((), (0,), 1, 1),
+    "adadelta": ((), (0, 1), 2, 1),
+    "adamax": ((), (1,), 2, 1),
+    "nadam": ((), (1,), 2, 2),
+    "radam": ((), (1,), 2, 1),
+    "rprop": ((), (1,), 2, 1),
+    "asgd": ((), (), 1, 3),
+}
+
+rules = st.fixed_dictionaries(
+    {
+        "lr": st.floats(0, 0.5),
+        "weight_decay": st.sampled_from([0.0, 0.1]),
+        "eps": st.sampled_from([1e-8, 1e-3]),
+        "beta1": st.sampled_from([0.9, 0.0, 0.5]),
+        "beta2": st.sampled_from([0.999, 0.5, 0.9]),
+        "momentum": st.sampled_from([0.5, 0.9]),
+        "dampening": st.sampled_from([0.0, 0.3]),
+        "lr_decay": st.sampled_from([0.0, 0.1]),
+        "momentum_decay": st.just(4e-3),
+        "lambd": st.just(1e-4),
+        "alpha": st.just(0.75),
+        "t0": st.sampled_from([1e6, 0.0]),
+        "eta_minus": st.just(0.5),
+        "eta_plus": st.just(1.2),
+        "step_min": st.just(0.1),
+        "step_max": st.just(1.5),
+        "maximize": st.booleans(),
+        "decoupled": st.booleans(),
+        "nesterov": st.booleans(),
+    }
 )
-def check_sgd(shapes, seed, double, lr, momentum, dampening, decay, nesterov, maximize):
-    rng = np.random.default_rng(seed)
-    dtypes = [np.float64 if double >> i & 1 else np.float32 for i in range(len(shapes))]
-    params, grads = arrays_of(rng, shapes, dtypes), arrays_of(rng, shapes, dtypes)
-    buffers = arrays_of(rng, shapes, dtypes) if momentum else []
-    fresh = [bool(seed >> i & 1) for i in range(len(buffers))]
-    guarded = Guarded([*params, *grads, *buffers])
-    n = len(params)
-    rule = (lr, momentum, dampening, decay, nesterov, maximize)
-    assert _C.optim_sgd(guarded.views[:n], guarded.views[n : 2 * n], guarded.views[2 * n :], fresh, *rule)
-    wide = [[np.array(a, np.float64) for a in group] for group in (params, grads, buffers)]
-    reference.sgd_step(*wide, fresh, *rule)
-    guarded.check()
-    assert_equal_states(guarded.views, [*wide[0], *wide[1], *wide[2]], (dtypes * 3)[: len(guarded.views)])
 
 
-def test_sgd(machine):
-    check_sgd()
+def scalars_of(algorithm, step, dtypes):
+    """Step counts, and what else is kept in arrays of one element."""
+    starts = {"nadam": [0.7], "asgd": [0.1, 1.0 if step % 2 else 0.3]}.get(algorithm, [])
+    values = [step, *starts][: ALGORITHMS[algorithm][3]]
+    return tuple([np.array(value, dtype) for dtype in dtypes] for value in values)
 
 
-@settings(max_examples=15, deadline=None)
-@given(
-    shapes=shapes,
-    seed=st.integers(0, 2**32 - 1),
-    double=st.integers(0, 15),
-    lr=st.floats(0, 0.5),
-    betas=st.sampled_from([(0.9, 0.999), (0.0, 0.5), (0.5, 0.0)]),
-    eps=st.sampled_from([1e-8, 1e-3]),
-    decay=st.sampled_from([0.0, 0.1]),
-    amsgrad=st.booleans(),
-    maximize=st.booleans(),
-    decoupled=st.booleans(),
-    step=st.integers(0, 1000),
-)
-def check_adam(shapes, seed, double, lr, betas, eps, decay, amsgrad, maximize, decoupled, step):
-    rng = np.random.default_rng(seed)
-    dtypes = [np.float64 if double >> i & 1 else np.float32 for i in range(len(shapes))]
-    groups = [arrays_of(rng, shapes, dtypes, positive=i > 2) for i in range(5 if amsgrad else 4)]
-    guarded = Guarded([array for group in groups for array in group])
-    n = len(shapes)
-    ours = [guarded.views[i * n : (i + 1) * n] for i in range(len(groups))]
-    ours += [[]] * (5 - len(ours))
-    rule = (lr, *betas, eps, decay, maximize, decoupled)
-    steps = [np.array(step, dtype) for dtype in dtypes]
-    assert _C.optim_adam(*ours, steps, *rule)
-    assert all(count == step + 1 for count in steps)
-    wide = [[np.array(a, np.float64) for a in group] for group in groups]
-    wide += [[]] * (5 - len(wide))
-    reference.adam_step(*wide, [np.array(float(step)) for _ in steps], *rule)
-    guarded.check()
-    expected = [array for group in wide for array in group]
-    assert_equal_states(guarded.views, expected, dtypes * len(groups))
+def check_step(algorithm):
+    optional, positive, states, _ = ALGORITHMS[algorithm]
+
+    @settings(max_examples=15, deadline=None)
+    @given(
+        shapes=shapes,
+        seed=st.integers(0, 2**32 - 1),
+        double=st.integers(0, 15),
+        missing=st.sets(st.sampled_from(optional)) if optional else st.just(set()),
+        rule=rules,
+        step=st.integers(0, 1000),
+    )
+    def check(shapes, seed, double, missing, rule, step):
+        rng = np.random.default_rng(seed)
+        dtypes = [np.float64 if double >> i & 1 else np.float32 for i in range(len(shapes))]
+        groups = [arrays_of(rng, shapes, dtypes) for _ in range(2)]
+        groups += [
+            [a + 0.01 for a in arrays_of(rng, shapes, dtypes, True)]
+            if k in positive
+            else arrays_of(rng, shapes, dtypes)
+            for k in range(states)
+        ]
+        if algorithm == "rmsprop":
+            for average in groups[4]:  # the square of an average must stay below the average of squares
+                average[...] = 0
+        guarded = Guarded([array for group in groups for array in group])
+        n = len(shapes)
+        ours = [guarded.views[i * n : (i + 1) * n] for i in range(len(groups))]
+        kept = tuple([] if k in missing else ours[2 + k] for k in range(states))
+        scalars = scalars_of(algorithm, step, dtypes)
+        assert _C.optim_step(algorithm, ours[0], ours[1], kept, scalars, rule)
+        wide = [[np.array(a, np.float64) for a in group] for group in groups]
+        expected_scalars = scalars_of(algorithm, step, dtypes)
+        reference.optimizer_step(
+            algorithm,
+            wide[0],
+            wide[1],
+            tuple([] if k in missing else wide[2 + k] for k in range(states)),
+            expected_scalars,
+            rule,
+        )
+        guarded.check()
+        for mine, theirs in zip(scalars, expected_scalars, strict=True):
+            np.testing.assert_allclose(mine, theirs, rtol=1e-6)
+        expected = [array for group in wide for array in group]
+        assert_equal_states(guarded.views, expected, dtypes * len(groups))
+
+    check()
 
 
-def test_adam(machine):
-    check_adam()
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_steps(machine, algorithm):
+    check_step(algorithm)
 
 
-def test_special_values_stay_where_they_are(machine):
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_special_values_stay_where_they_are(machine, algorithm):
+    """Each element goes its own way, whatever is beside it; NaN and infinities come out as in NumPy."""
     values = np.array([np.nan, np.inf, -np.inf, 1e-42, 0.0, -0.0, 1.0] * 5, np.float32)
-    for place in range(4):
-        arrays = [np.full(35, 0.5, np.float32) for _ in range(5)]
-        arrays[place] = values.copy() if place != 3 else np.abs(values)
-        arrays[4] = np.abs(values[::-1].copy())
+    _, positive, states, _ = ALGORITHMS[algorithm]
+    rule = {"lr": 0.1, "weight_decay": 0.1, "eps": 1e-8, "beta1": 0.9, "beta2": 0.999, "momentum": 0.9}
+    rule |= {"dampening": 0.0, "nesterov": False, "lr_decay": 0.0, "momentum_decay": 4e-3, "lambd": 1e-4}
+    rule |= {"alpha": 0.75, "t0": 1e6, "eta_minus": 0.5, "eta_plus": 1.2, "step_min": 1e-6, "step_max": 50.0}
+    for place in range(2 + states):
+        arrays = [np.full(35, 0.5, np.float32) for _ in range(2 + states)]
+        arrays[place] = np.abs(values) if place - 2 in positive else values.copy()
         wide = [a.copy() for a in arrays]
-        rule = (0.1, 0.9, 0.999, 1e-8, 0.1, False, False)
-        assert _C.optim_adam(*([a] for a in arrays), [np.zeros((), np.float32)], *rule)
-        with np.errstate(invalid="ignore"):
-            reference.adam_step(*([a] for a in wide), [np.zeros((), np.float32)], *rule)
+        for own, function in ((arrays, _C.optim_step), (wide, reference.optimizer_step)):
+            kept = tuple([a] for a in own[2:])
+            with np.errstate(all="ignore"):
+                function(algorithm, own[:1], own[1:2], kept, scalars_of(algorithm, 3, [np.float32]), rule)
         for a, b in zip(arrays, wide, strict=True):
-            np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-7)
+            np.testing.assert_allclose(a, b, rtol=2e-6, atol=1e-7)
 
 
-def test_results_do_not_depend_on_the_number_of_threads():
-    rng = np.random.default_rng(0)
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_results_do_not_depend_on_the_number_of_threads(algorithm):
     shapes = [(70001,), (3,), (50000,)]
+    _, positive, states, _ = ALGORITHMS[algorithm]
+    rule = {"lr": 0.1, "weight_decay": 0.1, "eps": 1e-8, "beta1": 0.9, "beta2": 0.999, "eta_plus": 1.2, "step_max": 9.0}
     results = []
     for threads in (1, 2):
         rng = np.random.default_rng(0)
         _C.set_num_threads(threads)
-        groups = [arrays_of(rng, shapes, [np.float32] * 3, positive=i == 3) for i in range(4)]
-        assert _C.optim_adam(*groups, [], [np.zeros((), np.float32)] * 3, 0.1, 0.9, 0.999, 1e-8, 0.1, False, True)
+        groups = [arrays_of(rng, shapes, [np.float32] * 3, positive=i - 2 in positive) for i in range(2 + states)]
+        scalars = scalars_of(algorithm, 3, [np.float32] * 3)
+        assert _C.optim_step(algorithm, *groups[:2], tuple(groups[2:]), scalars, rule)
         results.append(groups)
     for a, b in zip(*results, strict=True):
         for x, y in zip(a, b, strict=True):
             np.testing.assert_array_equal(x, y)
+
+
+SGD = {"lr": 0.1, "weight_decay": 0.1}
+ADAM = {"lr": 0.1, "beta1": 0.9, "beta2": 0.999, "eps": 1e-8, "weight_decay": 0.1}
 
 
 @pytest.mark.parametrize(
@@ -172,7 +215,8 @@ def test_arrays_that_kernels_do_not_take_are_left_alone(spoil):
     bad = spoil(np.ones((4, 5), np.float32))
     for params, grads in (([good[0], bad], good), (good, [good[0], bad])):
         before = [p.copy() for p in params]
-        assert not _C.optim_sgd(params, grads, [], [], 0.1, 0, 0, 0, False, False)
+        assert not _C.optim_step("sgd", params, grads, ([],), (), SGD)
+        assert not _C.optim_scale(grads + params, 2.0) and not _C.optim_clamp(params + grads, 0.5)
         for p, b in zip(params, before, strict=True):
             np.testing.assert_array_equal(p, b)
 
@@ -185,8 +229,8 @@ def test_other_arrays_go_through_numpy():
         dtype = param.dtype
         expected = param.astype(np.float64)
         own = [g.astype(dtype) for g in grads]
-        cpu.sgd_step([param], own, [], [], 0.1, 0.0, 0.0, 0.1, False, False)
-        reference.sgd_step([expected], [own[0].astype(np.float64)], [], [], 0.1, 0.0, 0.0, 0.1, False, False)
+        cpu.optimizer_step("sgd", [param], own, ([],), (), SGD)
+        reference.optimizer_step("sgd", [expected], [own[0].astype(np.float64)], ([],), (), SGD)
         np.testing.assert_allclose(param, expected, rtol=4 * np.finfo(dtype).eps, atol=4 * np.finfo(dtype).eps)
 
 
@@ -195,19 +239,57 @@ def test_complex_parameters_are_pairs_of_real_ones():
     arrays = [(rng.standard_normal(7) + 1j * rng.standard_normal(7)) for _ in range(3)]
     arrays.append(np.abs(arrays[2].real) + 1j * np.abs(arrays[2].imag))
     real = [a.view(np.float64).copy() for a in arrays]
-    rule = (0.1, 0.9, 0.999, 1e-8, 0.1, False, False)
-    cpu.adam_step(*([a] for a in arrays), [], [np.zeros(())], *rule)
-    reference.adam_step(*([a] for a in real), [], [np.zeros(())], *rule)
+    for own, module in ((arrays, cpu), (real, reference)):
+        module.optimizer_step("adam", own[:1], own[1:2], ([own[2]], [own[3]], []), ([np.zeros(())],), ADAM)
     for a, b in zip(arrays, real, strict=True):
         np.testing.assert_allclose(a.view(np.float64), b, rtol=1e-14)
 
 
-def test_lists_of_different_lengths_are_refused():
-    a = [np.ones(3, np.float32)]
-    with pytest.raises(ValueError, match="grads: expected 1 arrays, got 2"):
-        _C.optim_sgd(a, a * 2, [], [], 0.1, 0, 0, 0, False, False)
-    with pytest.raises(ValueError, match="steps: expected 1 arrays, got 0"):
-        _C.optim_adam(a, a, a, a, [], [], 0.1, 0.9, 0.999, 1e-8, 0, False, False)
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (("sgd", 1, 2, ([],), (), {}), "grads: expected 1 arrays, got 2"),
+        (("sgd", 1, 1, (), (), {}), "states: expected 1 lists, got 0"),
+        (("sgd", 1, 1, ([],), ([],), {}), "scalars: expected 0 lists, got 1"),
+        (("adagrad", 1, 1, (2,), (1,), {}), "states: expected 1 arrays, got 2"),
+        (("sgd", 1, 1, ([],), (), {"speed": 1}), "no hyperparameter speed"),
+        (("newton", 1, 1, ([],), (), {}), "no algorithm newton"),
+    ],
+)
+def test_calls_that_do_not_fit_are_refused(arguments, text):
+    def lists(value):
+        if isinstance(value, tuple):
+            return tuple(map(lists, value))
+        return [np.ones(3, np.float32)] * value if isinstance(value, int) else value
+
+    with pytest.raises(ValueError, match=text):
+        _C.optim_step(*map(lists, arguments))
+
+
+def test_step_counts_are_needed():
+    arrays = [np.ones(3, np.float32)]
+    assert not _C.optim_step("adagrad", arrays, arrays, (arrays,), ([],), ADAM)
+    assert (arrays[0] == 1).all()
+
+
+@pytest.mark.parametrize("name", ["scale", "clamp"])
+def test_changes_of_all_arrays(machine, name):
+    rng = np.random.default_rng(0)
+    arrays = [rng.standard_normal(n).astype(t) for n in (0, 1, 15, 17, 64, 40000) for t in (np.float32, np.float64)]
+    arrays[-1][:3] = np.nan, np.inf, -np.inf
+    guarded = Guarded(arrays)
+    expected = [a.copy() for a in arrays]
+    assert getattr(_C, f"optim_{name}")(guarded.views, 0.3)
+    getattr(reference, f"{name}_arrays")(expected, 0.3)
+    guarded.check()
+    for a, b in zip(guarded.views, expected, strict=True):
+        np.testing.assert_array_equal(a, b)
+    turned = [rng.standard_normal((3, 4)).T, rng.standard_normal(5).astype(np.float16)]
+    expected = [a.copy() for a in turned]
+    getattr(cpu, f"{name}_arrays")(turned, 0.3)
+    getattr(reference, f"{name}_arrays")(expected, 0.3)
+    for a, b in zip(turned, expected, strict=True):
+        np.testing.assert_array_equal(a, b)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

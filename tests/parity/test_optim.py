@@ -75,6 +75,22 @@ def test_steps(name, options, dtype):
                 np.testing.assert_allclose(got.numpy(), value.numpy(), rtol=tolerance, atol=tolerance)
 
 
+@pytest.mark.parametrize(
+    "name", ["SGD", "Adam", "RMSprop", "Adagrad", "Adadelta", "Adamax", "NAdam", "RAdam", "Rprop", "ASGD"]
+)
+def test_special_values_in_gradients(name):
+    results = []
+    for lib in (torch, pytensor):
+        param = lib.nn.Parameter(lib.tensor(np.linspace(-1, 1, 14, dtype="float32")))
+        optimizer = getattr(lib.optim, name)([param], lr=0.1)
+        for step in range(3):
+            grad = np.tile(np.array([np.nan, np.inf, -np.inf, 1e-42, 0.0, -0.0, 1.0], "float32"), 2)
+            param.grad = lib.tensor(np.roll(grad, step))
+            optimizer.step()
+        results.append(param.detach().numpy())
+    np.testing.assert_allclose(*results, rtol=1e-5, atol=1e-6)
+
+
 def schedules(lib):
     s = lib.optim.lr_scheduler
     return {

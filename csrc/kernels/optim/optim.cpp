@@ -8,74 +8,6 @@
 
 namespace pt::optim {
 
-namespace plain {
-namespace {
-
-template <class T>
-void sgd_range(const SgdItem& item, int64_t begin, int64_t end, const SgdRule& rule) {
-    T* param = static_cast<T*>(item.param);
-    const T* grad = static_cast<const T*>(item.grad);
-    T* buffer = static_cast<T*>(item.momentum_buffer);
-    const T lr = static_cast<T>(rule.lr), momentum = static_cast<T>(rule.momentum);
-    const T damp = static_cast<T>(1 - rule.dampening), decay = static_cast<T>(rule.weight_decay);
-    for (int64_t i = begin; i < end; ++i) {
-        T d = rule.maximize ? -grad[i] : grad[i];
-        if (decay != 0) d += decay * param[i];
-        if (buffer != nullptr) {
-            buffer[i] = item.fresh ? d : momentum * buffer[i] + damp * d;
-            d = rule.nesterov ? d + momentum * buffer[i] : buffer[i];
-        }
-        param[i] -= lr * d;
-    }
-}
-
-template <class T>
-void adam_range(const AdamItem& item, int64_t begin, int64_t end, const AdamRule& rule) {
-    T* param = static_cast<T*>(item.param);
-    const T* grad = static_cast<const T*>(item.grad);
-    T* m = static_cast<T*>(item.exp_avg);
-    T* v = static_cast<T*>(item.exp_avg_sq);
-    T* largest = static_cast<T*>(item.max_exp_avg_sq);
-    const T weight1 = static_cast<T>(1 - rule.beta1), beta2 = static_cast<T>(rule.beta2);
-    const T weight2 = static_cast<T>(1 - rule.beta2), eps = static_cast<T>(rule.eps);
-    const T decay = static_cast<T>(rule.weight_decay), keep = static_cast<T>(1 - rule.lr * rule.weight_decay);
-    const T step_size = static_cast<T>(item.step_size), scale = static_cast<T>(item.scale);
-    for (int64_t i = begin; i < end; ++i) {
-        T g = rule.maximize ? -grad[i] : grad[i];
-        if (rule.decoupled)
-            param[i] *= keep;
-        else if (decay != 0)
-            g += decay * param[i];
-        m[i] += weight1 * (g - m[i]);
-        v[i] = beta2 * v[i] + weight2 * g * g;
-        T second = v[i];
-        if (largest != nullptr) {
-            // As maximum(): a NaN on either side stays.
-            if (!(largest[i] >= second) && !std::isnan(largest[i])) largest[i] = second;
-            second = largest[i];
-        }
-        param[i] -= step_size * (m[i] / (std::sqrt(second) * scale + eps));
-    }
-}
-
-template <class T>
-double sum_squares(const void* data, int64_t n) {
-    const T* x = static_cast<const T*>(data);
-    T sum = 0;
-    for (int64_t i = 0; i < n; ++i) sum += x[i] * x[i];
-    return static_cast<double>(sum);
-}
-
-}  // namespace
-
-const Kernels kernels = {
-#define PT_KERNEL(name, type, signature, body) body<type>,
-#include "kernels/optim/kernels.inc"
-#undef PT_KERNEL
-};
-
-}  // namespace plain
-
 namespace {
 
 constexpr int64_t kGrain = 32768;  // elements per thread that are worth waking it
@@ -104,20 +36,105 @@ void for_all_elements(const Item* items, int64_t count, const Range& range) {
     });
 }
 
-}  // namespace
+double count_step(const Scalar& step) { return step.set(step.get() + 1); }
 
-void sgd(const SgdItem* items, int64_t count, DType dtype, const SgdRule& rule) {
-    const auto kernel = dtype == DType::float32 ? kernels().sgd_f32 : kernels().sgd_f64;
-    for_all_elements(items, count, [&](const SgdItem& item, int64_t begin, int64_t end) {
-        kernel(item, begin, end, rule);
+void no_factors(const Scalar*, const Rule&, double*) {}
+
+void only_count(const Scalar* scalars, const Rule&, double*) { count_step(scalars[0]); }
+
+void prepare_adam(const Scalar* scalars, const Rule& rule, double* factor) {
+    const double t = count_step(scalars[0]);
+    factor[0] = rule.lr / (1 - std::pow(rule.beta1, t));
+    factor[1] = 1 / std::sqrt(1 - std::pow(rule.beta2, t));
+}
+
+void prepare_adagrad(const Scalar* scalars, const Rule& rule, double* factor) {
+    factor[0] = rule.lr / (1 + (count_step(scalars[0]) - 1) * rule.lr_decay);
+}
+
+void prepare_adamax(const Scalar* scalars, const Rule& rule, double* factor) {
+    factor[0] = rule.lr / (1 - std::pow(rule.beta1, count_step(scalars[0])));
+}
+
+// scalars: step, the product of all mu so far. mu, the weight of the momentum, grows with the steps.
+void prepare_nadam(const Scalar* scalars, const Rule& rule, double* factor) {
+    const double t = count_step(scalars[0]);
+    const auto mu_at = [&](double step) {
+        return rule.beta1 * (1 - 0.5 * std::pow(0.96, step * rule.momentum_decay));
+    };
+    const double mu = mu_at(t), next = mu_at(t + 1);
+    const double product = scalars[1].scale(mu);
+    factor[0] = rule.lr * (1 - mu) / (1 - product);
+    factor[1] = rule.lr * next / (1 - product * next);
+    factor[2] = 1 / std::sqrt(1 - std::pow(rule.beta2, t));
+}
+
+// Until the running average of squares is long enough for its variance to be known, the step is momentum's.
+void prepare_radam(const Scalar* scalars, const Rule& rule, double* factor) {
+    const double t = count_step(scalars[0]);
+    const double power = std::pow(rule.beta2, t);
+    const double longest = 2 / (1 - rule.beta2) - 1;
+    const double length = longest - 2 * t * power / (1 - power);
+    factor[0] = rule.lr / (1 - std::pow(rule.beta1, t));
+    factor[2] = length > 5;
+    if (length > 5) {
+        const double rectified =
+            (length - 4) * (length - 2) * longest / ((longest - 4) * (longest - 2) * length);
+        factor[1] = std::sqrt(rectified * (1 - power));
+    }
+}
+
+// scalars: step, eta (the learning rate of this step), mu (the weight of this step in the average).
+void prepare_asgd(const Scalar* scalars, const Rule& rule, double* factor) {
+    const double t = count_step(scalars[0]);
+    const double eta = scalars[1].get();
+    factor[0] = 1 - rule.lambd * eta;
+    factor[1] = eta;
+    factor[2] = scalars[2].get();
+    scalars[1].set(rule.lr / std::pow(1 + rule.lambd * rule.lr * t, rule.alpha));
+    scalars[2].set(1 / std::max(1.0, t - rule.t0));
+}
+
+constexpr Algorithm kAlgorithms[] = {
+    {"sgd", 1, 0, &Kernels::sgd_f32, &Kernels::sgd_f64, no_factors},
+    {"adam", 3, 1, &Kernels::adam_f32, &Kernels::adam_f64, prepare_adam},
+    {"rmsprop", 3, 1, &Kernels::rmsprop_f32, &Kernels::rmsprop_f64, only_count},
+    {"adagrad", 1, 1, &Kernels::adagrad_f32, &Kernels::adagrad_f64, prepare_adagrad},
+    {"adadelta", 2, 1, &Kernels::adadelta_f32, &Kernels::adadelta_f64, only_count},
+    {"adamax", 2, 1, &Kernels::adamax_f32, &Kernels::adamax_f64, prepare_adamax},
+    {"nadam", 2, 2, &Kernels::nadam_f32, &Kernels::nadam_f64, prepare_nadam},
+    {"radam", 2, 1, &Kernels::radam_f32, &Kernels::radam_f64, prepare_radam},
+    {"rprop", 2, 1, &Kernels::rprop_f32, &Kernels::rprop_f64, only_count},
+    {"asgd", 1, 3, &Kernels::asgd_f32, &Kernels::asgd_f64, prepare_asgd},
+};
+
+void change(ChangeKernel kernel, const Span* spans, int64_t count, DType dtype, double value) {
+    for_all_elements(spans, count, [&](const Span& span, int64_t begin, int64_t end) {
+        kernel(static_cast<char*>(span.data) + begin * item_size(dtype), end - begin, value);
     });
 }
 
-void adam(const AdamItem* items, int64_t count, DType dtype, const AdamRule& rule) {
-    const auto kernel = dtype == DType::float32 ? kernels().adam_f32 : kernels().adam_f64;
-    for_all_elements(items, count, [&](const AdamItem& item, int64_t begin, int64_t end) {
-        kernel(item, begin, end, rule);
-    });
+}  // namespace
+
+const Algorithm* find(std::string_view name) {
+    for (const Algorithm& algorithm : kAlgorithms)
+        if (algorithm.name == name) return &algorithm;
+    return nullptr;
+}
+
+void step(const Algorithm& algorithm, const Item* items, int64_t count, DType dtype, const Rule& rule) {
+    const Kernels& table = kernels();
+    const StepKernel kernel = dtype == DType::float32 ? table.*algorithm.float32 : table.*algorithm.float64;
+    for_all_elements(items, count,
+                     [&](const Item& item, int64_t begin, int64_t end) { kernel(item, begin, end, rule); });
+}
+
+void scale(const Span* spans, int64_t count, DType dtype, double factor) {
+    change(dtype == DType::float32 ? kernels().scale_f32 : kernels().scale_f64, spans, count, dtype, factor);
+}
+
+void clamp(const Span* spans, int64_t count, DType dtype, double bound) {
+    change(dtype == DType::float32 ? kernels().clamp_f32 : kernels().clamp_f64, spans, count, dtype, bound);
 }
 
 double sum_of_squares(const void* data, int64_t numel, DType dtype) {

@@ -1,4 +1,4 @@
-"""Optimizer steps: all parameters of a group in one call of a kernel."""
+"""Optimizer steps and gradient clipping: all arrays in one call of a kernel."""
 
 from __future__ import annotations
 
@@ -7,55 +7,29 @@ import numpy as np
 from pytensor import _C
 from pytensor.backend.reference import optim as reference
 
-__all__ = ["adam_step", "sgd_step", "sums_of_squares"]
+__all__ = ["clamp_arrays", "optimizer_step", "scale_arrays", "sums_of_squares"]
 
 
-# The kernels take contiguous float32 and float64 arrays and change nothing when one is something else. A
-# gradient in another layout is copied (it is only read); other arrays go through NumPy.
+# The kernels take contiguous float32 and float64 arrays and change nothing when one is something else. Complex
+# arrays are taken as pairs of real ones, a gradient in another layout is copied (it is only read); others go
+# through NumPy.
 
 
-def sgd_step(
+def optimizer_step(
+    algorithm: str,
     params: list[np.ndarray],
     grads: list[np.ndarray],
-    momentum_buffers: list[np.ndarray],
-    fresh: list[bool],
-    lr: float,
-    momentum: float,
-    dampening: float,
-    weight_decay: float,
-    nesterov: bool,
-    maximize: bool,
+    states: tuple[list[np.ndarray], ...],
+    scalars: tuple[list[np.ndarray], ...],
+    rule: dict[str, float],
 ) -> None:
-    rule = (lr, momentum, dampening, weight_decay, nesterov, maximize)
-    if _C.optim_sgd(params, grads, momentum_buffers, fresh, *rule):
+    if _C.optim_step(algorithm, params, grads, states, scalars, rule):
         return
-    grads = [np.ascontiguousarray(g) for g in grads]
-    if not _C.optim_sgd(params, grads, momentum_buffers, fresh, *rule):
-        reference.sgd_step(params, grads, momentum_buffers, fresh, *rule)
-
-
-def adam_step(
-    params: list[np.ndarray],
-    grads: list[np.ndarray],
-    exp_avgs: list[np.ndarray],
-    exp_avg_sqs: list[np.ndarray],
-    max_exp_avg_sqs: list[np.ndarray],
-    steps: list[np.ndarray],
-    lr: float,
-    beta1: float,
-    beta2: float,
-    eps: float,
-    weight_decay: float,
-    maximize: bool,
-    decoupled: bool,
-) -> None:
-    rule = (lr, beta1, beta2, eps, weight_decay, maximize, decoupled)
-    state = (exp_avgs, exp_avg_sqs, max_exp_avg_sqs, steps)
-    if _C.optim_adam(params, grads, *state, *rule):
-        return
-    grads = [np.ascontiguousarray(g) for g in grads]
-    if not _C.optim_adam(params, grads, *state, *rule):
-        reference.adam_step(params, grads, *state, *rule)
+    params = [reference.real_view(p) for p in params]
+    grads = [reference.real_view(g if g.flags.c_contiguous else g.copy()) for g in grads]
+    states = tuple([reference.real_view(a) for a in column] for column in states)
+    if not _C.optim_step(algorithm, params, grads, states, scalars, rule):
+        reference.optimizer_step(algorithm, params, grads, states, scalars, rule)
 
 
 def sums_of_squares(arrays: list[np.ndarray]) -> list[float]:
@@ -64,3 +38,13 @@ def sums_of_squares(arrays: list[np.ndarray]) -> list[float]:
         if total is None:
             (sums[i],) = reference.sums_of_squares([arrays[i]])
     return sums
+
+
+def scale_arrays(arrays: list[np.ndarray], factor: float) -> None:
+    if not _C.optim_scale(arrays, factor):
+        reference.scale_arrays(arrays, factor)
+
+
+def clamp_arrays(arrays: list[np.ndarray], bound: float) -> None:
+    if not _C.optim_clamp(arrays, bound):
+        reference.clamp_arrays(arrays, bound)

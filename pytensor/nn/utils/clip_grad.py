@@ -67,6 +67,15 @@ def _euclidean_norm(tensors: list[Tensor]) -> Tensor:
     return tensor(total, dtype=dtype, device=tensors[0].device)
 
 
+def _change(grads: list[Tensor], what: str, value: float) -> None:
+    """Calls a function of the back end that changes arrays in place, once for all gradients."""
+    if grads:
+        arrays = [grad._array for grad in grads]
+        getattr(backend_of(arrays[0]), what)(arrays, value)
+        for grad in grads:
+            grad._bump_version()
+
+
 @no_grad()
 def clip_grads_with_norm_(
     parameters: Tensor | Iterable[Tensor], max_norm: float, total_norm: Tensor, foreach: bool | None = None
@@ -78,8 +87,7 @@ def clip_grads_with_norm_(
     factor = (float(max_norm) / (total_norm + 1e-6)).clamp(max=1.0)
     if factor.is_cpu and factor.item() == 1.0:  # multiplying by 1 changes nothing
         return
-    for grad in grads:
-        grad.mul_(factor.to(grad.device))
+    _change(grads, "scale_arrays", factor.item())
 
 
 def clip_grad_norm_(
@@ -137,5 +145,7 @@ def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float, f
     tensor([ 1., -1.])
     """
     limit = float(clip_value)
-    for grad in _gradients(_as_list(parameters)):
-        grad.clamp_(min=-limit, max=limit)
+    grads = _gradients(_as_list(parameters))
+    if any(grad.is_complex() for grad in grads):
+        raise RuntimeError("clamp is not supported for complex types")
+    _change(grads, "clamp_arrays", limit)
