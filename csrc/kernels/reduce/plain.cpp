@@ -27,8 +27,7 @@ template <class T>
 struct SumSquares {
     static void add(Partial& p, T x, int64_t seen) {
         if constexpr (std::is_floating_point_v<T>) {
-            p.f[0] = (seen == 0 ? 0.0 : p.f[0]) + static_cast<double>(x) * x;
-            p.f[1] = 0;
+            Sum<double>::add(p, static_cast<double>(x) * x, seen);
         } else {
             p.i[0] = static_cast<int64_t>((seen == 0 ? 0u : static_cast<uint64_t>(p.i[0])) +
                                           static_cast<uint64_t>(x) * static_cast<uint64_t>(x));
