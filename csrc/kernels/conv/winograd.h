@@ -211,16 +211,17 @@ template <int M>
 static void multiply(int64_t rows, int64_t channels, int64_t width, const float* weights,
                      const float* sources, float* products) {
     using namespace matmul::PT_ISA;
-    constexpr int A = M + 2;
+    constexpr int A = M + 2, kVecs = 2, kRows = max_rows(kVecs), kColumns = kVecs * lanes<float>;
+    constexpr int64_t kDepth = 256;  // of a strip of the sources, which is to stay in level 1
     const int64_t row_size = weight_row_of(channels), weight_slice = slice_of(rows, row_size);
     const int64_t source_slice = slice_of(channels, width), product_slice = slice_of(rows, width);
     const int64_t tiles = ceil_div(rows, kRows), passes = ceil_div(channels, kDepth);
     for (int e = 0; e < A * A; ++e)
         for (int64_t pass = 0; pass < passes; ++pass) {
             const Range depth = even_part(channels, pass, passes);
-            for (int64_t j = 0; j < width; j += kColumns<float>) {
+            for (int64_t j = 0; j < width; j += kColumns) {
                 const float* b = sources + e * source_slice + depth.begin * width + j;
-                const int vecs = width - j < kColumns<float> ? 1 : kVecs;
+                const int vecs = width - j < kColumns ? 1 : kVecs;
                 for (int64_t t = 0; t < tiles; ++t) {
                     const Range part = even_part(rows, t, tiles);
                     const float* a = weights + e * weight_slice + part.begin * row_size + depth.begin;

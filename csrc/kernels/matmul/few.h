@@ -10,6 +10,7 @@
 namespace pt::matmul::PT_ISA {
 
 constexpr int kFewRows = 4;
+constexpr int64_t kFewParallel = int64_t{1} << 17;   // multiplications that are worth a thread
 constexpr int kTogether = kRegisters == 32 ? 8 : 4;  // rows of B that are added in one pass over c
 
 // c[r][j] (+)= sum over k < Depth of a[r][k] * b[k][j] for columns [0, count)
@@ -129,7 +130,7 @@ template <class T, int Rows>
 static void few_rows(const Problem<T>& p) {
     const Output<T> out{p.c, p.c_row, p.c_col, p.bias, p.bias_row, p.bias_col, p.activation, false};
     const bool dots = reads_columns(p);
-    const int64_t grain = 1 + (int64_t{1} << 21) / (Rows * p.k + 1);  // columns that are worth a thread
+    const int64_t grain = 1 + kFewParallel / (Rows * p.k + 1);  // columns that are worth a thread
     parallel_for(0, p.n, grain, [&](int64_t begin, int64_t end) {
         if (dots) {
             dot_columns<T, Rows>(p, begin, end);

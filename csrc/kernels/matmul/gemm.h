@@ -9,8 +9,15 @@
 // reads its patches there) or points into the operand when that lies well already. Rows of a strip of B are
 // padded to whole vectors.
 //
-// A strip of B (kDepth x kColumns) is to stay in the level 1 cache, a block of A (kBlockTiles tiles x kDepth)
-// in level 2, a block of B (kDepth x kBlockStrips strips), which all threads pack and share, in level 3.
+// The tile is as wide as the registers allow: of the shapes with the same number of sums, the widest one
+// reads the fewest elements of A. What bounds the blocks:
+//
+//     level 1   a strip of A (tile rows x kDepth) stays there while the tile's strip of B streams by
+//     level 2   a block of A (kBlockRows x kDepth) and the strip of B at work
+//     level 3   a block of B (kDepth x kBlockColumns)
+//
+// A deep block is worth its place: C is read and written once per kDepth, and that traffic, not the
+// arithmetic, bounded products of 1024 and more with the textbook's 256.
 #pragma once
 
 #include "base/parallel.h"
@@ -19,15 +26,13 @@
 
 namespace pt::matmul::PT_ISA {
 
-constexpr int kVecs = 2;  // across a tile of a large product
-constexpr int kRows = max_rows(kVecs);
+// With AVX-512 comes a level 2 of 1 MB: 144 x 640 + 640 x 64 floats are half of it, as doubles nearly all.
+constexpr int64_t kDepth = kRegisters == 32 ? 640 : 320;
+constexpr int64_t kBlockRows = 144;
 template <class T>
-constexpr int kColumns = kVecs * lanes<T>;
-constexpr int64_t kDepth = 256;
-constexpr int64_t kBlockTiles = 16;
-constexpr int64_t kBlockStrips = 64;
-constexpr int64_t kSmallB = int64_t{1} << 19;    // bytes
-constexpr int64_t kParallel = int64_t{1} << 22;  // multiplications that are worth a second thread
+constexpr int64_t kBlockColumns = 8192 / sizeof(T);
+constexpr int64_t kSmallB = int64_t{1} << 19;    // bytes of B that one thread packs while others wait
+constexpr int64_t kParallel = int64_t{1} << 18;  // multiplications that are worth a second thread
 
 // [begin, end) of the part `index` of `count` even parts of n.
 struct Range {
@@ -38,6 +43,18 @@ PT_INLINE Range even_part(int64_t n, int64_t index, int64_t count) {
     return {n * index / count, n * (index + 1) / count};
 }
 PT_INLINE int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+PT_INLINE int64_t passes_over(int64_t k) { return k > kDepth ? ceil_div(k, kDepth) : 1; }
+
+// The tile for a product with n columns, and the width of its strips of B.
+struct TileShape {
+    int64_t rows, columns;
+};
+template <class T>
+PT_INLINE TileShape tile_shape(int64_t n) {
+    const int64_t vecs = n <= lanes<T> ? 1 : ceil_div(n, lanes<T>);
+    const int most = vecs < kMaxVecs ? static_cast<int>(vecs) : kMaxVecs;
+    return {max_rows(most), most * lanes<T>};
+}
 
 // Strips of a matrix.
 template <class T>
@@ -61,18 +78,20 @@ struct Columns {
     }
 };
 
-// Threads form a grid over C: rows are shared out first, in parts of some tiles at least, then strips of
-// columns.
+// The parts of C that threads take form a grid. A part packs what it needs of both operands for itself: no
+// thread ever waits for another, at the price of packing A once per column of the grid and B once per row.
 struct Grid {
-    int rows, columns;
+    int64_t rows, columns;
 };
-PT_INLINE Grid grid_of(int threads, int64_t m) {
-    int rows = threads;
-    while (rows > 1 && (threads % rows != 0 || m / rows < 4 * kRows)) --rows;
-    return {rows, threads / rows};
+PT_INLINE Grid grid_of(int threads, int64_t m, int64_t n) {
+    Grid best{1, threads};
+    for (int rows = 2; rows <= threads; ++rows)
+        if (threads % rows == 0 && rows * n + threads / rows * m < best.rows * n + best.columns * m)
+            best = {rows, threads / rows};
+    return best;
 }
 
-// Packed strips of B that lie `step` elements apart and begin `above` rows before the depth at hand.
+// Packed strips of B, `step` elements apart; the depth at hand begins `above` rows below their top.
 template <class T>
 struct PackedStrips {
     const T* data;
@@ -84,94 +103,119 @@ struct PackedStrips {
     }
 };
 
-// Rows [begin, end) against the packed strips [strips.begin, strips.end) of a block of B, whose first column
-// is j0.
+// A part of the product: rows by strips of columns, the first of which begins at column j0.
+struct Block {
+    TileShape shape;
+    Range rows, strips;
+    int64_t j0, n;
+    Range depth;
+    bool first, last;  // of the passes over the depth
+};
+
 template <class T, class A>
-static void multiply_block(const A& a, const Output<T>& out, Range rows, int64_t j0, int64_t n, Range strips,
-                           int64_t k0, int64_t depth, const PackedStrips<T>& packed_b, T* packed_a,
-                           bool first, bool last) {
-    const int64_t count = ceil_div(rows.size(), kRows);
-    for (int64_t block = 0; block < count; block += kBlockTiles) {
-        const int64_t end = block + kBlockTiles < count ? block + kBlockTiles : count;
-        Strip<T> a_strips[kBlockTiles];
-        Range parts[kBlockTiles];
+static void multiply_block(const A& a, const Output<T>& out, const Block& at, const PackedStrips<T>& packed_b,
+                           T* packed_a) {
+    const int64_t count = ceil_div(at.rows.size(), at.shape.rows), depth = at.depth.size();
+    constexpr int64_t most = kBlockRows / max_rows(kMaxVecs);
+    const int64_t together = kBlockRows / at.shape.rows;
+    for (int64_t block = 0; block < count; block += together) {
+        const int64_t end = block + together < count ? block + together : count;
+        Strip<T> a_strips[most];
+        Range parts[most];
         for (int64_t t = block; t < end; ++t) {
-            const Range part = even_part(rows.size(), t, count);
-            parts[t - block] = {rows.begin + part.begin, rows.begin + part.end};
-            a_strips[t - block] = a.strip(rows.begin + part.begin, static_cast<int>(part.size()), k0, depth,
-                                          packed_a + (t - block) * strip_a<T>(depth));
+            const Range part = even_part(at.rows.size(), t, count);
+            parts[t - block] = {at.rows.begin + part.begin, at.rows.begin + part.end};
+            a_strips[t - block] =
+                a.strip(at.rows.begin + part.begin, static_cast<int>(part.size()), at.depth.begin, depth,
+                        packed_a + (t - block) * strip_a<T>(at.shape.rows, depth));
         }
-        for (int64_t s = strips.begin; s < strips.end; ++s) {
-            const int64_t j = j0 + s * kColumns<T>, left = n - j;
-            const int columns = left < kColumns<T> ? static_cast<int>(left) : kColumns<T>;
+        for (int64_t s = at.strips.begin; s < at.strips.end; ++s) {
+            const int64_t j = at.j0 + s * at.shape.columns, left = at.n - j;
+            const int64_t columns = left < at.shape.columns ? left : at.shape.columns;
             const Strip<T> b = packed_b.strip(s, columns);
             for (int64_t t = 0; t < end - block; ++t)
                 multiply_tile(out, Part{parts[t].begin, parts[t].size(), j, columns}, depth, a_strips[t], b,
-                              false, first, last);
+                              false, at.first, at.last);
         }
     }
+}
+
+// Packs strips [strips.begin, strips.end) of a block of B that begins at column j0.
+template <class T, class B>
+static void pack_block(const B& b, const TileShape& shape, Range strips, int64_t j0, int64_t n, Range depth,
+                       T* to) {
+    for (int64_t s = strips.begin; s < strips.end; ++s) {
+        const int64_t j = j0 + s * shape.columns, left = n - j;
+        b.strip(j, static_cast<int>(left < shape.columns ? left : shape.columns), depth.begin, depth.size(),
+                to + s * shape.columns * depth.size());
+    }
+}
+
+template <class T>
+PT_INLINE size_t bytes_of_a(const TileShape& shape, int64_t depth) {
+    return sizeof(T) * static_cast<size_t>(kBlockRows / shape.rows * strip_a<T>(shape.rows, depth));
 }
 
 // B is packed as a whole by the caller; then threads take rows and never wait for each other.
 template <class T, class A, class B>
 static void gemm_of_small_b(int64_t m, int64_t n, int64_t k, const A& a, const B& b, const Output<T>& out,
                             int threads) {
-    const int64_t passes = k > 0 ? ceil_div(k, kDepth) : 1, strips = ceil_div(n, kColumns<T>);
-    pool::Scratch packed_b(sizeof(T) * static_cast<size_t>(strips * kColumns<T> * k));
+    const TileShape shape = tile_shape<T>(n);
+    const int64_t passes = passes_over(k), strips = ceil_div(n, shape.columns);
+    pool::Scratch packed_b(sizeof(T) * static_cast<size_t>(strips * shape.columns * k));
     const auto packed = [&](const Range& depth) {
-        return packed_b.as<T>() + depth.begin * strips * kColumns<T>;
+        return packed_b.as<T>() + depth.begin * strips * shape.columns;
     };
     for (int64_t pass = 0; pass < passes; ++pass) {
         const Range depth = even_part(k, pass, passes);
-        for (int64_t s = 0; s < strips; ++s) {
-            const int64_t j = s * kColumns<T>, left = n - j;
-            b.strip(j, left < kColumns<T> ? static_cast<int>(left) : kColumns<T>, depth.begin, depth.size(),
-                    packed(depth) + j * depth.size());
-        }
+        pack_block(b, shape, Range{0, strips}, 0, n, depth, packed(depth));
     }
-    const int64_t tiles = ceil_div(m, kRows), grain = tiles <= threads ? 1 : tiles / threads;
+    const int64_t tiles = ceil_div(m, shape.rows), grain = tiles <= threads ? 1 : tiles / threads;
     parallel_for(0, tiles, grain, [&](int64_t begin, int64_t end) {
-        const Range rows{begin * kRows, end == tiles ? m : end * kRows};
-        pool::Scratch packed_a(sizeof(T) * static_cast<size_t>(kBlockTiles * strip_a<T>(kDepth)));
+        const Range rows{begin * shape.rows, end == tiles ? m : end * shape.rows};
+        pool::Scratch packed_a(bytes_of_a<T>(shape, ceil_div(k, passes)));
         for (int64_t pass = 0; pass < passes; ++pass) {
             const Range depth = even_part(k, pass, passes);
-            multiply_block(a, out, rows, 0, n, Range{0, strips}, depth.begin, depth.size(),
-                           PackedStrips<T>{packed(depth), kColumns<T> * depth.size(), 0}, packed_a.as<T>(),
-                           pass == 0, pass == passes - 1);
+            multiply_block(a, out,
+                           Block{shape, rows, Range{0, strips}, 0, n, depth, pass == 0, pass == passes - 1},
+                           PackedStrips<T>{packed(depth), shape.columns * depth.size(), 0}, packed_a.as<T>());
         }
     });
+}
+
+// Some rows and strips of columns of a product.
+template <class T, class A, class B>
+static void gemm_part(const A& a, const B& b, const Output<T>& out, const TileShape& shape, Range rows,
+                      Range strips, int64_t n, int64_t k) {
+    const int64_t passes = passes_over(k), most_depth = ceil_div(k, passes);
+    const int64_t most = kBlockColumns<T> / shape.columns;
+    const int64_t together = strips.size() < most ? strips.size() : most;
+    pool::Scratch packed_b(sizeof(T) * static_cast<size_t>(together * shape.columns * most_depth));
+    pool::Scratch packed_a(bytes_of_a<T>(shape, most_depth));
+    for (int64_t s = strips.begin; s < strips.end; s += together) {
+        const Range block{0, strips.end - s < together ? strips.end - s : together};
+        const int64_t j = s * shape.columns;
+        for (int64_t pass = 0; pass < passes; ++pass) {
+            const Range depth = even_part(k, pass, passes);
+            pack_block(b, shape, block, j, n, depth, packed_b.as<T>());
+            multiply_block(a, out, Block{shape, rows, block, j, n, depth, pass == 0, pass == passes - 1},
+                           PackedStrips<T>{packed_b.as<T>(), shape.columns * depth.size(), 0},
+                           packed_a.as<T>());
+        }
+    }
 }
 
 template <class T, class A, class B>
 static void gemm(int64_t m, int64_t n, int64_t k, const A& a, const B& b, const Output<T>& out, int threads) {
     if (n * k * static_cast<int64_t>(sizeof(T)) <= kSmallB)
         return gemm_of_small_b(m, n, k, a, b, out, threads);
-    const int64_t passes = k > 0 ? ceil_div(k, kDepth) : 1, most_depth = ceil_div(k, passes);
-    const int64_t all_strips = ceil_div(n, kColumns<T>);
-    const int64_t block_strips = all_strips < kBlockStrips ? all_strips : kBlockStrips;
-    const int64_t bytes = static_cast<int64_t>(sizeof(T)) * kColumns<T>;
-    pool::Scratch packed_b(static_cast<size_t>(block_strips * most_depth * bytes));
-    run_team(threads, [&](int thread, int team) {
-        const Grid grid = grid_of(team, m);
-        const Range rows = even_part(m, thread / grid.columns, grid.rows);
-        pool::Scratch packed_a(sizeof(T) * static_cast<size_t>(kBlockTiles * strip_a<T>(most_depth)));
-        for (int64_t s0 = 0; s0 < all_strips; s0 += block_strips)
-            for (int64_t pass = 0; pass < passes; ++pass) {
-                const Range depth = even_part(k, pass, passes);
-                const int64_t count = all_strips - s0 < block_strips ? all_strips - s0 : block_strips;
-                const Range packs = even_part(count, thread, team);
-                for (int64_t s = packs.begin; s < packs.end; ++s) {
-                    const int64_t j = (s0 + s) * kColumns<T>, left = n - j;
-                    b.strip(j, left < kColumns<T> ? static_cast<int>(left) : kColumns<T>, depth.begin,
-                            depth.size(), packed_b.as<T>() + s * kColumns<T> * depth.size());
-                }
-                if (team > 1) team_barrier();
-                multiply_block(a, out, rows, s0 * kColumns<T>, n,
-                               even_part(count, thread % grid.columns, grid.columns), depth.begin,
-                               depth.size(), PackedStrips<T>{packed_b.as<T>(), kColumns<T> * depth.size(), 0},
-                               packed_a.as<T>(), pass == 0, pass == passes - 1);
-                if (team > 1) team_barrier();  // before the block of B is overwritten
-            }
+    const TileShape shape = tile_shape<T>(n);
+    const int64_t strips = ceil_div(n, shape.columns);
+    const Grid grid = grid_of(threads, m, n);
+    parallel_for(0, grid.rows * grid.columns, 1, [&](int64_t begin, int64_t end) {
+        for (int64_t part = begin; part < end; ++part)
+            gemm_part(a, b, out, shape, even_part(m, part / grid.columns, grid.rows),
+                      even_part(strips, part % grid.columns, grid.columns), n, k);
     });
 }
 

@@ -20,7 +20,7 @@ PT_INLINE Problem<T> transposed(const Problem<T>& p) {
 }
 
 constexpr int64_t kSmall = 32768;          // multiplications that threads and scratch memory would hold up
-constexpr int64_t kRowsInPlace = 1024;     // rows of A up to which packing B costs more than it brings
+constexpr int64_t kRowsInPlace = 256;      // rows of A up to which packing B costs more than it brings
 constexpr int64_t kColumnsInPlace = 1024;  // columns of B up to which the same holds for A
 
 // B is read where it lies: its rows are contiguous, and no vector of them reaches beyond their end. Columns
@@ -28,11 +28,10 @@ constexpr int64_t kColumnsInPlace = 1024;  // columns of B up to which the same 
 template <class T>
 static void multiply_in_place(const Problem<T>& p, int64_t begin, int64_t end) {
     const Output<T> out = output_of(p);
-    const int vecs = p.n > 2 * lanes<T> && p.m <= max_rows(kMaxVecs) ? kMaxVecs : kVecs;
-    const int64_t width = vecs * lanes<T>, tiles = ceil_div(p.m, max_rows(vecs));
-    const int64_t passes = p.k > 0 ? ceil_div(p.k, kDepth) : 1;
-    for (int64_t j = begin; j < end; j += width) {
-        const int64_t columns = end - j < width ? end - j : width;
+    const TileShape shape = tile_shape<T>(p.n);
+    const int64_t passes = passes_over(p.k), tiles = ceil_div(p.m, shape.rows);
+    for (int64_t j = begin; j < end; j += shape.columns) {
+        const int64_t columns = end - j < shape.columns ? end - j : shape.columns;
         for (int64_t pass = 0; pass < passes; ++pass) {
             const Range depth = even_part(p.k, pass, passes);
             const Strip<T> b{p.b + depth.begin * p.b_k + j, 0, p.b_k};
@@ -60,17 +59,17 @@ PT_INLINE Problem<T> rows_of(const Problem<T>& p, int64_t begin, int64_t end) {
 template <class T>
 static void multiply_in_place(const Problem<T>& p) {
     const int threads = p.m * p.n * p.k < kParallel ? 1 : num_threads();
-    const int64_t strips = ceil_div(p.n, kColumns<T>), tiles = ceil_div(p.m, kRows);
     if (threads == 1) return multiply_in_place(p, 0, p.n);
-    const int64_t strip_work = kColumns<T> * p.m * p.k, tile_work = kRows * p.n * p.k;
+    const TileShape shape = tile_shape<T>(p.n);
+    const int64_t strips = ceil_div(p.n, shape.columns), tiles = ceil_div(p.m, shape.rows);
     if (strips >= 2 * threads)
-        parallel_for(0, strips, 1 + kParallel / (2 * strip_work + 1), [&](int64_t begin, int64_t end) {
-            multiply_in_place(p, begin * kColumns<T>, end == strips ? p.n : end * kColumns<T>);
+        parallel_for(0, strips, 1, [&](int64_t begin, int64_t end) {
+            multiply_in_place(p, begin * shape.columns, end == strips ? p.n : end * shape.columns);
         });
     else
-        parallel_for(0, tiles, 1 + kParallel / (2 * tile_work + 1), [&](int64_t begin, int64_t end) {
-            const int64_t last = end == tiles ? p.m : end * kRows;
-            multiply_in_place(rows_of(p, begin * kRows, last), 0, p.n);
+        parallel_for(0, tiles, 1, [&](int64_t begin, int64_t end) {
+            const int64_t last = end == tiles ? p.m : end * shape.rows;
+            multiply_in_place(rows_of(p, begin * shape.rows, last), 0, p.n);
         });
 }
 
@@ -91,7 +90,7 @@ static void multiply(const Problem<T>& given) {
     if (p.m <= kRowsInPlace && reads_in_place(p)) return multiply_in_place(p);
     // B has to be packed, unless the transposed product has the smaller one to pack.
     if (p.b_col != 1 && p.m < p.n && (p.a_k == 1 || p.a_row == 1)) p = transposed(p);
-    const Rows<T> a{p.a, p.a_row, p.a_k, p.n <= kColumnsInPlace && (p.a_k == 1 || p.a_row == 1)};
+    const Rows<T> a{p.a, p.a_row, p.a_k, p.a_k == 1 ? p.n <= kColumnsInPlace : p.n <= kMaxVecs * lanes<T>};
     const Columns<T> b{p.b, p.b_k, p.b_col};
     gemm<T>(p.m, p.n, p.k, a, b, output_of(p), work < kParallel ? 1 : num_threads());
 }

@@ -148,7 +148,7 @@ void matmul(const ArrayView& a, const ArrayView& b, const ArrayView& out, const 
 }
 
 size_t packed_bytes(DType dtype, int64_t k, int64_t n) {
-    constexpr int64_t widest = 128;  // bytes of a row of a strip, at the widest level
+    constexpr int64_t widest = 256;  // bytes of a row of a strip, at the widest level
     return static_cast<size_t>(k * ((n * item_size(dtype) + widest - 1) / widest * widest));
 }
 

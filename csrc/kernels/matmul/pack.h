@@ -16,12 +16,8 @@ struct Strip {
 
 // Scratch elements that one packed strip takes.
 template <class T>
-constexpr int64_t strip_a(int64_t depth) {
-    return max_rows(1) * depth + lanes<T>;
-}
-template <class T>
-constexpr int64_t strip_b(int64_t depth) {
-    return kMaxVecs * lanes<T> * depth;
+constexpr int64_t strip_a(int64_t rows, int64_t depth) {
+    return rows * depth + lanes<T>;
 }
 
 template <class T>

@@ -40,6 +40,12 @@ static void tile(int64_t depth, const T* a, int64_t a_row, int64_t a_k, const T*
     const T* rows[(Rows + 2) / 3];
 #pragma GCC unroll 4
     for (int g = 0; g < (Rows + 2) / 3; ++g) rows[g] = a + 3 * g * a_row;
+    if (depth >= 64) {  // time enough for the tile of C to come from memory
+#pragma GCC unroll 12
+        for (int r = 0; r < Rows; ++r)
+#pragma GCC unroll 4
+            for (int v = 0; v < Vecs; ++v) __builtin_prefetch(c + r * c_row + v * L, 1);
+    }
     for (int64_t k = 0; k < depth; ++k, b += b_k) {
         Vec<T> row[Vecs];
 #pragma GCC unroll 4
