@@ -1,33 +1,29 @@
-"""Whole training steps: forward, backward, optimizer."""
+"""Whole training steps: forward, backward, optimizer. The networks are in benchmarks/models."""
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable
 from typing import Any
 
 from benchmarks import Row, randint, randn
+from benchmarks.models import convolutional as conv
+from benchmarks.models.simple import graph_network, perceptron, skip_gram, variational_autoencoder
 
 
-def training_step(
-    name: str, make: Callable[[Any], Any], image: tuple[int, ...], classes: int, batch: int, **how
-) -> Row:
-    """One step of cross-entropy on a batch; returns the loss.
+def training_step(name: str, build: Callable[[Any], tuple[Any, Callable[[], Any]]], **how) -> Row:
+    """One step; returns the loss. ``build(lib)`` returns the parameters and the function that computes the loss.
 
-    ``make(lib)`` builds the model; ``optimizer`` (default Adam) and ``lr`` say how it is trained.
+    ``optimizer`` (default Adam), ``lr``: how they are trained.
     """
     optimizer, lr = how.get("optimizer", "Adam"), how.get("lr", 1e-3)
 
     def setup(lib):
-        model = make(lib)
-        inputs = randn(lib, batch, *image)
-        labels = randint(lib, classes, batch)
-        loss_fn = lib.nn.CrossEntropyLoss()
-        stepper = getattr(lib.optim, optimizer)(model.parameters(), lr=lr)
+        parameters, compute_loss = build(lib)
+        stepper = getattr(lib.optim, optimizer)(parameters, lr=lr)
 
         def run():
             stepper.zero_grad()
-            loss = loss_fn(model(inputs), labels)
+            loss = compute_loss()
             loss.backward()
             stepper.step()
             return loss
@@ -37,69 +33,103 @@ def training_step(
     return Row(name, setup)
 
 
-def perceptron(*sizes: int) -> Callable[[Any], Any]:
-    """Linear layers with ReLU between them."""
+def classifier(
+    name: str, make: Callable[[Any], Any], image: tuple[int, ...], classes: int, batch: int, **how: Any
+) -> Row:
+    """A step of cross-entropy on a batch of pictures (or other arrays)."""
 
-    def make(lib):
-        nn = lib.nn
-        layers = []
-        for fan_in, fan_out in itertools.pairwise(sizes):
-            layers += [nn.Linear(fan_in, fan_out), nn.ReLU()]
-        return nn.Sequential(*layers[:-1])
+    def build(lib):
+        model = make(lib)
+        inputs, labels = randn(lib, batch, *image), randint(lib, classes, batch)
+        loss_fn = lib.nn.CrossEntropyLoss()
+        return model.parameters(), lambda: loss_fn(model(inputs), labels)
 
-    return make
-
-
-def lenet(lib):
-    """LeNet-5 with ReLU and max pooling, for 28x28 pictures."""
-    nn = lib.nn
-    return nn.Sequential(
-        nn.Conv2d(1, 6, 5, padding=2),
-        nn.ReLU(),
-        nn.MaxPool2d(2),
-        nn.Conv2d(6, 16, 5),
-        nn.ReLU(),
-        nn.MaxPool2d(2),
-        nn.Flatten(),
-        nn.Linear(400, 120),
-        nn.ReLU(),
-        nn.Linear(120, 84),
-        nn.ReLU(),
-        nn.Linear(84, 10),
-    )
+    return training_step(name, build, **how)
 
 
-def digits_cnn(lib):
-    """The network of examples/digits_cnn.py, without dropout: its random numbers are part of other groups."""
-    nn = lib.nn
-    return nn.Sequential(
-        nn.Conv2d(1, 32, 3, padding=1, bias=False),
-        nn.BatchNorm2d(32),
-        nn.ReLU(),
-        nn.Conv2d(32, 32, 3, padding=1, bias=False),
-        nn.BatchNorm2d(32),
-        nn.ReLU(),
-        nn.MaxPool2d(2),
-        nn.Conv2d(32, 64, 3, padding=1, bias=False),
-        nn.BatchNorm2d(64),
-        nn.ReLU(),
-        nn.MaxPool2d(2),
-        nn.Flatten(),
-        nn.Linear(256, 10),
-    )
+def linear_regression(lib):
+    model, loss_fn = lib.nn.Linear(13, 1), lib.nn.MSELoss()
+    inputs, targets = randn(lib, 64, 13), randn(lib, 64, 1, seed=1)
+    return model.parameters(), lambda: loss_fn(model(inputs), targets)
 
 
-def digits_cnn_with_dropout(lib):
-    """The network of examples/digits_cnn.py."""
-    nn = lib.nn
-    layers = list(digits_cnn(lib))
-    return nn.Sequential(*layers[:7], nn.Dropout(0.1), *layers[7:12], nn.Dropout(0.3), layers[12])
+def word_vectors(lib):
+    words, batch, negatives = 5000, 512, 5
+    model = skip_gram(lib, words, 100)
+    center, context = randint(lib, words, batch), randint(lib, words, batch, seed=1)
+    others = randint(lib, words, batch, negatives, seed=2)
+    return model.parameters(), lambda: model(center, context, others)
 
+
+def autoencoder(lib):
+    model, functional = variational_autoencoder(lib), lib.nn.functional
+    pictures = randn(lib, 128, 784).sigmoid()
+
+    def compute_loss():
+        logits, mean, log_variance = model(pictures)
+        reconstruction = functional.binary_cross_entropy_with_logits(logits, pictures, reduction="sum")
+        divergence = -0.5 * (1 + log_variance - mean**2 - log_variance.exp()).sum()
+        return (reconstruction + divergence) / len(pictures)
+
+    return model.parameters(), compute_loss
+
+
+def graph(lib):
+    nodes, edges = 2708, 10556  # Cora's
+    model, loss_fn = graph_network(lib, 128, 16, 7), lib.nn.CrossEntropyLoss()
+    features, labels = randn(lib, nodes, 128), randint(lib, 7, nodes)
+    source, target = randint(lib, nodes, edges, seed=1), randint(lib, nodes, edges, seed=2)
+    weight = randn(lib, edges, 1, seed=3).abs() * 0.1
+    return model.parameters(), lambda: loss_fn(model(features, source, target, weight), labels)
+
+
+def adversarial(batch: int) -> Row:
+    """A step of DCGAN: the discriminator on real and generated pictures, then the generator."""
+
+    def setup(lib):
+        generator, discriminator = conv.dcgan(lib)
+        options = {"lr": 2e-4, "betas": (0.5, 0.999)}
+        of_generator = lib.optim.Adam(generator.parameters(), **options)
+        of_discriminator = lib.optim.Adam(discriminator.parameters(), **options)
+        real, noise = randn(lib, batch, 1, 28, 28).tanh(), randn(lib, batch, 64, 1, 1, seed=1)
+        ones, zeros = lib.ones(batch, 1), lib.zeros(batch, 1)
+        loss_fn = lib.nn.BCEWithLogitsLoss()
+
+        def run():
+            made = generator(noise)
+            of_discriminator.zero_grad()
+            loss = loss_fn(discriminator(real), ones) + loss_fn(discriminator(made.detach()), zeros)
+            loss.backward()
+            of_discriminator.step()
+            of_generator.zero_grad()
+            cheated = loss_fn(discriminator(made), ones)
+            cheated.backward()
+            of_generator.step()
+            return loss, cheated
+
+        return run
+
+    return Row(f"DCGAN 28x28, batch {batch}, Adam", setup)
+
+
+CIFAR = (3, 32, 32)
+SGD = {"optimizer": "SGD", "lr": 0.01}
 
 ROWS = [
-    training_step("MLP 2-16-3, batch 32, SGD", perceptron(2, 16, 3), (2,), 3, 32, optimizer="SGD", lr=0.1),
-    training_step("MLP 784-512-256-10, batch 64, Adam", perceptron(784, 512, 256, 10), (784,), 10, 64),
-    training_step("LeNet 28x28, batch 64, Adam", lenet, (1, 28, 28), 10, 64),
-    training_step("digits CNN 8x8, batch 32, Adam", digits_cnn, (1, 8, 8), 10, 32),
-    training_step("digits CNN with dropout, batch 32, Adam", digits_cnn_with_dropout, (1, 8, 8), 10, 32),
+    training_step("linear regression 13-1, batch 64, SGD", linear_regression, **SGD),
+    classifier("MLP 2-16-3, batch 32, SGD", perceptron(2, 16, 3), (2,), 3, 32, optimizer="SGD", lr=0.1),
+    classifier("spiral MLP 2-64-64-3, batch 300, Adam", perceptron(2, 64, 64, 3), (2,), 3, 300),
+    classifier("MLP 784-512-256-10, batch 64, Adam", perceptron(784, 512, 256, 10), (784,), 10, 64),
+    classifier("LeNet 28x28, batch 64, Adam", conv.lenet, (1, 28, 28), 10, 64),
+    classifier("digits CNN 8x8, batch 32, Adam", conv.digits_cnn, (1, 8, 8), 10, 32),
+    classifier("digits CNN with dropout, batch 32, Adam", conv.digits_cnn_with_dropout, (1, 8, 8), 10, 32),
+    classifier("AlexNet-small 32x32, batch 32, SGD", conv.alexnet, CIFAR, 10, 32, **SGD),
+    classifier("VGG-11 32x32, batch 16, SGD", conv.vgg11, CIFAR, 10, 16, **SGD),
+    classifier("ResNet-18 32x32, batch 8, SGD", conv.resnet18, CIFAR, 10, 8, **SGD),
+    classifier("DenseNet-small 32x32, batch 16, SGD", conv.densenet, CIFAR, 10, 16, **SGD),
+    classifier("GoogLeNet-small 32x32, batch 16, SGD", conv.googlenet, CIFAR, 10, 16, **SGD),
+    training_step("word2vec 5000x100, batch 512, 5 negatives, SGD", word_vectors, **SGD),
+    training_step("VAE 784-400-20, batch 128, Adam", autoencoder),
+    adversarial(32),
+    training_step("graph network, 2708 nodes, 10556 edges, Adam", graph),
 ]

@@ -1,0 +1,1 @@
+"""Networks that are trained in the benchmarks. A function takes the library (PyTorch or pytensor) and makes one."""
