@@ -43,10 +43,11 @@ class AddBackward0(MulBackward0):
 
 def masked_scale(input: Tensor, mask: Any, scale: float) -> Tensor:
     """``input * mask * scale`` for a raw mask array that broadcasts to the input."""
-    return record(MulBackward0, (input,), _scaled(input._array, mask, scale), saved=(mask,), ctx=scale)
+    return record(MulBackward0, (input,), scaled(input._array, mask, scale), saved=(mask,), ctx=scale)
 
 
-def _scaled(array: Any, mask: Any, scale: float) -> Any:
+def scaled(array: Any, mask: Any, scale: float) -> Any:
+    """``array * mask * scale`` in the array's dtype."""
     if _takes_kernel(array) and mask.shape == array.shape and mask.flags.c_contiguous:
         return backend_of(array).masked_scale(np.asarray(array, order="C"), mask, scale)
     real = dtypes.from_numpy_dtype(array.dtype).to_real().numpy
@@ -80,6 +81,24 @@ def _mask(array: Any, keep: float, by_channel: bool) -> Any:
     return mask
 
 
+def drop(array: Any, p: float, by_channel: bool = False) -> tuple[Any, Any, float]:
+    """Dropout of a raw array with 0 < p <= 1: (result, mask, what kept elements are multiplied with)."""
+    keep = 1.0 - p
+    if p == 1:
+        mask, scale = np.zeros((1,) * array.ndim, bool), 1.0
+        result = scaled(array, mask, scale)
+    else:
+        real = dtypes.from_numpy_dtype(array.dtype).to_real().numpy
+        wide = np.float32 if real.itemsize < 4 else real.type  # half types round the quotient, not its parts
+        scale = float(real.type(wide(1) / wide(keep)))
+        if not by_channel and _takes_kernel(array) and array.flags.c_contiguous:
+            result, mask = backend_of(array).dropout(default_generator._impl, array, keep)
+        else:
+            mask = _mask(array, keep, by_channel)
+            result = scaled(array, mask, scale)
+    return result, mask, scale
+
+
 def _dropped(input: Tensor, p: float, train: bool, by_channel: bool, inplace: bool) -> Tensor:
     check_tensor(input, "dropout", "input", 1)
     _probability(p)
@@ -90,19 +109,7 @@ def _dropped(input: Tensor, p: float, train: bool, by_channel: bool, inplace: bo
     _check_type(input)
     if inplace:
         check_inplace(input)
-    array, keep = input._array, 1.0 - p
-    if p == 1:
-        mask, scale = np.zeros((1,) * array.ndim, bool), 1.0
-        result = _scaled(array, mask, scale)
-    else:
-        real = dtypes.from_numpy_dtype(array.dtype).to_real().numpy
-        wide = np.float32 if real.itemsize < 4 else real.type  # half types round the quotient, not its parts
-        scale = float(real.type(wide(1) / wide(keep)))
-        if not by_channel and _takes_kernel(array) and array.flags.c_contiguous:
-            result, mask = backend_of(array).dropout(default_generator._impl, array, keep)
-        else:
-            mask = _mask(array, keep, by_channel)
-            result = _scaled(array, mask, scale)
+    result, mask, scale = drop(input._array, p, by_channel)
     out = record(MulBackward0, (input,), result, saved=(mask,), ctx=scale)
     return store(input, out) if inplace else out
 

@@ -55,7 +55,7 @@ def flat(value):
 def build(lib, name, sample, training):
     cls = getattr(lib.nn, name)
     options = dict(sample.constructor_input.kwargs)
-    if "dtype" in inspect.signature(cls.__init__).parameters:
+    if "dtype" in inspect.signature(cls.__init__).parameters or hasattr(cls, "flatten_parameters"):  # recurrent
         options["dtype"] = torch.float64
     module = cls(*converted(sample.constructor_input.args, lib), **converted(options, lib))
     return module.train(training)

@@ -2,4 +2,4 @@
 
 from pytensor._collect import collect as _collect
 
-__all__ = _collect(__name__, __path__, globals())
+__all__ = _collect(__name__, __path__, globals(), apart=("rnn",))
