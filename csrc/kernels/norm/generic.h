@@ -7,22 +7,6 @@ namespace pt::norm::PT_ISA {
 
 PT_INLINE double square_root(double x) { return sqrt(broadcast(x))[0]; }
 
-// Four sums side by side: short chains of additions, and rounding errors that grow with n / (4 lanes).
-template <class T, class Term>
-PT_INLINE T sum_terms(int64_t n, const Term& term) {
-    Vec<T> a{}, b{}, c{}, d{};
-    int64_t i = 0;
-    for (; i + 4 * lanes<T> <= n; i += 4 * lanes<T>) {
-        a += term(i, lanes<T>);
-        b += term(i + lanes<T>, lanes<T>);
-        c += term(i + 2 * lanes<T>, lanes<T>);
-        d += term(i + 3 * lanes<T>, lanes<T>);
-    }
-    for (; i + lanes<T> <= n; i += lanes<T>) a += term(i, lanes<T>);
-    if (i < n) b += term(i, static_cast<int>(n - i));
-    return sum_lanes<T>((a + b) + (c + d));
-}
-
 // Mean and sum of squared deviations of what has been added so far (Chan's combination).
 struct Moments {
     double count = 0, mean = 0, squares = 0;
@@ -45,45 +29,54 @@ struct Sums {
     T first, second;
 };
 
-// body(i, lanes in use, first, second) adds to two vectors; two sets of them, to have two chains of
+// body(i, lanes in use, first, second) adds to two vectors; four sets of them, to have four chains of
 // additions.
 template <class T, class Body>
 PT_INLINE Sums<T> sum_pairs(int64_t n, const Body& body) {
-    Vec<T> first0{}, first1{}, second0{}, second1{};
+    Vec<T> first[4] = {}, second[4] = {};
     int64_t i = 0;
-    for (; i + 2 * lanes<T> <= n; i += 2 * lanes<T>) {
-        body(i, lanes<T>, first0, second0);
-        body(i + lanes<T>, lanes<T>, first1, second1);
-    }
-    if (i + lanes<T> <= n) {
-        body(i, lanes<T>, first0, second0);
-        i += lanes<T>;
-    }
-    if (i < n) body(i, static_cast<int>(n - i), first1, second1);
-    return {sum_lanes<T>(first0 + first1), sum_lanes<T>(second0 + second1)};
+    for (; i + 4 * lanes<T> <= n; i += 4 * lanes<T>)
+#pragma GCC unroll 4
+        for (int k = 0; k < 4; ++k) body(i + k * lanes<T>, lanes<T>, first[k], second[k]);
+    for (; i + lanes<T> <= n; i += lanes<T>) body(i, lanes<T>, first[0], second[0]);
+    if (i < n) body(i, static_cast<int>(n - i), first[1], second[1]);
+    return {sum_lanes<T>((first[0] + first[1]) + (first[2] + first[3])),
+            sum_lanes<T>((second[0] + second[1]) + (second[2] + second[3]))};
 }
 
-// Adds n contiguous elements. What rounding left in the mean of a piece is found again in the sum of the
-// deviations from it.
+// Sums of x - center and of its square.
+template <class T>
+PT_INLINE Sums<T> sum_deviations(const T* x, int64_t n, T center) {
+    const Vec<T> c = broadcast(center);
+    return sum_pairs<T>(n, [&](int64_t i, int used, Vec<T>& first, Vec<T>& second)
+                               __attribute__((always_inline)) {
+                                   const Vec<T> d = load_upto(x + i, used, center) - c;
+                                   first += d;
+                                   second += d * d;
+                               });
+}
+
+// Adds n contiguous elements, one pass over each piece: deviations are taken from the mean of its first
+// vector. Where that is so far from the mean of the piece that squares would cancel, and where something is
+// not finite, a second pass takes them from the mean itself; what rounding left in that mean is found again in
+// the sum of the deviations from it.
 template <class T>
 PT_INLINE void add_moments(Moments& moments, const T* x, int64_t n) {
     constexpr int64_t kPiece = kPieceBytes / sizeof(T);
     for (int64_t at = 0; at < n; at += kPiece) {
         const T* p = x + at;
-        const int64_t size = at_most(n - at, kPiece);
-        const T sum = sum_terms<T>(
-            size, [&](int64_t i, int used) __attribute__((always_inline)) { return load_upto(p + i, used); });
-        const T mean = sum / static_cast<T>(size);
-        const Vec<T> center = broadcast(mean);
-        const Sums<T> rest = sum_pairs<T>(
-            size, [&](int64_t i, int used, Vec<T>& first, Vec<T>& second) __attribute__((always_inline)) {
-                const Vec<T> d = load_upto(p + i, used, mean) - center;
-                first += d;
-                second += d * d;
-            });
-        const double count = static_cast<double>(size), shift = static_cast<double>(rest.first) / count;
-        moments.add(count, static_cast<double>(mean) + shift,
-                    static_cast<double>(rest.second) - shift * shift * count);
+        const int64_t size = at_most(n - at, kPiece), begin = at_most(size, lanes<T>);
+        const double count = static_cast<double>(size);
+        T center = sum_lanes<T>(load_upto(p, static_cast<int>(begin))) / static_cast<T>(begin);
+        Sums<T> sums = sum_deviations(p, size, center);
+        double shift = static_cast<double>(sums.first) / count, squares = static_cast<double>(sums.second);
+        if (!(2 * shift * shift * count <= squares)) {
+            center += static_cast<T>(shift);
+            sums = sum_deviations(p, size, center);
+            shift = static_cast<double>(sums.first) / count;
+            squares = static_cast<double>(sums.second);
+        }
+        moments.add(count, static_cast<double>(center) + shift, squares - shift * shift * count);
     }
 }
 
@@ -339,43 +332,68 @@ static void group_forward(const Groups& s, const T* x, const T* weight, const T*
     }
 }
 
-// One row of layer norm: a channel per element.
-template <class T>
-static void layer_backward_row(const T* grad, const T* x, const T* weight, T mean, T rstd, T* grad_x,
-                               T* grad_weight, T* grad_bias, int64_t n) {
-    const Vec<T> m = broadcast(mean), k = broadcast(rstd);
-    Vec<T> sum{}, dot{};
+// R rows of layer norm (a channel per element): together, so that the gradients of weight and bias are read
+// and written once for all of them, and the chains of additions of one row overlap those of the others.
+template <int R, class T>
+static void layer_backward_rows(const T* grad, const T* x, const T* weight, const T* mean, const T* rstd,
+                                T* grad_x, T* grad_weight, T* grad_bias, int64_t n) {
+    Vec<T> sum[R] = {}, dot[R] = {};
     each_vector<T>(n, [&](int64_t i, int used) __attribute__((always_inline)) {
-        const Vec<T> g = load_upto(grad + i, used), normal = (load_upto(x + i, used) - m) * k;
-        store_upto(grad_weight + i, load_upto(grad_weight + i, used) + g * normal, used);
-        store_upto(grad_bias + i, load_upto(grad_bias + i, used) + g, used);
-        const Vec<T> weighted = weight == nullptr ? g : g * load_upto(weight + i, used);
-        sum += weighted;
-        dot += weighted * normal;
+        const Vec<T> w = weight == nullptr ? broadcast(T(1)) : load_upto(weight + i, used);
+        Vec<T> for_weight = load_upto(grad_weight + i, used), for_bias = load_upto(grad_bias + i, used);
+#pragma GCC unroll 4
+        for (int r = 0; r < R; ++r) {
+            const Vec<T> g = load_upto(grad + r * n + i, used);
+            const Vec<T> normal = (load_upto(x + r * n + i, used) - broadcast(mean[r])) * broadcast(rstd[r]);
+            for_weight += g * normal;
+            for_bias += g;
+            sum[r] += g * w;
+            dot[r] += g * w * normal;
+        }
+        store_upto(grad_weight + i, for_weight, used);
+        store_upto(grad_bias + i, for_bias, used);
     });
     if (grad_x == nullptr) return;
-    const Vec<T> shift = broadcast(sum_lanes<T>(sum) / static_cast<T>(n));
-    const Vec<T> slope = broadcast(sum_lanes<T>(dot) / static_cast<T>(n));
-    each_vector<T>(n, [&](int64_t i, int used) __attribute__((always_inline)) {
-        const Vec<T> g = load_upto(grad + i, used), normal = (load_upto(x + i, used) - m) * k;
-        const Vec<T> weighted = weight == nullptr ? g : g * load_upto(weight + i, used);
-        store_upto(grad_x + i, (weighted - shift - normal * slope) * k, used);
-    });
+    for (int r = 0; r < R; ++r) {
+        const Vec<T> m = broadcast(mean[r]), k = broadcast(rstd[r]);
+        const Vec<T> shift = broadcast(sum_lanes<T>(sum[r]) / static_cast<T>(n));
+        const Vec<T> slope = broadcast(sum_lanes<T>(dot[r]) / static_cast<T>(n)) * k;
+        each_vector<T>(n, [&](int64_t i, int used) __attribute__((always_inline)) {
+            const Vec<T> g = load_upto(grad + r * n + i, used);
+            const Vec<T> weighted = weight == nullptr ? g : g * load_upto(weight + i, used);
+            const Vec<T> along = (load_upto(x + r * n + i, used) - m) * slope;
+            store_upto(grad_x + r * n + i, (weighted - shift - along) * k, used);
+        });
+    }
+}
+
+template <class T>
+static void layer_backward(const Groups& s, const T* grad, const T* x, const T* weight, const T* mean,
+                           const T* rstd, T* grad_x, T* grad_weight, T* grad_bias, int64_t begin,
+                           int64_t end) {
+    constexpr int64_t kRows = 4;
+    const int64_t n = s.row_channels();
+    const int64_t together = s.groups == 1 ? kRows : 1;  // rows of one group share weights
+    for (int64_t r = begin; r < end;) {
+        const int64_t at = r * n, first = r % s.groups * n, rows = end - r >= together ? together : 1;
+        const auto run = rows == kRows ? layer_backward_rows<kRows, T> : layer_backward_rows<1, T>;
+        run(grad + at, x + at, weight == nullptr ? nullptr : weight + first, mean + r, rstd + r,
+            grad_x == nullptr ? nullptr : grad_x + at, grad_weight + first, grad_bias + first, n);
+        r += rows;
+    }
 }
 
 template <class T>
 static void group_backward(const Groups& s, const T* grad, const T* x, const T* weight, const T* mean,
                            const T* rstd, T* grad_x, T* grad_weight, T* grad_bias, int64_t begin,
                            int64_t end) {
+    if (s.spatial == 1)
+        return layer_backward(s, grad, x, weight, mean, rstd, grad_x, grad_weight, grad_bias, begin, end);
     const int64_t size = s.row_size(), channels = s.row_channels();
     for (int64_t r = begin; r < end; ++r) {
         const int64_t at = r * size, first = r % s.groups * channels;
         const T* w = weight == nullptr ? nullptr : weight + first;
         T *gw = grad_weight + first, *gb = grad_bias + first, *gx = grad_x == nullptr ? nullptr : grad_x + at;
-        if (s.spatial == 1) {
-            layer_backward_row(grad + at, x + at, w, mean[r], rstd[r], gx, gw, gb, size);
-            continue;
-        }
         double sum = 0, dot = 0;
         for (int64_t c = 0; c < channels; ++c) {
             const int64_t from = at + c * s.spatial;

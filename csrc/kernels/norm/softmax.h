@@ -31,14 +31,36 @@ PT_INLINE void store_upto(T* p, Vec<T> v, int n) {
         store_n(p, v, n);
 }
 
+// Four sums side by side: short chains of additions, and rounding errors that grow with n / (4 lanes).
+template <class T, class Term>
+PT_INLINE T sum_terms(int64_t n, const Term& term) {
+    Vec<T> a{}, b{}, c{}, d{};
+    int64_t i = 0;
+    for (; i + 4 * lanes<T> <= n; i += 4 * lanes<T>) {
+        a += term(i, lanes<T>);
+        b += term(i + lanes<T>, lanes<T>);
+        c += term(i + 2 * lanes<T>, lanes<T>);
+        d += term(i + 3 * lanes<T>, lanes<T>);
+    }
+    for (; i + lanes<T> <= n; i += lanes<T>) a += term(i, lanes<T>);
+    if (i < n) b += term(i, static_cast<int>(n - i));
+    return sum_lanes<T>((a + b) + (c + d));
+}
+
 template <class T>
 PT_INLINE T row_max(const T* x, int64_t n) {
     constexpr T lowest = -static_cast<T>(__builtin_inf());
-    Vec<T> best = broadcast(lowest);
-    each_vector<T>(n, [&](int64_t i, int used) __attribute__((always_inline)) {
-        best = max_hw<T>(load_upto(x + i, used, lowest), best);
-    });
-    return max_lanes<T>(best);
+    Vec<T> a = broadcast(lowest), b = a, c = a, d = a;
+    int64_t i = 0;
+    for (; i + 4 * lanes<T> <= n; i += 4 * lanes<T>) {
+        a = max_hw<T>(load(x + i), a);
+        b = max_hw<T>(load(x + i + lanes<T>), b);
+        c = max_hw<T>(load(x + i + 2 * lanes<T>), c);
+        d = max_hw<T>(load(x + i + 3 * lanes<T>), d);
+    }
+    for (; i + lanes<T> <= n; i += lanes<T>) a = max_hw<T>(load(x + i), a);
+    if (i < n) b = max_hw<T>(load_n(x + i, static_cast<int>(n - i), lowest), b);
+    return max_lanes<T>(max_hw<T>(max_hw<T>(a, b), max_hw<T>(c, d)));
 }
 
 template <class T>
@@ -50,23 +72,22 @@ template <class T>
 static void softmax_row(const T* x, T* y, int64_t n, bool log) {
     constexpr T lowest = -static_cast<T>(__builtin_inf());
     const Vec<T> largest = broadcast(row_max(x, n));
-    Vec<T> sum{};
     if (log) {
-        each_vector<T>(n, [&](int64_t i, int used) __attribute__((always_inline)) {
-            sum += exp(load_upto(x + i, used, lowest) - largest);
+        const T sum = sum_terms<T>(n, [&](int64_t i, int used) __attribute__((always_inline)) {
+            return exp(load_upto(x + i, used, lowest) - largest);
         });
-        const Vec<T> log_sum = broadcast(log_of(sum_lanes<T>(sum)));
+        const Vec<T> log_sum = broadcast(log_of(sum));
         each_vector<T>(n, [&](int64_t i, int used) __attribute__((always_inline)) {
             store_upto(y + i, load_upto(x + i, used) - largest - log_sum, used);
         });
         return;
     }
-    each_vector<T>(n, [&](int64_t i, int used) __attribute__((always_inline)) {
+    const T sum = sum_terms<T>(n, [&](int64_t i, int used) __attribute__((always_inline)) {
         const Vec<T> e = exp(load_upto(x + i, used, lowest) - largest);
-        sum += e;
         store_upto(y + i, e, used);
+        return e;
     });
-    const Vec<T> scale = broadcast(T(1) / sum_lanes<T>(sum));
+    const Vec<T> scale = broadcast(T(1) / sum);
     each_vector<T>(n, [&](int64_t i, int used) __attribute__((always_inline)) {
         store_upto(y + i, load_upto(y + i, used) * scale, used);
     });
@@ -110,12 +131,11 @@ static void softmax_lines(const T* x, T* y, int64_t n, int64_t inner, int64_t wi
 
 template <class T>
 static void softmax_backward_row(const T* grad, const T* y, T* grad_x, int64_t n, bool log_form) {
-    Vec<T> sum{};
-    each_vector<T>(n, [&](int64_t i, int used) __attribute__((always_inline)) {
-        const Vec<T> g = load_upto(grad + i, used);
-        sum += log_form ? g : g * load_upto(y + i, used);
-    });
-    const Vec<T> total = broadcast(sum_lanes<T>(sum));
+    const Vec<T> total = broadcast(
+        sum_terms<T>(n, [&](int64_t i, int used) __attribute__((always_inline)) {
+            const Vec<T> g = load_upto(grad + i, used);
+            return log_form ? g : g * load_upto(y + i, used);
+        }));
     each_vector<T>(n, [&](int64_t i, int used) __attribute__((always_inline)) {
         const Vec<T> g = load_upto(grad + i, used), r = load_upto(y + i, used);
         store_upto(grad_x + i, log_form ? g - exp(r) * total : (g - total) * r, used);
