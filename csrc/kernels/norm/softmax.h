@@ -131,11 +131,10 @@ static void softmax_lines(const T* x, T* y, int64_t n, int64_t inner, int64_t wi
 
 template <class T>
 static void softmax_backward_row(const T* grad, const T* y, T* grad_x, int64_t n, bool log_form) {
-    const Vec<T> total = broadcast(
-        sum_terms<T>(n, [&](int64_t i, int used) __attribute__((always_inline)) {
-            const Vec<T> g = load_upto(grad + i, used);
-            return log_form ? g : g * load_upto(y + i, used);
-        }));
+    const Vec<T> total = broadcast(sum_terms<T>(n, [&](int64_t i, int used) __attribute__((always_inline)) {
+        const Vec<T> g = load_upto(grad + i, used);
+        return log_form ? g : g * load_upto(y + i, used);
+    }));
     each_vector<T>(n, [&](int64_t i, int used) __attribute__((always_inline)) {
         const Vec<T> g = load_upto(grad + i, used), r = load_upto(y + i, used);
         store_upto(grad_x + i, log_form ? g - exp(r) * total : (g - total) * r, used);
