@@ -12,6 +12,7 @@ import numpy as np
 
 from pytensor import _C
 from pytensor.autograd.node import Node, record, view
+from pytensor.backend import backend_of
 from pytensor.backend.reference.array_module import array_module
 from pytensor.dtypes import BOOL, FLOATING
 from pytensor.ops.inplace import check_inplace, store
@@ -94,14 +95,29 @@ def add_at(whole: np.ndarray, key: Any, part: np.ndarray) -> None:
         key = key[0]
     if isinstance(key, np.ndarray) and key.dtype == np.bool_:
         whole[key] += part  # a mask names each element once
+    elif isinstance(key, np.ndarray) and part.ndim:
+        rows = part.reshape(key.size, *whole.shape[1:])
+        backend_of(whole).add_rows(whole, 0, _from_the_front(key, len(whole)).reshape(-1), rows)
     else:
         np.add.at(whole, key, part)
 
 
+def _from_the_front(index: np.ndarray, size: int) -> np.ndarray:
+    """Indices that count from the end as those that count from the front."""
+    return np.where(index < 0, index + size, index) if index.min(initial=0) < 0 else index
+
+
 def take(input: Any, key: Any) -> Any:
     """``input[key]`` for a key of arrays: a copy."""
-    out = input._array[key]
-    out = np.asarray(out) if isinstance(input._array, np.ndarray) else out
+    array = input._array
+    if isinstance(array, np.ndarray):
+        first = key[0] if isinstance(key, tuple) and len(key) == 1 else key
+        if isinstance(first, np.ndarray) and first.dtype != np.bool_:
+            out = backend_of(array).take_rows(array, 0, _from_the_front(first, len(array)))
+        else:
+            out = np.asarray(array[key])
+    else:
+        out = array[key]
     return record(IndexBackward0, (input,), out, ctx=(input.shape, key))
 
 
