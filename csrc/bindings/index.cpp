@@ -1,7 +1,10 @@
 #include "bindings/bindings.h"
 
+#include <algorithm>
+
 #include "base/check.h"
 #include "kernels/index/index.h"
+#include "kernels/index/sort.h"
 
 namespace pt {
 
@@ -73,6 +76,82 @@ void index_add_rows(const py::object& target, int axis, const py::object& index,
     index::add_rows(out, axis, places.as<int64_t>(), places.numel(), values);
 }
 
+// New arrays for `size` results along `axis` of input: (values, indices).
+py::tuple new_selection(const ArrayView& in, int axis, int64_t size) {
+    PT_CHECK(index::can_sort(in.dtype), "sort: no kernel for this dtype");
+    PT_CHECK(axis >= 0 && axis < in.ndim, "axis: no such axis");
+    PT_CHECK(in.shape[axis] < (int64_t{1} << 32), "sort: lines of less than 2^32 elements");
+    std::vector<int64_t> shape(in.shape, in.shape + in.ndim);
+    shape[axis] = size;
+    return py::make_tuple(make_array(shape, in.dtype), make_array(shape, DType::int64));
+}
+
+py::tuple index_sort(const py::object& input, int axis, bool descending) {
+    const ArrayView in = view(input, "input");
+    py::tuple results = new_selection(in, axis, axis >= 0 && axis < in.ndim ? in.shape[axis] : 0);
+    const ArrayView values = view_of(py::object(results[0]));
+    const ArrayView places = view_of(py::object(results[1]));
+    ReleaseGil nogil(in.numel() * 8);
+    index::sort(in, axis, descending, values, places);
+    return results;
+}
+
+py::tuple index_top_k(const py::object& input, int axis, int64_t k, bool largest) {
+    const ArrayView in = view(input, "input");
+    py::tuple results = new_selection(in, axis, k);
+    PT_CHECK(k >= 0 && k <= in.shape[axis], "k: more than there are");
+    const ArrayView values = view_of(py::object(results[0]));
+    const ArrayView places = view_of(py::object(results[1]));
+    ReleaseGil nogil(in.numel() * 2);
+    index::top_k(in, axis, largest, values, places);
+    return results;
+}
+
+// rank: an int, or an int64 array with one for every line.
+py::tuple index_select_rank(const py::object& input, int axis, const py::object& rank) {
+    const ArrayView in = view(input, "input");
+    py::tuple results = new_selection(in, axis, 1);
+    const ArrayView values = view_of(py::object(results[0]));
+    const ArrayView places = view_of(py::object(results[1]));
+    int64_t one = 0;
+    const int64_t* ranks = nullptr;
+    int64_t count = 1;
+    if (py::isinstance<py::int_>(rank)) {
+        one = rank.cast<int64_t>();
+    } else {
+        const ArrayView each = view(rank, "rank");
+        PT_CHECK(each.dtype == DType::int64 && each.is_contiguous() && each.numel() == values.numel(),
+                 "rank: one contiguous int64 for every line");
+        ranks = each.as<int64_t>();
+        count = each.numel();
+    }
+    for (int64_t i = 0; i < count; ++i) {
+        const int64_t wanted = ranks != nullptr ? ranks[i] : one;
+        PT_CHECK(wanted >= 0 && wanted < in.shape[axis], "rank: out of range");
+    }
+    ReleaseGil nogil(in.numel() * 2);
+    index::select_rank(in, axis, one, ranks, values, places);
+    return results;
+}
+
+py::object index_search_sorted(const py::object& sorted, const py::object& wanted, bool right) {
+    const ArrayView edges = view(sorted, "edges");
+    const ArrayView values = view(wanted, "values");
+    PT_CHECK(edges.dtype == values.dtype && index::can_sort(edges.dtype),
+             "search: no kernel for these dtypes");
+    PT_CHECK(edges.is_contiguous() && values.is_contiguous(), "search: expected contiguous arrays");
+    if (edges.ndim > 1) {
+        bool fits = values.ndim == edges.ndim;
+        for (int i = 0; fits && i + 1 < edges.ndim; ++i) fits = values.shape[i] == edges.shape[i];
+        PT_CHECK(fits, "search: as many rows of edges as of values");
+    }
+    const py::object result = make_array(values.ndim, values.shape, DType::int64);
+    const ArrayView out = view_of(result);
+    ReleaseGil nogil(values.numel() * 4);
+    index::search_sorted(edges, values, right, out);
+    return result;
+}
+
 }  // namespace
 
 void bind_index(py::module_& m) {
@@ -83,6 +162,12 @@ void bind_index(py::module_& m) {
     m.def("index_take_rows", &index_take_rows, py::arg("input"), py::arg("axis"), py::arg("index"));
     m.def("index_add_rows", &index_add_rows, py::arg("out"), py::arg("axis"), py::arg("index"),
           py::arg("source"));
+    m.def("index_sort", &index_sort, py::arg("input"), py::arg("axis"), py::arg("descending") = false);
+    m.def("index_top_k", &index_top_k, py::arg("input"), py::arg("axis"), py::arg("k"),
+          py::arg("largest") = true);
+    m.def("index_select_rank", &index_select_rank, py::arg("input"), py::arg("axis"), py::arg("rank"));
+    m.def("index_search_sorted", &index_search_sorted, py::arg("edges"), py::arg("values"),
+          py::arg("right") = false);
 }
 
 }  // namespace pt

@@ -57,7 +57,7 @@ def _median(name: str, input: Any, dim: int | None, keepdim: bool, out: Any) -> 
             value = np.asarray(np.nan if flat.dtype.kind == "f" else np.iinfo(flat.dtype).min, dtype=flat.dtype)
         else:
             rank = int(_middle(flat, 0, skip_nan)[0])
-            value = backend_of(flat).sort(flat, 0)[0][rank : rank + 1].reshape(()).copy()
+            value = backend_of(flat).kth_smallest(flat, rank, 0)[0].reshape(())
         result = record(whole, (input,), value, saved=(input, OUTPUT), ctx=(input.shape, None, False))
         return write_out(result, out, name)
     dim = normalize_dim(dim, input.ndim)

@@ -157,16 +157,12 @@ def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False, *, out
 
 
 def pick_sorted(node: type[Node], input: Any, rank: Any, dim: int, keepdim: bool) -> tuple[Any, Any]:
-    """The elements at a rank of the sorted lines along ``dim``, and their indices. ``rank`` is a number or an array
+    """The elements at a rank of the lines along ``dim`` in order, and their indices. ``rank`` is a number or an array
     with axis ``dim`` of size 1."""
     ctx = (input.shape, dim, keepdim)
-    values, places = backend_of(input._array).sort(input._array, dim)
-    if input.ndim:
-        if isinstance(rank, int):
-            rank = np.full([1 if i == dim else n for i, n in enumerate(values.shape)], rank)
-        values, places = np.take_along_axis(values, rank, dim), np.take_along_axis(places, rank, dim)
-        if not keepdim:
-            values, places = values.squeeze(dim), places.squeeze(dim)
+    values, places = backend_of(input._array).kth_smallest(input._array, rank, dim)
+    if input.ndim and not keepdim:
+        values, places = values.squeeze(dim), places.squeeze(dim)
     indices = wrap(places)
     return record(node, (input,), values, saved=(indices,), ctx=ctx), indices
 

@@ -1,36 +1,47 @@
-"""Sorting, searching and counting on NumPy arrays."""
+"""Sorting, searching and counting on NumPy arrays, by the kernels of csrc/kernels/index."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
-from pytensor.backend.reference.sort import bin_counts, histogram_counts, search_sorted, sort, unique
-from pytensor.backend.reference.sort import kth_smallest as sort_rank
-from pytensor.backend.reference.sort import top_k as sort_all
+from pytensor import _C
+from pytensor.backend.reference.sort import bin_counts, histogram_counts, unique
+from pytensor.backend.reference.sort import kth_smallest as plain_kth_smallest
+from pytensor.backend.reference.sort import search_sorted as plain_search_sorted
+from pytensor.backend.reference.sort import sort as plain_sort
+from pytensor.backend.reference.sort import top_k as plain_top_k
 
 __all__ = ["bin_counts", "histogram_counts", "kth_smallest", "search_sorted", "sort", "top_k", "unique"]
 
-_SHORT = 128  # rows that are sorted as a whole faster than they are partitioned
+_SORTED = {np.dtype(t) for t in ("float32", "float64", "bool", "uint8", "int8", "int16", "int32", "int64")}
 
 
-def kth_smallest(x: np.ndarray, rank: int, axis: int) -> tuple[np.ndarray, np.ndarray]:
+def sort(x: np.ndarray, axis: int, descending: bool = False) -> tuple[np.ndarray, np.ndarray]:
+    """See :func:`pytensor.backend.reference.sort`."""
+    if x.ndim and x.dtype in _SORTED:
+        return _C.index_sort(x, axis, descending)
+    return plain_sort(x, axis, descending)
+
+
+def kth_smallest(x: np.ndarray, rank: Any, axis: int) -> tuple[np.ndarray, np.ndarray]:
     """See :func:`pytensor.backend.reference.kth_smallest`."""
-    if x.ndim == 0 or x.shape[axis] <= _SHORT or x.dtype.kind not in "iuf":
-        return sort_rank(x, rank, axis)
-    one = (slice(None),) * axis + (slice(rank, rank + 1),)
-    places = np.argpartition(x, rank, axis=axis)[one].astype(np.int64)
-    return np.take_along_axis(x, places, axis), places
+    if x.ndim and x.dtype in _SORTED:
+        return _C.index_select_rank(x, axis, rank if isinstance(rank, int) else np.ascontiguousarray(rank, np.int64))
+    return plain_kth_smallest(x, rank, axis)
 
 
 def top_k(x: np.ndarray, k: int, axis: int, largest: bool = True) -> tuple[np.ndarray, np.ndarray]:
-    """See :func:`pytensor.backend.reference.top_k`: partitions first, then sorts k elements."""
-    n = x.shape[axis] if x.ndim else 1
-    if n <= _SHORT or 2 * k >= n or x.dtype.kind not in "iuf":
-        return sort_all(x, k, axis, largest)
-    if k == 0:
-        return sort_all(x, k, axis, largest)
-    # NumPy's order has NaN last, which is PyTorch's: greatest.
-    cut, head = (n - k, slice(n - k, None)) if largest else (k - 1, slice(0, k))
-    some = np.argpartition(x, cut, axis=axis)[(slice(None),) * axis + (head,)]
-    values, order = sort(np.take_along_axis(x, some, axis), axis, largest)
-    return values, np.take_along_axis(some, order, axis).astype(np.int64)
+    """See :func:`pytensor.backend.reference.top_k`."""
+    if x.ndim and x.dtype in _SORTED:
+        return _C.index_top_k(x, axis, k, largest)
+    return plain_top_k(x, k, axis, largest)
+
+
+def search_sorted(boundaries: np.ndarray, values: np.ndarray, right: bool) -> np.ndarray:
+    """See :func:`pytensor.backend.reference.search_sorted`."""
+    if boundaries.dtype == values.dtype and values.dtype in _SORTED and boundaries.ndim:
+        edges, wanted = np.ascontiguousarray(boundaries), np.ascontiguousarray(values).reshape(values.shape)
+        return _C.index_search_sorted(edges, wanted, right)
+    return plain_search_sorted(boundaries, values, right)

@@ -34,11 +34,15 @@ def top_k(x: Any, k: int, axis: int, largest: bool = True) -> tuple[Any, Any]:
     return values[head].copy(), places[head].copy()
 
 
-def kth_smallest(x: Any, rank: int, axis: int) -> tuple[Any, Any]:
-    """The element at a rank of the sorted lines along ``axis``, which stays with size 1, and its place."""
+def kth_smallest(x: Any, rank: Any, axis: int) -> tuple[Any, Any]:
+    """The element at a rank of the sorted lines along ``axis``, which stays with size 1, and its place. ``rank`` is
+    a number, or an array of one for each line, with axis ``axis`` of size 1."""
     values, places = sort(x, axis)
     if x.ndim == 0:
         return values, places
+    if not isinstance(rank, int):
+        xp = array_module(x)
+        return xp.take_along_axis(values, rank, axis), xp.take_along_axis(places, rank, axis)
     one = (slice(None),) * axis + (slice(rank, rank + 1),)
     return values[one].copy(), places[one].copy()
 
