@@ -7,6 +7,7 @@ from typing import Any
 
 from benchmarks import Row, randint, randn
 from benchmarks.models import convolutional as conv
+from benchmarks.models.recurrent import character_model
 from benchmarks.models.simple import graph_network, perceptron, skip_gram, variational_autoencoder
 
 
@@ -51,6 +52,17 @@ def linear_regression(lib):
     model, loss_fn = lib.nn.Linear(13, 1), lib.nn.MSELoss()
     inputs, targets = randn(lib, 64, 13), randn(lib, 64, 1, seed=1)
     return model.parameters(), lambda: loss_fn(model(inputs), targets)
+
+
+def characters(kind: str) -> Row:
+    """A step of a character model over 32 sequences of 64."""
+
+    def build(lib):
+        model, loss_fn = character_model(lib, kind), lib.nn.CrossEntropyLoss()
+        text = randint(lib, 65, 32, 65)
+        return model.parameters(), lambda: loss_fn(model(text[:, :-1]), text[:, 1:])
+
+    return training_step(f"character {kind} 64-128, 32x64, Adam", build)
 
 
 def word_vectors(lib):
@@ -128,6 +140,7 @@ ROWS = [
     classifier("ResNet-18 32x32, batch 8, SGD", conv.resnet18, CIFAR, 10, 8, **SGD),
     classifier("DenseNet-small 32x32, batch 16, SGD", conv.densenet, CIFAR, 10, 16, **SGD),
     classifier("GoogLeNet-small 32x32, batch 16, SGD", conv.googlenet, CIFAR, 10, 16, **SGD),
+    *(characters(kind) for kind in ("RNN", "LSTM", "GRU")),
     training_step("word2vec 5000x100, batch 512, 5 negatives, SGD", word_vectors, **SGD),
     training_step("VAE 784-400-20, batch 128, Adam", autoencoder),
     adversarial(32),
