@@ -116,7 +116,8 @@ py::tuple attention_forward(const py::object& query, const py::object& key, cons
 py::tuple attention_backward(const py::object& grad_array, const py::object& query, const py::object& key,
                              const py::object& value, const py::object& mask, const py::object& dropout,
                              double keep_scale, double scale, bool causal, const py::object& out_array,
-                             const py::object& logsumexp_array, bool groups, bool need_mask) {
+                             const py::object& logsumexp_array, bool groups, bool need_mask,
+                             const py::object& into) {
     Arguments a;
     parse(query, key, value, mask, dropout, keep_scale, scale, causal, a);
     const attention::Inputs& in = a.inputs;
@@ -130,13 +131,18 @@ py::tuple attention_backward(const py::object& grad_array, const py::object& que
             v->shape[a.lead] == in.query.shape[a.lead] && v->shape[a.lead + 1] == in.value.shape[a.lead + 1],
             "grad, out: wrong shape");
     int64_t shape[kMaxDims];
-    const auto like = [&](const ArrayView& input) {
+    py::object found[3];
+    const ArrayView* operands[3] = {&in.query, &in.key, &in.value};
+    for (int i = 0; i < 3; ++i) {
         std::copy_n(in.query.shape, a.lead, shape);
-        if (groups && &input != &in.query) shape[a.lead - 1] = 1;
-        std::copy_n(input.shape + a.lead, 2, shape + a.lead);
-        return array_in_order_of(input, shape);
-    };
-    py::object grad_query = like(in.query), grad_key = like(in.key), grad_value = like(in.value);
+        if (groups && i > 0) shape[a.lead - 1] = 1;
+        std::copy_n(operands[i]->shape + a.lead, 2, shape + a.lead);
+        found[i] = into.is_none() ? array_in_order_of(*operands[i], shape) : py::object(py::tuple(into)[i]);
+        const ArrayView v = writable_view(found[i], "into");
+        PT_CHECK(
+            v.dtype == in.query.dtype && v.ndim == a.lead + 2 && std::equal(shape, shape + v.ndim, v.shape),
+            "into: wrong dtype or shape");
+    }
     py::object grad_mask = py::none();
     ArrayView grad_mask_view;
     if (need_mask) {
@@ -145,13 +151,13 @@ py::tuple attention_backward(const py::object& grad_array, const py::object& que
         grad_mask = make_array(a.lead + 2, shape, in.query.dtype);
         grad_mask_view = view_of(grad_mask);
     }
-    const attention::Gradients to{view_of(grad_query), view_of(grad_key), view_of(grad_value),
+    const attention::Gradients to{view_of(found[0]), view_of(found[1]), view_of(found[2]),
                                   need_mask ? &grad_mask_view : nullptr};
     {
         ReleaseGil release(a.work());
         attention::backward(grad, in, a.options, out, logsumexp, to);
     }
-    return py::make_tuple(grad_query, grad_key, grad_value, grad_mask);
+    return py::make_tuple(found[0], found[1], found[2], grad_mask);
 }
 
 }  // namespace

@@ -1,6 +1,6 @@
 """Neural network layers, losses and utilities: `torch.nn`."""
 
-from pytensor.nn import functional, init, modules, parameter, utils
+from pytensor.nn import attention, functional, init, modules, parameter, utils
 from pytensor.nn.modules import *  # noqa: F403
 from pytensor.nn.parameter import (
     Buffer,
@@ -15,6 +15,7 @@ __all__ = [
     "Parameter",
     "UninitializedBuffer",
     "UninitializedParameter",
+    "attention",
     "functional",
     "init",
     "modules",

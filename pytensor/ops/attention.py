@@ -27,6 +27,8 @@ from pytensor.typename import c_type_name, scalar_type_name
 if TYPE_CHECKING:
     from pytensor.tensor import Tensor
 
+__all__ = ["attention_gradients", "draw_dropout", "scaled_dot_product_attention"]
+
 
 class ScaledDotProductFlashAttentionForCpuBackward0(Node):
     """Saved: the inputs, which probabilities dropout kept, the result, and the log-sum-exp of each row of scores.
@@ -34,7 +36,9 @@ class ScaledDotProductFlashAttentionForCpuBackward0(Node):
 
     def backward(self, grad: Tensor) -> Any:
         query, key, value, mask, dropout, out, logsumexp = self.saved
-        return _backward(grad, query, key, value, mask, dropout, *self.ctx, out, logsumexp, self.needs_input_grad[3])
+        return attention_gradients(
+            grad, query, key, value, mask, dropout, *self.ctx, out, logsumexp, self.needs_input_grad[3]
+        )
 
 
 class ScaledDotProductFlashAttentionForCpuBackwardBackward0(Node):
@@ -76,7 +80,7 @@ def _is_grouped(query: Tensor, key: Tensor) -> bool:
     return query.ndim > 2 and key.shape[-3] != query.shape[-3]
 
 
-def _backward(
+def attention_gradients(
     grad: Tensor,
     query: Tensor,
     key: Tensor,
@@ -102,6 +106,7 @@ def _backward(
         logsumexp,
         _is_grouped(query, key),
         with_mask,
+        None,
     )
     results = record(
         ScaledDotProductFlashAttentionForCpuBackwardBackward0,
@@ -183,6 +188,23 @@ def _takes_mask_and_causal(query: Tensor, key: Tensor, value: Tensor, mask: Tens
     return query.ndim == 4 and same and mask.ndim in (2, 4) and dropout_p <= 0 and not mask.requires_grad
 
 
+# Which of PyTorch's implementations for CPUs may be used (math, flash): set by nn.attention.sdpa_kernel.
+backends_for_cpus = (True, True)
+
+
+def _check_backends(query: Tensor, value: Tensor, mask: Any, dropout_p: float) -> None:
+    """RuntimeError where PyTorch could not run with the implementations that are allowed."""
+    math_allowed, flash_allowed = backends_for_cpus
+    if not math_allowed and not flash_allowed:
+        raise RuntimeError(
+            "No viable backend for scaled_dot_product_attention was found. This is likely due to turning off both the "
+            "math kernel and the fused kernels."
+        )
+    fits_flash = query.ndim >= 4 and query.shape[-1] == value.shape[-1] and dropout_p <= 0
+    if not math_allowed and not (fits_flash and (mask is None or not mask.requires_grad)):
+        raise RuntimeError("No available kernel.  Aborting execution.")
+
+
 def _grouped(query: Tensor, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Heads of the query in groups, one per head of key and value, which get an axis of size 1 for them."""
     for x in (query, key, value):
@@ -213,12 +235,16 @@ def _expanded(x: Tensor, lead: tuple[int, ...]) -> Tensor:
     return x if x.shape[:-2] == lead else x.expand(*lead, *x.shape[-2:])
 
 
-def _dropout_mask(scores: tuple[int, ...], p: float) -> Any:
-    """Which probabilities stay, drawn for all of them in order, as PyTorch draws them."""
-    kept = np.zeros(scores, bool) if p >= 1 else np.empty(scores, bool)
-    if p < 1:
-        draw_bernoulli(default_generator._impl, kept, 1.0 - p)
-    return kept
+def draw_dropout(scores: tuple[int, ...], p: float) -> tuple[Any, float]:
+    """Which probabilities stay (None: all of them), drawn for all of them in order, as PyTorch draws them; and what
+    those are multiplied with."""
+    if p <= 0 or not math.prod(scores):
+        return None, 1.0
+    if p >= 1:
+        return np.zeros(scores, bool), 1.0
+    kept = np.empty(scores, bool)
+    draw_bernoulli(default_generator._impl, kept, 1.0 - p)
+    return kept, 1.0 / (1.0 - p)
 
 
 # --- the function -------------------------------------------------------------------------------------------------
@@ -288,6 +314,8 @@ def scaled_dot_product_attention(
         mask = _prepared_mask(mask, query.dtype, scores, grouped)
     if scale is None:
         scale = 1 / math.sqrt(query.shape[-1]) if query.shape[-1] else 1.0
+    if backends_for_cpus != (True, True):
+        _check_backends(query, value, mask, dropout_p)
     out = _attend(query, key, value, mask, dropout_p, is_causal, float(scale), scores)
     return out.flatten(-4, -3) if grouped else out
 
@@ -314,8 +342,7 @@ def _attend(
     scale: float,
     scores: tuple[int, ...],
 ) -> Tensor:
-    dropout = _dropout_mask(scores, dropout_p) if dropout_p > 0 and math.prod(scores) else None
-    keep_scale = 1.0 / (1.0 - dropout_p) if dropout is not None and dropout_p < 1 else 1.0
+    dropout, keep_scale = draw_dropout(scores, dropout_p)
     out, logsumexp = backend_of(query._array).attention_forward(
         query._array,
         key._array,

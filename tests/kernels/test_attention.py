@@ -58,7 +58,7 @@ class Problem:
         inputs = (self.query, self.key, self.value, self.mask, self.dropout, self.keep_scale, self.scale, self.causal)
         forward = backend.attention_forward(*inputs)
         out, logsumexp = forward if out is None else (out, logsumexp)
-        return forward, backend.attention_backward(self.grad, *inputs, out, logsumexp, self.groups, need_mask)
+        return forward, backend.attention_backward(self.grad, *inputs, out, logsumexp, self.groups, need_mask, None)
 
 
 def check(problem, need_mask=True):

@@ -39,11 +39,32 @@ def converted(value, lib):
         return made.requires_grad_(value.requires_grad)
     if isinstance(value, torch.dtype):
         return getattr(lib, str(value).removeprefix("torch."))
+    if isinstance(value, (torch.nn.TransformerEncoderLayer, torch.nn.TransformerDecoderLayer)):
+        return value if lib is torch else transformer_layer(value, lib)
+    if callable(value) and getattr(torch.nn.functional, getattr(value, "__name__", ""), None) is value:
+        return getattr(lib.nn.functional, value.__name__)
     if isinstance(value, dict):
         return {k: converted(v, lib) for k, v in value.items()}
     if isinstance(value, tuple | list):
         return type(value)(converted(v, lib) for v in value)
     return value
+
+
+def transformer_layer(layer, lib):
+    """A layer of the same class and options."""
+    attention = layer.self_attn
+    return getattr(lib.nn, type(layer).__name__)(
+        attention.embed_dim,
+        attention.num_heads,
+        layer.linear1.out_features,
+        layer.dropout.p,
+        converted(layer.activation, lib),
+        layer.norm1.eps,
+        attention.batch_first,
+        layer.norm_first,
+        layer.linear1.bias is not None,
+        dtype=lib.float64,
+    )
 
 
 def flat(value):

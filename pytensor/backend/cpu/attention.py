@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from pytensor import _C
+from pytensor.backend.reference.attention import stored
 
 __all__ = ["attention_backward", "attention_forward"]
 
@@ -40,12 +41,12 @@ def attention_forward(query, key, value, mask, dropout, keep_scale, scale, causa
 
 
 def attention_backward(
-    grad, query, key, value, mask, dropout, keep_scale, scale, causal, out, logsumexp, groups, need_mask
+    grad, query, key, value, mask, dropout, keep_scale, scale, causal, out, logsumexp, groups, need_mask, into
 ):
     if _is_half(query):
         arrays = (_wide(grad), _wide(query), _wide(key), _wide(value), _wide(mask))
-        rest = (_wide(out), logsumexp, groups, need_mask)
+        rest = (_wide(out), logsumexp, groups, need_mask, None)
         found = attention_backward(*arrays, dropout, keep_scale, scale, causal, *rest)
-        return tuple(g if g is None else g.astype(query.dtype) for g in found)
+        return stored(tuple(g if g is None else g.astype(query.dtype) for g in found), into)
     arrays = (_native(grad), _native(query), _native(key), _native(value), _native(mask))
-    return _C.attention_backward(*arrays, dropout, keep_scale, scale, causal, out, logsumexp, groups, need_mask)
+    return _C.attention_backward(*arrays, dropout, keep_scale, scale, causal, out, logsumexp, groups, need_mask, into)

@@ -48,11 +48,12 @@ def attention_forward(query, key, value, mask, dropout, keep_scale, scale, causa
 
 
 def attention_backward(
-    grad, query, key, value, mask, dropout, keep_scale, scale, causal, out, logsumexp, groups, need_mask
+    grad, query, key, value, mask, dropout, keep_scale, scale, causal, out, logsumexp, groups, need_mask, into
 ):
     """Gradients of query, key, value and (if ``need_mask``, else None) of the scores.
 
     With ``groups`` those of key and value are summed over the last leading axis, which keeps size 1.
+    ``into``: None, or arrays that the first three are stored in.
     """
     xp = array_module(query)
     dtype = query.dtype
@@ -66,4 +67,13 @@ def attention_backward(
     if groups:
         grad_key, grad_value = grad_key.sum(axis=-3, keepdims=True), grad_value.sum(axis=-3, keepdims=True)
     found = (grad_query, grad_key, grad_value, grad_scores if need_mask else None)
-    return tuple(g if g is None else g.astype(dtype) for g in found)
+    return stored(tuple(g if g is None else g.astype(dtype) for g in found), into)
+
+
+def stored(found, into):
+    """``found``, with its first arrays copied into those of ``into`` (unless None)."""
+    if into is None:
+        return found
+    for place, g in zip(into, found, strict=False):
+        place[...] = g
+    return (*into, *found[len(into) :])

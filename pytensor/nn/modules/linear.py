@@ -76,6 +76,10 @@ class Linear(Module):
         return f"in_features={self.in_features}, out_features={self.out_features}, bias={self.bias is not None}"
 
 
+class NonDynamicallyQuantizableLinear(Linear):
+    """A `Linear` under the name that PyTorch prints for the last layer of `MultiheadAttention`."""
+
+
 class Bilinear(Module):
     """``y_k = x1ᵀ W_k x2 + b_k``: ``(*, in1_features)`` and ``(*, in2_features)`` to ``(*, out_features)``.
 

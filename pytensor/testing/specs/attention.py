@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 
+from pytensor.testing.compare import assert_agree
 from pytensor.testing.spec import OpSpec
 
 
@@ -86,8 +87,103 @@ def flops(query, key, value, *args, **kwargs):
     return 2 * math.prod(query.shape[:-1]) * key.shape[-2] * (query.shape[-1] + value.shape[-1])
 
 
+# --- multi-head attention ---
+
+
+def multi_head_samples(s, need_weights=True):
+    heads, size, batch = s.choose(1, 2), s.choose(1, 3), s.choose(1, 2)
+    queries, keys, features = s.integer(1, 4), s.integer(1, 4), heads * size
+    query, key = smooth(s, (queries, batch, features)), smooth(s, (keys, batch, features))
+    value = smooth(s, (keys, batch, features))
+    weights = smooth(s, (3 * features, features)), smooth(s, (3 * features,)) if s.flag() else None
+    extra = (smooth(s, (1, 1, features)), smooth(s, (1, 1, features))) if s.flag() else (None, None)
+    out = smooth(s, (features, features)), smooth(s, (features,))
+    options = {"need_weights": need_weights, "average_attn_weights": s.flag()}
+    if s.flag():
+        options["attn_mask"] = smooth(s, s.choose((queries, keys), (batch * heads, queries, keys)))
+    if s.flag():  # added to the scores, as a boolean mask could hide all keys of a query
+        options["key_padding_mask"] = smooth(s, (batch, keys))
+    return s.sample(query, key, value, features, heads, *weights, *extra, s.flag(), 0.0, *out, **options)
+
+
+def with_heads(x, heads):
+    """(length, batch, features) as (batch, heads, length, size)."""
+    return x.reshape(*x.shape[:2], heads, x.shape[2] // heads).transpose(1, 2, 0, 3)
+
+
+def multi_head_attention(
+    query,
+    key,
+    value,
+    features,
+    heads,
+    weight,
+    bias,
+    bias_k,
+    bias_v,
+    add_zero_attn,
+    dropout_p,
+    out_weight,
+    out_bias,
+    need_weights=True,
+    average_attn_weights=True,
+    attn_mask=None,
+    key_padding_mask=None,
+):
+    batch = query.shape[1]
+    biases = np.zeros((3, features)) if bias is None else bias.reshape(3, features)
+    weights = weight.reshape(3, features, features)
+    q, k, v = (x @ w.T + b for x, w, b in zip((query, key, value), weights, biases, strict=True))
+    mask = np.zeros((batch, heads, q.shape[0], k.shape[0]))
+    if attn_mask is not None:
+        mask = mask + (attn_mask if attn_mask.ndim == 2 else attn_mask.reshape(batch, heads, *attn_mask.shape[1:]))
+    if key_padding_mask is not None:
+        mask = mask + key_padding_mask[:, None, None, :]
+    extra = [] if bias_k is None else [(bias_k, bias_v)]
+    extra += [(np.zeros((1, 1, features)),) * 2] if add_zero_attn else []
+    for more_k, more_v in extra:
+        k, v = (np.concatenate([x, more.repeat(batch, 1)]) for x, more in ((k, more_k), (v, more_v)))
+        mask = np.concatenate([mask, np.zeros((*mask.shape[:-1], 1))], -1)
+    q, k, v = (with_heads(x, heads) for x in (q, k, v))
+    scores = scores_of(q, k, mask, False, None)
+    p = np.exp(scores - scores.max(axis=-1, keepdims=True))
+    p = p / p.sum(axis=-1, keepdims=True)
+    out = (p @ v).transpose(2, 0, 1, 3).reshape(query.shape) @ out_weight.T + out_bias
+    return out, p.mean(axis=1) if average_attn_weights else p
+
+
+def multi_head_scale(query, key, value, features, heads, *rest, attn_mask=None, key_padding_mask=None, **options):
+    """Products of up to three factors in sums of up to so many features, in scores, weights and results."""
+    arrays = [x for x in (query, key, value, *rest, attn_mask, key_padding_mask) if isinstance(x, np.ndarray)]
+    size = 1 + max(np.abs(x).max(initial=0.0) for x in arrays)
+    return np.full(1, (features * size) ** 3 * (1 + (features * size**2) ** 2))
+
+
+def verify_without_weights(results, *args, **kwargs):
+    out, weights = results
+    assert weights is None
+    arrays = [x.astype(np.float64) if isinstance(x, np.ndarray) else x for x in args]
+    masks = {k: x.astype(np.float64) if isinstance(x, np.ndarray) else x for k, x in kwargs.items()}
+    expected, _ = multi_head_attention(*arrays, **masks)
+    assert_agree(out, expected, 4, multi_head_scale(*arrays, **masks))
+
+
 NAME = "nn.functional.scaled_dot_product_attention"
 SPECS = [
     OpSpec(NAME, attention_samples, attention, scale=attention_scale, flops=flops),
     OpSpec(NAME, grouped_samples, attention, scale=attention_scale, flops=flops, variant="grouped"),
+    OpSpec(
+        "nn.functional.multi_head_attention_forward",
+        multi_head_samples,
+        multi_head_attention,
+        scale=multi_head_scale,
+        gradient_tolerance=1e-5,
+    ),
+    OpSpec(
+        "nn.functional.multi_head_attention_forward",
+        lambda s: multi_head_samples(s, need_weights=False),
+        verify=verify_without_weights,
+        gradient_tolerance=1e-5,
+        variant="without_weights",
+    ),
 ]
