@@ -116,6 +116,7 @@ void bind_pointwise(py::module_& m) {
         const int op = pointwise::find(name.c_str());
         return op >= 0 && pointwise::supports(op, dtype_of_descr(dtype));
     });
+    m.def("pointwise_params", [](const std::string& name) { return pointwise::num_params(find_op(name)); });
     m.def("pointwise_ops", &list_ops);
     m.def("cast", &cast, py::arg("input"), py::arg("type_number"));
     m.def("new_result", &empty_result, py::arg("inputs"), py::arg("type_number"));

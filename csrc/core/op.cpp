@@ -17,26 +17,7 @@
 
 namespace pt::core {
 
-namespace {
-
-// The array of a CPU tensor whose dtype the kernel has, else null.
-PyArrayObject* quick_array(const OpObject* op, PyObject* object, DType* dtype) {
-    if (!is_tensor(object) || !PyArray_CheckExact(as_tensor(object)->array)) return nullptr;
-    PyArrayObject* array = array_of(as_tensor(object));
-    *dtype = dtype_of_array(array);
-    return *dtype != DType::unsupported && (op->dtypes >> static_cast<int>(*dtype) & 1u) != 0 ? array
-                                                                                              : nullptr;
-}
-
-struct Operand {
-    PyObject* object;      // tensor or Python number
-    TensorObject* tensor;  // null for a number
-    bool needs;            // takes part in the graph
-};
-
-// Wraps `array` (stolen) and records the node when an operand needs a gradient.
-PyObject* finish(const OpObject* op, PyObject* array, const Operand* operands, int count,
-                 PyObject* ctx = nullptr) {
+PyObject* finish(const OpObject* op, PyObject* array, const Operand* operands, int count, PyObject* ctx) {
     PyObject* result = wrap(array);
     bool needs = false;
     for (int i = 0; i < count; ++i) needs |= operands[i].needs;
@@ -57,7 +38,7 @@ PyObject* finish(const OpObject* op, PyObject* array, const Operand* operands, i
         } else if (rule.what == Saves::result) {
             status = save_output(node, i, as_tensor(result), 0);
         } else {
-            const Operand& operand = operands[rule.what == Saves::input ? 0 : 1];
+            const Operand& operand = operands[static_cast<int>(rule.what)];
             if (operand.tensor != nullptr) {
                 save_tensor(node, i, operand.tensor);
             } else {
@@ -71,7 +52,6 @@ PyObject* finish(const OpObject* op, PyObject* array, const Operand* operands, i
     return result;
 }
 
-// Fills `needs`; false on a Python error.
 bool ask_needs(const OpObject* op, Operand* operands, int count) {
     for (int i = 0; i < count; ++i) {
         operands[i].needs = false;
@@ -83,105 +63,7 @@ bool ask_needs(const OpObject* op, Operand* operands, int count) {
     return true;
 }
 
-PyObject* call_unary(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* names) {
-    OpObject* op = as_op(self);
-    DType dtype;
-    PyArrayObject* array = nullptr;
-    if (PyVectorcall_NARGS(nargsf) == 1 && names == nullptr) array = quick_array(op, args[0], &dtype);
-    if (array == nullptr) return call_slow(op, args, nargsf, names);
-    Operand operand = {args[0], as_tensor(args[0]), false};
-    if (!ask_needs(op, &operand, 1)) return nullptr;
-    const ArrayView in = view_of(array);
-    PyObject* out = new_result(&in, 1, in.ndim, in.shape, pointwise::result_dtype(op->kernel, dtype));
-    if (out == nullptr) return nullptr;
-    {
-        ReleaseGil release(in.numel());
-        pointwise::run(op->kernel, &in, view_of(reinterpret_cast<PyArrayObject*>(out)), op->params, dtype);
-    }
-    return finish(op, out, &operand, 1);
-}
-
-// A Python number as an operand of a tensor of `dtype`: stored as that dtype. False when PyTorch would
-// promote the result instead, or the number does not fit.
-bool scalar_as(PyObject* number, DType dtype, char* storage) {
-    if (dtype == DType::float32 || dtype == DType::float64) {
-        double value;
-        if (PyFloat_CheckExact(number)) {
-            value = PyFloat_AS_DOUBLE(number);
-        } else if (PyLong_CheckExact(number)) {
-            value = PyLong_AsDouble(number);
-            if (value == -1.0 && PyErr_Occurred()) {
-                PyErr_Clear();
-                return false;
-            }
-        } else {
-            return false;
-        }
-        if (dtype == DType::float32) {
-            ::new (storage) float(static_cast<float>(value));
-        } else {
-            ::new (storage) double(value);
-        }
-        return true;
-    }
-    if (dtype != DType::int64 || !PyLong_CheckExact(number)) return false;
-    int overflow = 0;
-    const long long value = PyLong_AsLongLongAndOverflow(number, &overflow);
-    ::new (storage) int64_t(value);
-    return overflow == 0;
-}
-
-// The common shape; false when the shapes do not broadcast.
-bool broadcast_shape(const ArrayView& a, const ArrayView& b, int64_t* shape, int* ndim) {
-    *ndim = a.ndim > b.ndim ? a.ndim : b.ndim;
-    for (int i = 1; i <= *ndim; ++i) {
-        const int64_t m = i <= a.ndim ? a.shape[a.ndim - i] : 1;
-        const int64_t n = i <= b.ndim ? b.shape[b.ndim - i] : 1;
-        if (m != n && m != 1 && n != 1) return false;
-        shape[*ndim - i] = m == 1 ? n : m;
-    }
-    return true;
-}
-
-PyObject* call_binary(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* names) {
-    OpObject* op = as_op(self);
-    if (PyVectorcall_NARGS(nargsf) != 2 || names != nullptr) return call_slow(op, args, nargsf, names);
-    PyObject* const first = op->swapped ? args[1] : args[0];
-    PyObject* const second = op->swapped ? args[0] : args[1];
-    DType dtype, other_dtype;
-    PyArrayObject* a = quick_array(op, first, &dtype);
-    PyArrayObject* b = quick_array(op, second, &other_dtype);
-    alignas(8) char scalar[8];
-    ArrayView in[2];
-    if (a != nullptr && b != nullptr && dtype == other_dtype) {
-        in[0] = view_of(a);
-        in[1] = view_of(b);
-    } else if (a != nullptr && b == nullptr && scalar_as(second, dtype, scalar)) {
-        in[0] = view_of(a);
-        in[1].data = scalar;
-        in[1].dtype = dtype;
-    } else if (a == nullptr && b != nullptr && scalar_as(first, other_dtype, scalar)) {
-        in[1] = view_of(b);
-        dtype = in[0].dtype = other_dtype;
-        in[0].data = scalar;
-    } else {
-        return call_slow(op, args, nargsf, names);
-    }
-    int64_t shape[kMaxDims];
-    int ndim;
-    if (!broadcast_shape(in[0], in[1], shape, &ndim)) return call_slow(op, args, nargsf, names);
-    Operand operands[2] = {{first, a != nullptr ? as_tensor(first) : nullptr, false},
-                           {second, b != nullptr ? as_tensor(second) : nullptr, false}};
-    if (!ask_needs(op, operands, 2)) return nullptr;
-    PyObject* out = new_result(in, 2, ndim, shape, pointwise::result_dtype(op->kernel, dtype));
-    if (out == nullptr) return nullptr;
-    const ArrayView result = view_of(reinterpret_cast<PyArrayObject*>(out));
-    {
-        ReleaseGil release(result.numel());
-        pointwise::run(op->kernel, in, result, op->params, dtype);
-    }
-    return finish(op, out, operands, 2);
-}
+namespace {
 
 // The axis of reduction(x, dim) or reduction(x, dim=...), null when the call has another form.
 PyObject* axis_argument(const OpObject* op, PyObject* const* args, Py_ssize_t count, PyObject* names) {
@@ -285,7 +167,7 @@ PyObject* call_linear(PyObject* self, PyObject* const* args, size_t nargsf, PyOb
     if (names != nullptr || count < 2 || count > 3) return call_slow(op, args, nargsf, names);
     PyObject* const bias_object = count == 3 ? args[2] : Py_None;
     const bool has_bias = bias_object != Py_None;
-    DType dtype, weight_dtype, bias_dtype;
+    DType dtype, weight_dtype, bias_dtype = DType::unsupported;
     PyArrayObject* x = quick_array(op, args[0], &dtype);
     PyArrayObject* w = quick_array(op, args[1], &weight_dtype);
     PyArrayObject* b = has_bias ? quick_array(op, bias_object, &bias_dtype) : nullptr;
@@ -321,6 +203,9 @@ int op_traverse(PyObject* self, visitproc visit, void* arg) {
     Py_VISIT(as_op(self)->slow);
     Py_VISIT(as_op(self)->dict);
     Py_VISIT(as_op(self)->node);
+    Py_VISIT(as_op(self)->arguments);
+    Py_VISIT(as_op(self)->alternate);
+    Py_VISIT(as_op(self)->choices);
     return 0;
 }
 
@@ -328,6 +213,9 @@ int op_clear(PyObject* self) {
     Py_CLEAR(as_op(self)->slow);
     Py_CLEAR(as_op(self)->dict);
     Py_CLEAR(as_op(self)->node);
+    Py_CLEAR(as_op(self)->arguments);
+    Py_CLEAR(as_op(self)->alternate);
+    Py_CLEAR(as_op(self)->choices);
     return 0;
 }
 
@@ -391,7 +279,11 @@ struct KindOf {
     vectorcallfunc call;
 };
 constexpr KindOf kKinds[] = {{"unary", Kind::unary, call_unary},
-                             {"binary", Kind::binary, call_binary},
+                             {"binary", Kind::binary, call_operands},
+                             {"ternary", Kind::ternary, call_operands},
+                             {"where", Kind::where, call_operands},
+                             {"clamp", Kind::clamp, call_clamp},
+                             {"power", Kind::power, call_power},
                              {"reduction", Kind::reduction, call_reduction},
                              {"matmul", Kind::matmul, call_matmul},
                              {"linear", Kind::linear, call_linear},
@@ -400,8 +292,26 @@ constexpr KindOf kKinds[] = {{"unary", Kind::unary, call_unary},
 SaveRule save_rule(const std::string& what, int needed_by) {
     if (what == "input") return {Saves::input, static_cast<int8_t>(needed_by)};
     if (what == "other") return {Saves::other, static_cast<int8_t>(needed_by)};
+    if (what == "third") return {Saves::third, static_cast<int8_t>(needed_by)};
     if (what == "result") return {Saves::result, static_cast<int8_t>(needed_by)};
-    throw py::value_error("Op: a node saves 'input', 'other' or 'result', not '" + what + "'");
+    throw py::value_error("Op: a node saves 'input', 'other', 'third' or 'result', not '" + what + "'");
+}
+
+// The number of arrays that the kernel of a pointwise op takes, 0 for other ops.
+int pointwise_arity(Kind kind) {
+    switch (kind) {
+        case Kind::unary:
+        case Kind::clamp:
+            return 1;
+        case Kind::binary:
+        case Kind::power:
+            return 2;
+        case Kind::ternary:
+        case Kind::where:
+            return 3;
+        default:
+            return 0;
+    }
 }
 
 uint32_t kernel_dtypes(Kind kind, int kernel, bool floats_only) {
@@ -410,7 +320,7 @@ uint32_t kernel_dtypes(Kind kind, int kernel, bool floats_only) {
         const DType dtype = static_cast<DType>(i);
         if (floats_only && dtype < DType::float16) continue;
         bool has = false;
-        if (kind == Kind::unary || kind == Kind::binary) has = pointwise::supports(kernel, dtype);
+        if (pointwise_arity(kind) > 0) has = pointwise::supports(kernel, dtype);
         if (kind == Kind::reduction) has = reduce::supports(kernel, dtype);
         if (kind == Kind::matmul || kind == Kind::linear) has = matmul::supports(dtype);
         if (has) mask |= 1u << i;
@@ -418,20 +328,37 @@ uint32_t kernel_dtypes(Kind kind, int kernel, bool floats_only) {
     return mask;
 }
 
-// make_op(kind, slow, kernel, node, saves, params, floats_only, swapped): None when there is no such kernel.
+Check check_named(const std::string& name) {
+    if (name.empty()) return Check::none;
+    if (name == "ordered") return Check::ordered;
+    if (name == "not negative") return Check::not_negative;
+    if (name == "not zero") return Check::not_zero;
+    throw py::value_error("Op: unknown check '" + name + "'");
+}
+
+PyObject* owned_or_null(const py::object& object) {
+    return object.is_none() ? nullptr : object.inc_ref().ptr();
+}
+
+// make_op(kind, slow, kernel, node, saves, params, floats_only, swapped, ...): None when there is no such
+// kernel. arguments: names of the scalars after the operands, the first of which are `required`.
 py::object make_op(const std::string& kind_name, py::function slow, const std::string& kernel,
                    py::object node, const std::vector<std::pair<std::string, int>>& saves,
-                   const std::vector<double>& params, bool floats_only, bool swapped) {
+                   const std::vector<double>& params, bool floats_only, bool swapped, py::object arguments,
+                   int required, bool mixed, py::object alternate, py::object choices,
+                   const std::string& check, bool tensors_only) {
     const KindOf* kind = nullptr;
     for (const KindOf& k : kKinds)
         if (kind_name == k.name) kind = &k;
     if (kind == nullptr) throw py::value_error("Op: unknown kind '" + kind_name + "'");
-    if (saves.size() > 3 || params.size() > 4)
-        throw py::value_error("Op: at most 3 saved values and 4 parameters");
+    if (saves.size() > 3 || params.size() > kMaxOpParams ||
+        (!arguments.is_none() && py::len(arguments) > kMaxOpParams))
+        throw py::value_error("Op: at most 3 saved values, 4 parameters and 4 arguments");
     int index = 0;
-    if (kind->kind == Kind::unary || kind->kind == Kind::binary) {
+    const int arity = pointwise_arity(kind->kind);
+    if (arity > 0) {
         index = pointwise::find(kernel.c_str());
-        if (index < 0 || pointwise::arity(index) != (kind->kind == Kind::unary ? 1 : 2)) return py::none();
+        if (index < 0 || pointwise::arity(index) != arity) return py::none();
     }
     if (kind->kind == Kind::reduction && (index = reduce::find(kernel.c_str())) < 0) return py::none();
     PyObject* self = OpType.tp_alloc(&OpType, 0);
@@ -440,9 +367,19 @@ py::object make_op(const std::string& kind_name, py::function slow, const std::s
     op->vectorcall = kind->call;
     op->kind = kind->kind;
     op->slow = slow.inc_ref().ptr();
-    op->node = node.is_none() ? nullptr : reinterpret_cast<PyTypeObject*>(node.inc_ref().ptr());
+    op->node = reinterpret_cast<PyTypeObject*>(owned_or_null(node));
+    op->arguments = owned_or_null(arguments);
+    op->alternate = owned_or_null(alternate);
+    op->choices = owned_or_null(choices);
+    op->scalar_count = 0;
+    if (!arguments.is_none())
+        for (const py::handle name : arguments) op->scalar_count += name.cast<std::string>() != "inplace";
+    op->required = static_cast<int8_t>(required);
+    op->check = check_named(check);
     op->floats_only = floats_only;
     op->swapped = swapped;
+    op->mixed = mixed;
+    op->tensors_only = tensors_only || kind->kind == Kind::ternary;
     op->kernel = index;
     op->dtypes = kernel_dtypes(kind->kind, index, floats_only);
     op->save_count = static_cast<int8_t>(saves.size());
@@ -457,7 +394,11 @@ py::object make_op(const std::string& kind_name, py::function slow, const std::s
 void add_ops(py::module_& m) {
     if (PyType_Ready(&OpType) < 0) throw py::error_already_set();
     m.attr("Op") = py::handle(as_object(&OpType));
-    m.def("make_op", &make_op);
+    m.def("make_op", &make_op, py::arg("kind"), py::arg("slow"), py::arg("kernel"), py::arg("node"),
+          py::arg("saves"), py::arg("params"), py::arg("floats_only"), py::arg("swapped"),
+          py::arg("arguments") = py::none(), py::arg("required") = 0, py::arg("mixed") = false,
+          py::arg("alternate") = py::none(), py::arg("choices") = py::none(), py::arg("check") = "",
+          py::arg("tensors_only") = false);
 }
 
 }  // namespace pt::core

@@ -5,29 +5,42 @@
 
 namespace pt::core {
 
-enum class Kind : uint8_t { unary, binary, reduction, matmul, linear, index };
+enum class Kind : uint8_t { unary, binary, ternary, where, clamp, power, reduction, matmul, linear, index };
 
 // What a node saves, and for the gradient of which input it is needed.
-enum class Saves : uint8_t { input, other, result };
+enum class Saves : uint8_t { input, other, third, result };
 struct SaveRule {
     Saves what;
     int8_t needed_by;  // input whose gradient needs it; -1: always
 };
 
+constexpr int kMaxOpParams = 4;
+
+// What the scalars of a call must be; others are errors, which Python words.
+enum class Check : uint8_t { none, ordered, not_negative, not_zero };
+
 struct OpObject {
     PyObject_HEAD vectorcallfunc vectorcall;
-    PyObject* slow;      // the Python function
-    PyObject* dict;      // __name__, __doc__, __wrapped__ ...
-    PyTypeObject* node;  // gradient node, or null for ops without a gradient
+    PyObject* slow;       // the Python function
+    PyObject* dict;       // __name__, __doc__, __wrapped__ ...
+    PyTypeObject* node;   // gradient node, or null for ops without a gradient
+    PyObject* arguments;  // tuple of the names of the scalars after the operands, or null
+    PyObject* alternate;  // pow: the Op of squares; lerp: the Op that takes a number; else null
+    PyObject* choices;    // (name, {value: Op}) of an argument that chooses among ops, or null
     Kind kind;
-    bool floats_only;  // integers are promoted by the Python function
-    bool swapped;      // a reflected operator: (b, a)
+    Check check;
+    bool floats_only;   // integers are promoted by the Python function
+    bool swapped;       // a reflected operator: (b, a)
+    bool mixed;         // operands of several dtypes are promoted here
+    bool tensors_only;  // no operand may be a number
     int8_t save_count;
+    int8_t required;      // of the arguments
+    int8_t scalar_count;  // of the arguments; one beyond must be False (inplace)
     int kernel;
     uint32_t dtypes;  // bit per DType that the kernel has
     SaveRule saves[3];
     int param_count;
-    double params[4];
+    double params[kMaxOpParams];
 };
 
 inline OpObject* as_op(PyObject* object) { return reinterpret_cast<OpObject*>(object); }
@@ -36,6 +49,37 @@ inline PyObject* call_slow(OpObject* op, PyObject* const* args, size_t nargsf, P
     return PyObject_Vectorcall(op->slow, args, nargsf, names);
 }
 
+inline bool has_kernel(const OpObject* op, DType dtype) {
+    return dtype != DType::unsupported && (op->dtypes >> static_cast<int>(dtype) & 1u) != 0;
+}
+
+// The array of a CPU tensor whose dtype the kernel has, else null.
+inline PyArrayObject* quick_array(const OpObject* op, PyObject* object, DType* dtype) {
+    *dtype = DType::unsupported;
+    if (!is_tensor(object) || !PyArray_CheckExact(as_tensor(object)->array)) return nullptr;
+    PyArrayObject* array = array_of(as_tensor(object));
+    *dtype = dtype_of_array(array);
+    return has_kernel(op, *dtype) ? array : nullptr;
+}
+
+struct Operand {
+    PyObject* object;      // tensor or Python number
+    TensorObject* tensor;  // null for a number
+    bool needs;            // takes part in the graph
+};
+
+// Fills `needs`; false on a Python error.
+bool ask_needs(const OpObject* op, Operand* operands, int count);
+
+// Wraps `array` (stolen) and records the node when one of `count` operands needs a gradient. `operands` may
+// hold more that are saved only.
+PyObject* finish(const OpObject* op, PyObject* array, const Operand* operands, int count,
+                 PyObject* ctx = nullptr);
+
 PyObject* call_index(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* names);
+PyObject* call_unary(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* names);
+PyObject* call_operands(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* names);
+PyObject* call_clamp(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* names);
+PyObject* call_power(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* names);
 
 }  // namespace pt::core

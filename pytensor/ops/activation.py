@@ -6,6 +6,7 @@ order is right by construction.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -35,29 +36,58 @@ class FusedNode(Node):
         params = self.ctx if self.ctx is not None else self.defaults
         if _C.is_grad_enabled():
             return (grad * self.derivative(saved, *params),)
-        return (fused(self.kernel, grad, saved, params),)
+        return (gradient_op(self.kernel)(grad, saved, *params),)
 
     def derivative(self, saved, *params):
         """The same from public ops."""
         raise NotImplementedError
 
 
-def activation(kernel: str, node: type[Node], label: str) -> Callable[..., Any]:
-    """The function ``run(input, params, inplace)`` of a kernel; in C for the default parameters."""
+@functools.cache
+def gradient_op(kernel: str) -> Any:
+    """The op ``f(grad, saved, *params)`` of a gradient kernel, outside any graph."""
 
-    def compute(input: Any, params: tuple[float, ...]) -> Any:
+    def slow(grad: Any, saved: Any, *params: float) -> Any:
+        return fused(kernel, grad, saved, params)
+
+    names = tuple(f"param{i}" for i in range(_C.pointwise_params(kernel)))
+    return make_op("binary", slow, kernel=kernel, params=(0.0,) * len(names), arguments=names, required=len(names))
+
+
+def activation(kernel: str, node: type[Node], label: str) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    """What an activation function is made of.
+
+    Returns:
+        ``compute(input, params, inplace)``, its definition, and a decorator ``quick(*arguments)`` that puts C in front
+        of the public function; ``arguments`` names its arguments after the tensor, params first.
+    """
+
+    def apply(input: Any, params: tuple[float, ...]) -> Any:
         check_tensor(input, kernel, "input", 1)
         check_float(label, input)
         return apply_pointwise(kernel, node, (input,), params=params, ctx=params)
 
-    quick = make_op("unary", lambda x: compute(x, node.defaults), kernel=kernel, node=node, params=node.defaults)
+    def compute(input: Any, params: tuple[float, ...], inplace: bool = False) -> Any:
+        return store_inplace(apply, input, params) if inplace else apply(input, params)
 
-    def run(input: Any, params: tuple[float, ...], inplace: bool = False) -> Any:
-        if inplace:
-            return store_inplace(compute, input, params)
-        return quick(input) if params == node.defaults else compute(input, params)
+    def quick(
+        *arguments: str, required: int = 0, params: tuple[float, ...] = node.defaults, check: str = ""
+    ) -> Callable[..., Any]:
+        def decorate(fn: Callable[..., Any]) -> Any:
+            return make_op(
+                "unary",
+                fn,
+                kernel=kernel,
+                node=node,
+                params=params,
+                arguments=arguments,
+                required=required,
+                check=check,
+            )
 
-    return run
+        return decorate
+
+    return compute, quick
 
 
 class SigmoidBackward0(Node):
@@ -177,10 +207,11 @@ class ThresholdBackward0(FusedNode):
         return (fused(self.kernel, grad, input, (limit,)),)
 
 
-_threshold = activation("threshold", ThresholdBackward0, "threshold_cpu")
+_threshold, _quick_threshold = activation("threshold", ThresholdBackward0, "threshold_cpu")
 
 
 @op(namespace="nn.functional", inplace=True, inplace_function=True)
+@_quick_threshold("threshold", "value", "inplace", required=2)
 def threshold(input: Tensor, threshold: float, value: float, inplace: bool = False) -> Tensor:
     """``input`` where it is above the threshold, else ``value``.
 
@@ -199,10 +230,11 @@ class LeakyReluBackward0(FusedNode):
         return where(saved > 0, number_like(1, saved), slope)
 
 
-_leaky_relu = activation("leaky_relu", LeakyReluBackward0, "leaky_relu_cpu")
+_leaky_relu, _quick_leaky_relu = activation("leaky_relu", LeakyReluBackward0, "leaky_relu_cpu")
 
 
 @op(namespace="nn.functional", inplace=True, inplace_function=True)
+@_quick_leaky_relu("negative_slope", "inplace")
 def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = False) -> Tensor:
     """``input`` where positive, else ``negative_slope * input``.
 
@@ -222,10 +254,11 @@ class EluBackward0(FusedNode):
         return where(saved <= 0, negative, scale)
 
 
-_elu = activation("elu", EluBackward0, "elu_cpu")
+_elu, _quick_elu = activation("elu", EluBackward0, "elu_cpu")
 
 
 @op(namespace="nn.functional", inplace=True, inplace_function=True)
+@_quick_elu("alpha", "inplace")
 def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     """``input`` where positive, else ``alpha * (exp(input) - 1)``.
 
@@ -242,6 +275,7 @@ _SELU = (1.6732632423543772848170429916717, 1.0507009873554804934193349852946, 1
 
 
 @op(namespace="nn.functional", inplace=True, inplace_function=True)
+@_quick_elu("inplace", params=_SELU)
 def selu(input: Tensor, inplace: bool = False) -> Tensor:
     """The scaled exponential linear unit: :func:`elu` with the two constants that keep mean 0 and variance 1.
 
@@ -262,10 +296,11 @@ class CeluBackward0(FusedNode):
         return where(saved <= 0, (where(saved < 0, saved, 0) / alpha).exp(), 1.0)
 
 
-_celu = activation("celu", CeluBackward0, "elu_cpu")
+_celu, _quick_celu = activation("celu", CeluBackward0, "elu_cpu")
 
 
 @op(namespace="nn.functional", inplace=True, inplace_function=True)
+@_quick_celu("alpha", "inplace", check="not zero")
 def celu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     """``max(0, input) + min(0, alpha * (exp(input / alpha) - 1))``.
 

@@ -27,10 +27,11 @@ class HardtanhBackward0(FusedNode):
         return (where((input > low) & (input < high), grad, 0),)
 
 
-_hardtanh = activation("hardtanh", HardtanhBackward0, "hardtanh_cpu")
+_hardtanh, _quick_hardtanh = activation("hardtanh", HardtanhBackward0, "hardtanh_cpu")
 
 
 @op(namespace="nn.functional", inplace=True, inplace_function=True)
+@_quick_hardtanh("min_val", "max_val", "inplace", check="ordered")
 def hardtanh(input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False) -> Tensor:
     """``input`` cut off at both ends.
 
@@ -53,6 +54,7 @@ def hardtanh(input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace
 
 
 @op(namespace="nn.functional")
+@_quick_hardtanh("inplace", params=(0.0, 6.0))
 def relu6(input: Tensor, inplace: bool = False) -> Tensor:
     """``min(max(input, 0), 6)``.
 
@@ -70,10 +72,11 @@ class HardsigmoidBackward0(FusedNode):
         return where((saved > -3) & (saved < 3), number_like(1 / 6, saved), 0)
 
 
-_hardsigmoid = activation("hardsigmoid", HardsigmoidBackward0, "hardsigmoid_cpu")
+_hardsigmoid, _quick_hardsigmoid = activation("hardsigmoid", HardsigmoidBackward0, "hardsigmoid_cpu")
 
 
 @op(namespace="nn.functional")
+@_quick_hardsigmoid("inplace")
 def hardsigmoid(input: Tensor, inplace: bool = False) -> Tensor:
     """``relu6(input + 3) / 6``.
 
@@ -91,10 +94,11 @@ class HardswishBackward0(FusedNode):
         return where(saved <= -3, 0.0, where(saved < 3, saved / 3 + 0.5, 1.0))
 
 
-_hardswish = activation("hardswish", HardswishBackward0, "hardswish_cpu")
+_hardswish, _quick_hardswish = activation("hardswish", HardswishBackward0, "hardswish_cpu")
 
 
 @op(namespace="nn.functional")
+@_quick_hardswish("inplace")
 def hardswish(input: Tensor, inplace: bool = False) -> Tensor:
     """``input * relu6(input + 3) / 6``.
 
@@ -119,8 +123,8 @@ class SoftshrinkBackward0(HardshrinkBackward0):
     pass
 
 
-_hardshrink = activation("hardshrink", HardshrinkBackward0, "hardshrink_cpu")
-_softshrink = activation("softshrink", SoftshrinkBackward0, "softshrink_cpu")
+_hardshrink, _quick_hardshrink = activation("hardshrink", HardshrinkBackward0, "hardshrink_cpu")
+_softshrink, _quick_softshrink = activation("softshrink", SoftshrinkBackward0, "softshrink_cpu")
 
 
 def _hardshrink_public(input: Tensor, lambd: float = 0.5) -> Tensor:
@@ -134,11 +138,12 @@ def _hardshrink_public(input: Tensor, lambd: float = 0.5) -> Tensor:
 
 
 _hardshrink_public.__name__ = _hardshrink_public.__qualname__ = "hardshrink"
-hardshrink = op()(_hardshrink_public)
+hardshrink = op()(_quick_hardshrink("lambd")(_hardshrink_public))
 op(namespace="nn.functional")(hardshrink)
 
 
 @op(namespace="nn.functional")
+@_quick_softshrink("lambd", check="not negative")
 def softshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
     """``input`` moved towards 0 by ``lambd``, and 0 where it was nearer.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from pytensor.ops.activation import FusedNode, activation, sigmoid, tanh
+from pytensor.ops.pointwise_core import make_op
 from pytensor.ops.registry import op
 from pytensor.ops.select import where
 from pytensor.tensor import Tensor
@@ -30,12 +31,11 @@ class GeluTanhBackward0(FusedNode):
 
 
 GeluTanhBackward0.__name__ = GeluTanhBackward0.__qualname__ = "GeluBackward0"
-_gelu = activation("gelu", GeluBackward0, "GeluKernelImpl")
-_gelu_tanh = activation("gelu_tanh", GeluTanhBackward0, "GeluKernelImpl")
+_gelu, _quick_gelu = activation("gelu", GeluBackward0, "GeluKernelImpl")
+_gelu_tanh, _quick_gelu_tanh = activation("gelu_tanh", GeluTanhBackward0, "GeluKernelImpl")
 
 
-@op(namespace="nn.functional")
-def gelu(input: Tensor, approximate: str = "none") -> Tensor:
+def _gelu_by_name(input: Tensor, approximate: str = "none") -> Tensor:
     """``input * Phi(input)``, Phi the normal distribution function.
 
     `Gaussian error linear units <https://arxiv.org/abs/1606.08415>`_
@@ -57,6 +57,16 @@ def gelu(input: Tensor, approximate: str = "none") -> Tensor:
     return _gelu_tanh(input, ())
 
 
+_gelu_by_name.__name__ = _gelu_by_name.__qualname__ = "gelu"
+_choices = {
+    "none": _quick_gelu()(lambda input: _gelu(input, ())),
+    "tanh": _quick_gelu_tanh()(lambda input: _gelu_tanh(input, ())),
+}
+gelu = op(namespace="nn.functional")(
+    make_op("unary", _gelu_by_name, kernel="gelu", node=GeluBackward0, choices=("approximate", _choices))
+)
+
+
 class SiluBackward0(FusedNode):
     kernel = "silu_backward"
 
@@ -65,10 +75,11 @@ class SiluBackward0(FusedNode):
         return s * (1 + saved * (1 - s))
 
 
-_silu = activation("silu", SiluBackward0, "silu_cpu")
+_silu, _quick_silu = activation("silu", SiluBackward0, "silu_cpu")
 
 
 @op(namespace="nn.functional")
+@_quick_silu("inplace")
 def silu(input: Tensor, inplace: bool = False) -> Tensor:
     """``input * sigmoid(input)``, also known as swish.
 
@@ -87,10 +98,11 @@ class MishBackward0(FusedNode):
         return t + saved * sigmoid(saved) * (1 - t * t)
 
 
-_mish = activation("mish", MishBackward0, "mish_cpu")
+_mish, _quick_mish = activation("mish", MishBackward0, "mish_cpu")
 
 
 @op(namespace="nn.functional")
+@_quick_mish("inplace")
 def mish(input: Tensor, inplace: bool = False) -> Tensor:
     """``input * tanh(softplus(input))``.
 
@@ -111,10 +123,11 @@ class SoftplusBackward0(FusedNode):
         return where(saved * beta > threshold, 1.0, sigmoid(saved * beta))
 
 
-_softplus = activation("softplus", SoftplusBackward0, "softplus_cpu")
+_softplus, _quick_softplus = activation("softplus", SoftplusBackward0, "softplus_cpu")
 
 
 @op(namespace="nn.functional")
+@_quick_softplus("beta", "threshold")
 def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
     """``log(1 + exp(beta * input)) / beta``; the identity where ``beta * input`` is above the threshold.
 
@@ -132,10 +145,11 @@ class LogSigmoidBackward0(FusedNode):
         return sigmoid(-saved)
 
 
-_logsigmoid = activation("logsigmoid", LogSigmoidBackward0, "log_sigmoid_cpu")
+_logsigmoid, _quick_logsigmoid = activation("logsigmoid", LogSigmoidBackward0, "log_sigmoid_cpu")
 
 
 @op(namespace="nn.functional")
+@_quick_logsigmoid()
 def logsigmoid(input: Tensor) -> Tensor:
     """``log(sigmoid(input))`` without overflow.
 

@@ -108,7 +108,7 @@ def _add(input: Tensor, other: Tensor | float, *, alpha: float = 1, out: Tensor 
 
 
 _add.__name__ = _add.__qualname__ = "add"
-add = op(inplace=True)(make_op("binary", _add, kernel="add", node=AddBackward0))
+add = op(inplace=True)(make_op("binary", _add, kernel="add", node=AddBackward0, mixed=True))
 
 
 def _check_subtraction(input: Any, other: Any) -> None:
@@ -177,7 +177,7 @@ def _mul(input: Tensor, other: Tensor | float, *, out: Tensor | None = None) -> 
 
 
 _mul.__name__ = _mul.__qualname__ = "mul"
-mul = op(inplace=True, aliases=("multiply",))(make_op("binary", _mul, kernel="mul", node=MulBackward0))
+mul = op(inplace=True, aliases=("multiply",))(make_op("binary", _mul, kernel="mul", node=MulBackward0, mixed=True))
 
 
 def _div(
@@ -206,7 +206,9 @@ def _div(
 
 
 _div.__name__ = _div.__qualname__ = "div"
-div = op(inplace=True, aliases=("divide",))(make_op("binary", _div, kernel="div", node=DivBackward0, floats_only=True))
+div = op(inplace=True, aliases=("divide",))(
+    make_op("binary", _div, kernel="div", node=DivBackward0, floats_only=True, mixed=True)
+)
 
 
 def _divide_rounded(function: str, kernel: str, node: Any, input: Any, other: Any, out: Any) -> Any:
@@ -338,13 +340,13 @@ def _method(name: str, quick: Any) -> None:
     op(name=name, function=False)(quick)
 
 
-_method("__add__", operator(add, kernel="add", node=AddBackward0))
-_method("__radd__", operator(add, kernel="add", node=AddBackward0))
+_method("__add__", operator(add, kernel="add", node=AddBackward0, mixed=True))
+_method("__radd__", operator(add, kernel="add", node=AddBackward0, mixed=True))
 _method("__sub__", operator(sub, kernel="sub", node=SubBackward0))
 _method("__rsub__", operator(lambda a, b: rsub(b, a), kernel="sub", node=RsubBackward1, reflected=True))
-_method("__mul__", operator(mul, kernel="mul", node=MulBackward0))
-_method("__rmul__", operator(mul, kernel="mul", node=MulBackward0))
-_method("__truediv__", operator(div, kernel="div", node=DivBackward0, promotes="float"))
+_method("__mul__", operator(mul, kernel="mul", node=MulBackward0, mixed=True))
+_method("__rmul__", operator(mul, kernel="mul", node=MulBackward0, mixed=True))
+_method("__truediv__", operator(div, kernel="div", node=DivBackward0, promotes="float", mixed=True))
 _method("__floordiv__", operator(floor_divide))
 _method("__rfloordiv__", operator(floor_divide, reflected=True))
 _method("__mod__", operator(remainder))

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import functools
 import numbers
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -159,7 +160,7 @@ def apply_pointwise(
     return write_out(record(node, tuple(operands), array, saved=saved, ctx=ctx), out, name)
 
 
-_SLOTS = {"input": 0, "other": 1}
+_SLOTS = {"input": 0, "other": 1, "third": 2}
 
 
 def _save_rules(node: type[Node] | None) -> list[tuple[str, int]]:
@@ -191,9 +192,45 @@ def make_op(
     params: tuple[float, ...] = (),
     floats_only: bool = False,
     swapped: bool = False,
+    arguments: tuple[str, ...] = (),
+    required: int = 0,
+    mixed: bool = False,
+    tensors_only: bool = False,
+    alternate: Any = None,
+    choices: tuple[str, dict[str, Any]] | None = None,
+    check: str = "",
 ) -> Any:
-    """The C callable in front of a Python function; the function itself when there is no such kernel."""
-    quick = _C.make_op(kind, slow, kernel, node, _save_rules(node), list(params), floats_only, swapped)
+    """The C callable in front of a Python function; the function itself when there is no such kernel.
+
+    Args:
+        kind: "unary", "binary", "ternary", "where", "clamp", "power", "reduction", "matmul" or "linear".
+        params: the kernel's scalars; where ``arguments`` has a name for one, this is its default.
+        arguments: names of the function's arguments after the tensors. One beyond the params must be False in a quick
+            call (``inplace``). The node's ctx is then the tuple of params, or for two tensors and more the one param.
+        required: how many of the arguments have no default.
+        mixed: tensors of different dtypes are promoted in C too.
+        tensors_only: numbers as operands are left to Python ("ternary": always).
+        alternate: "power": the op for exponent 2; "ternary": the op whose last operand is a number.
+        check: "ordered" (the first two), "not negative", "not zero": params that fail it are left to Python.
+        choices: an argument that chooses among ops of one tensor: (its name, the op of each value).
+    """
+    quick = _C.make_op(
+        kind,
+        slow,
+        kernel,
+        node,
+        _save_rules(node),
+        list(params),
+        floats_only,
+        swapped,
+        arguments=tuple(sys.intern(name) for name in arguments) or None,
+        required=required,
+        mixed=mixed,
+        tensors_only=tensors_only,
+        alternate=alternate,
+        choices=choices,
+        check=check,
+    )
     if quick is None:
         return slow
     for attribute in ("__module__", "__name__", "__qualname__", "__doc__", "__annotations__"):
@@ -245,6 +282,7 @@ def binary(
     **registration: Any,
 ) -> Callable[[Callable[..., Any]], Any]:
     """Declares a pointwise op of two operands, tensors or numbers: ``f(input, other, *, out=None)``."""
+    floats = promotes == "float"
 
     def decorate(fn: Callable[..., Any]) -> Any:
         name = kernel or fn.__name__
@@ -253,7 +291,7 @@ def binary(
         def slow(input: Any, other: Any, *, out: Any = None) -> Any:
             return apply_binary(fn.__name__, name, node, input, other, params, promotes, out)
 
-        quick = make_op("binary", slow, kernel=name, node=node, params=params, floats_only=promotes == "float")
+        quick = make_op("binary", slow, kernel=name, node=node, params=params, floats_only=floats, mixed=True)
         return op(name=fn.__name__, **registration)(quick)
 
     return decorate
@@ -285,6 +323,7 @@ def operator(
     promotes: str = "same",
     params: tuple[float, ...] = (),
     reflected: bool = False,
+    mixed: bool = False,
 ) -> Any:
     """A special method (``__add__``, with ``reflected`` ``__radd__``) from a binary function.
 
@@ -301,7 +340,14 @@ def operator(
     if not kernel:
         return slow
     return make_op(
-        "binary", slow, kernel=kernel, node=node, params=params, floats_only=promotes == "float", swapped=reflected
+        "binary",
+        slow,
+        kernel=kernel,
+        node=node,
+        params=params,
+        floats_only=promotes == "float",
+        swapped=reflected,
+        mixed=mixed,
     )
 
 

@@ -152,8 +152,7 @@ def _power_by_number(input: Any, exponent: Any, out: Any) -> Any:
     return apply_pointwise(kernel or "pow", PowBackward0, operands, saved=(input,), ctx=exponent, out=out)
 
 
-@op(inplace=True)
-def pow(input: Tensor | float, exponent: Tensor | float, *, out: Tensor | None = None) -> Tensor:
+def _pow(input: Tensor | float, exponent: Tensor | float, *, out: Tensor | None = None) -> Tensor:
     """``input`` to the power of ``exponent``, broadcast; at least one of them a tensor.
 
     Raises:
@@ -183,6 +182,10 @@ def pow(input: Tensor | float, exponent: Tensor | float, *, out: Tensor | None =
     )
 
 
+_pow.__name__ = _pow.__qualname__ = "pow"
+pow = op(inplace=True)(make_op("power", _pow, kernel="pow", node=PowBackward0, alternate=square))
+
+
 @op(inplace=True)
 def float_power(input: Tensor | float, exponent: Tensor | float, *, out: Tensor | None = None) -> Tensor:
     """The power in double precision (complex for complex operands).
@@ -204,6 +207,6 @@ def _quotient_of_number(self: Tensor, other: float) -> Tensor:
 
 
 op(name="__rtruediv__", function=False)(operator(_quotient_of_number))
-op(name="__pow__", function=False)(operator(pow))
+op(name="__pow__", function=False)(make_op("power", operator(pow), kernel="pow", node=PowBackward0, alternate=square))
 op(name="__rpow__", function=False)(operator(pow, reflected=True))
 in_place_operators({"**=": ("__ipow__", pow)})

@@ -1,4 +1,4 @@
-"""Choosing between elements: where, clamp, the larger and the smaller, interpolation."""
+"""Choosing between elements: where, clamp, the larger and the smaller."""
 
 from __future__ import annotations
 
@@ -10,21 +10,18 @@ from pytensor.backend import backend_of
 from pytensor.dtypes import BOOL, COMPLEX, FLOATING, INTEGER, uint8
 from pytensor.ops.checks import broadcast_shapes_of, check_tensor
 from pytensor.ops.out import write_out
-from pytensor.ops.pointwise_core import _raw, apply_pointwise, as_operand, result_type
-from pytensor.ops.pointwise_rules import conj, not_implemented_for, zeros_where
+from pytensor.ops.pointwise_core import _raw, apply_pointwise, as_operand, make_op, result_type
+from pytensor.ops.pointwise_rules import zeros_where
 from pytensor.ops.registry import op
 from pytensor.tensor import Tensor
 from pytensor.typename import scalar_type_name
 
 __all__ = [
-    "addcdiv",
-    "addcmul",
     "clamp",
     "clamp_max",
     "clamp_min",
     "fmax",
     "fmin",
-    "lerp",
     "maximum",
     "minimum",
     "nan_to_num",
@@ -35,14 +32,15 @@ __all__ = [
 class WhereBackward0(Node):
     """Inputs: (input, other)."""
 
+    saves = ("third",)  # in C the condition comes after the inputs
+
     def backward(self, grad):
         (condition,) = self.saved
         wanted = self.needs_input_grad
         return where(condition, grad, 0) if wanted[0] else None, where(condition, 0, grad) if wanted[1] else None
 
 
-@op(method=False)
-def where(condition: Tensor, input: Any = None, other: Any = None, *, out: Tensor | None = None) -> Any:
+def _where(condition: Tensor, input: Any = None, other: Any = None, *, out: Tensor | None = None) -> Any:
     """``input`` where the condition holds, else ``other``; all three broadcast.
 
     Without ``input`` and ``other``: the indices where the condition holds, ``condition.nonzero(as_tuple=True)``.
@@ -73,6 +71,10 @@ def where(condition: Tensor, input: Any = None, other: Any = None, *, out: Tenso
     return write_out(record(WhereBackward0, (input, other), array, saved=(condition,)), out, "where")
 
 
+_where.__name__ = _where.__qualname__ = "where"
+where = op(method=False)(make_op("where", _where, kernel="where", node=WhereBackward0, mixed=True))
+
+
 @op(name="where", function=False)
 def where_method(self: Tensor, condition: Tensor, other: Any) -> Tensor:
     """This tensor where the condition holds, else ``other``.
@@ -86,6 +88,8 @@ def where_method(self: Tensor, condition: Tensor, other: Any) -> Tensor:
 
 class ClampBackward1(Node):
     """Bounds that are numbers (ctx)."""
+
+    saves = ("input",)
 
     def backward(self, grad):
         (input,) = self.saved
@@ -158,8 +162,7 @@ def _clamp(function: str, nodes: tuple[type[Node], type[Node]], input: Any, low:
     return write_out(record(nodes[1], inputs, array, saved=inputs), out, function)
 
 
-@op(inplace=True, inplace_function=True, aliases=("clip",))
-def clamp(input: Tensor, min: Any = None, max: Any = None, *, out: Tensor | None = None) -> Tensor:
+def _clamp_public(input: Tensor, min: Any = None, max: Any = None, *, out: Tensor | None = None) -> Tensor:
     """Elements below ``min`` become ``min``, those above ``max`` become ``max``; NaN stays.
 
     Args:
@@ -173,6 +176,12 @@ def clamp(input: Tensor, min: Any = None, max: Any = None, *, out: Tensor | None
     tensor([-1.0000,  0.5000,  1.0000])
     """
     return _clamp("clamp", (ClampBackward1, ClampBackward0), input, min, max, out)
+
+
+_clamp_public.__name__ = _clamp_public.__qualname__ = "clamp"
+clamp = op(inplace=True, inplace_function=True, aliases=("clip",))(
+    make_op("clamp", _clamp_public, kernel="clamp", node=ClampBackward1, arguments=("min", "max"))
+)
 
 
 @op(inplace=True, inplace_function=True)
@@ -261,7 +270,7 @@ def _maximum(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tens
 
 
 _maximum.__name__ = _maximum.__qualname__ = "maximum"
-maximum = op()(_maximum)
+maximum = op()(make_op("binary", _maximum, kernel="maximum", node=MaximumBackward0, mixed=True, tensors_only=True))
 
 
 def _minimum(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
@@ -275,7 +284,7 @@ def _minimum(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tens
 
 
 _minimum.__name__ = _minimum.__qualname__ = "minimum"
-minimum = op()(_minimum)
+minimum = op()(make_op("binary", _minimum, kernel="minimum", node=MinimumBackward0, mixed=True, tensors_only=True))
 
 
 @op()
@@ -298,116 +307,6 @@ def fmin(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
     tensor([1., 2.])
     """
     return _of_tensors("fmin", FminBackward0, input, other, out)
-
-
-class LerpBackward0(Node):
-    """The weight is a number (ctx)."""
-
-    def backward(self, grad):
-        weight = self.ctx
-        return grad * (1 - weight), grad * weight, None
-
-
-class LerpBackward1(Node):
-    def backward(self, grad):
-        input, end, weight = self.saved
-        by_weight = grad * (end - input) if self.needs_input_grad[2] else None
-        return grad * (1 - weight), grad * weight, by_weight
-
-
-@op(inplace=True)
-def lerp(input: Tensor, end: Tensor, weight: Tensor | float, *, out: Tensor | None = None) -> Tensor:
-    """``input + weight * (end - input)``: a point on the line from ``input`` to ``end``.
-
-    Raises:
-        RuntimeError: for tensors of different dtypes.
-        NotImplementedError: for integers.
-
-    >>> import pytensor as torch
-    >>> torch.lerp(torch.tensor([0.0, 10.0]), torch.tensor([1.0, 20.0]), 0.5)
-    tensor([ 0.5000, 15.0000])
-    """
-    check_tensor(input, "lerp", "input", 1)
-    check_tensor(end, "lerp", "end", 2)
-    for name, value in (("end", end), ("weight", weight)):
-        if isinstance(value, _C.TensorBase) and value.dtype is not input.dtype:
-            raise RuntimeError(f"expected dtype {_c_name(input)} for `{name}` but got dtype {_c_name(value)}")
-    if input.dtype.category <= INTEGER:
-        raise not_implemented_for("lerp_kernel_scalar", input)
-    if not isinstance(weight, _C.TensorBase):
-        return apply_pointwise("lerp", LerpBackward0, (input, end, weight), saved=(), ctx=weight, out=out)
-    saved = (input if weight._requires_grad else None, end if weight._requires_grad else None, weight)
-    return apply_pointwise("lerp", LerpBackward1, (input, end, weight), saved=saved, out=out)
-
-
-_C_NAMES = {"float32": "float", "float64": "double", "int64": "long int", "int32": "int", "float16": "c10::Half"}
-
-
-def _c_name(tensor: Any) -> str:
-    return _C_NAMES.get(tensor.dtype.name, tensor.dtype.name)
-
-
-class AddcmulBackward0(Node):
-    def backward(self, grad):
-        first, second = self.saved
-        value = self.ctx
-        wanted = self.needs_input_grad
-        scaled = grad * value
-        return (
-            grad,
-            scaled * conj(second) if wanted[1] else None,
-            scaled * conj(first) if wanted[2] else None,
-        )
-
-
-@op(inplace=True)
-def addcmul(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: float = 1, out: Tensor | None = None) -> Tensor:
-    """``input + value * tensor1 * tensor2``, broadcast.
-
-    >>> import pytensor as torch
-    >>> torch.addcmul(torch.tensor([1.0]), torch.tensor([2.0]), torch.tensor([3.0]), value=0.5)
-    tensor([4.])
-    """
-    wanted = tensor1._requires_grad or tensor2._requires_grad
-    saved = (tensor1, tensor2) if wanted else (None, None)
-    operands = (input, tensor1, tensor2)
-    if result_type(*operands).category <= INTEGER and isinstance(value, float):
-        raise RuntimeError("For integral input tensors, argument alpha must not be a floating point number.")
-    return apply_pointwise("addcmul", AddcmulBackward0, operands, params=(value,), saved=saved, ctx=value, out=out)
-
-
-class AddcdivBackward0(Node):
-    def backward(self, grad):
-        first, second = self.saved
-        value = self.ctx
-        wanted = self.needs_input_grad
-        scaled = grad * value / conj(second)
-        return grad, scaled if wanted[1] else None, -scaled * conj(first / second) if wanted[2] else None
-
-
-@op(inplace=True)
-def addcdiv(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: float = 1, out: Tensor | None = None) -> Tensor:
-    """``input + value * tensor1 / tensor2``, broadcast.
-
-    Raises:
-        RuntimeError: for integers.
-
-    >>> import pytensor as torch
-    >>> torch.addcdiv(torch.tensor([1.0]), torch.tensor([6.0]), torch.tensor([3.0]), value=0.5)
-    tensor([2.])
-    """
-    if result_type(tensor1, tensor2).category <= INTEGER:
-        raise RuntimeError(
-            "Integer division with addcdiv is no longer supported, and in a future  release addcdiv will perform a "
-            "true division of tensor1 and tensor2. The historic addcdiv behavior can be implemented as (input + value "
-            "* torch.trunc(tensor1 / tensor2)).to(input.dtype) for integer inputs and as (input + value * tensor1 / "
-            "tensor2) for float inputs. The future addcdiv behavior is just the latter implementation: (input + value "
-            "* tensor1 / tensor2), for all dtypes."
-        )
-    operands = (input, tensor1, tensor2)
-    return apply_pointwise(
-        "addcdiv", AddcdivBackward0, operands, params=(value,), saved=(tensor1, tensor2), ctx=value, out=out
-    )
 
 
 class NanToNumBackward0(Node):

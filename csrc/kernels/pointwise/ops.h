@@ -204,6 +204,12 @@ PT_DEFINE1(clamp_max, clamp_above<T>(x, p[0]))
 PT_DEFINE1(threshold, SELECT(x <= p[0], p[1], x))
 
 PT_DEFINE3(lerp, SELECT(pt::PT_ISA::abs(c) < K(0.5), a + c * (b - a), b - (b - a) * (K(1) - c)))
+template <class T>
+struct lerp_number {  // the weight chooses between the two forms once
+    PT_INLINE Vec<T> apply(const Vec<T>* p, Vec<T> a, Vec<T> b) {
+        return p[0][0] < T(0.5) && p[0][0] > T(-0.5) ? a + p[0] * (b - a) : b - (b - a) * (K(1) - p[0]);
+    }
+};
 PT_DEFINE3(addcmul, a + p[0] * b * c)
 PT_DEFINE3(addcdiv, a + p[0] * b / c)
 
