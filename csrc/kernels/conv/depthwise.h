@@ -30,20 +30,40 @@ struct Pass {
     bool add;  // to what is there
 };
 
-// The lanes of a vector of columns that begins at `x`, of which `count` are wanted, that tap j finds inside.
-// With a stride of 2 two vectors are loaded: `part` says which.
+// For every strip of one vector of columns: whether it touches a border, which lanes tap j finds inside (in
+// every one of the vectors that a stride needs), and which columns there are.
 template <class T, int S>
-PT_INLINE LaneMask<T> inside(const Pass<T>& p, int64_t x, int64_t j, int part) {
-    const int64_t at = x * S - p.left + j * p.step + part * lanes<T>;
-    const int64_t wanted = (p.columns - x - 1) * S + 1 - part * lanes<T>;
-    const int64_t high = p.width - at;
-    return lanes_between<T>(-at, high < wanted ? high : wanted);
-}
+struct Borders {
+    int64_t per_strip;
+    pool::Scratch memory;
 
-template <class T, int S>
-PT_INLINE bool is_edge(const Pass<T>& p, int64_t x) {
-    const int64_t begin = x * S - p.left, end = begin + (p.kernel[1] - 1) * p.step + S * lanes<T>;
-    return begin < 0 || end > p.width || x + lanes<T> > p.columns;
+    explicit Borders(const Pass<T>& p)
+        : per_strip(p.kernel[1] * S + 2),
+          memory(sizeof(LaneMask<T>) * per_strip * ((p.columns + lanes<T> - 1) / lanes<T>)) {
+        LaneMask<T>* to = memory.as<LaneMask<T>>();
+        for (int64_t x = 0; x < p.columns; x += lanes<T>) {
+            const int64_t begin = x * S - p.left, end = begin + (p.kernel[1] - 1) * p.step + S * lanes<T>;
+            const bool edge = begin < 0 || end > p.width || x + lanes<T> > p.columns;
+            *to++ = edge ? lanes_between<T>(0, lanes<T>) : LaneMask<T>{};
+            *to++ = lanes_between<T>(0, p.columns - x);
+            for (int64_t j = 0; j < p.kernel[1]; ++j)
+                for (int64_t part = 0; part < S; ++part) {
+                    const int64_t at = begin + j * p.step + part * lanes<T>;
+                    const int64_t wanted = (p.columns - x - 1) * S + 1 - part * lanes<T>;
+                    const int64_t inside = p.width - at;
+                    *to++ = lanes_between<T>(-at, inside < wanted ? inside : wanted);
+                }
+        }
+    }
+    const LaneMask<T>* strip(int64_t x) const { return memory.as<LaneMask<T>>() + x / lanes<T> * per_strip; }
+};
+template <class T>
+PT_INLINE bool is_edge(const LaneMask<T>* strip) {
+#if defined(__AVX512VL__)
+    return strip[0] != 0;
+#else
+    return strip[0][0] != 0;
+#endif
 }
 
 template <class T, int S, bool Edge>
@@ -66,116 +86,155 @@ PT_INLINE void put(T* to, Vec<T> v, LaneMask<T> mask) {
         store(to, v);
 }
 
-// R rows at a time; the last ones overlap those before.
+// R rows of one strip.
 template <class T, int H, int W, int S, int R, bool Edge>
-static void strip(const Pass<T>& p, int64_t x) {
-    LaneMask<T> masks[W][S];
-    for (int j = 0; j < W; ++j)
-        for (int part = 0; part < S; ++part) masks[j][part] = inside<T, S>(p, x, j, part);
-    const LaneMask<T> wanted = lanes_between<T>(0, p.columns - x);
+PT_INLINE void block(const Pass<T>& p, const Vec<T>* w, int64_t y, int64_t x, const LaneMask<T>* masks) {
+    Vec<T> sums[R];
+#pragma GCC unroll 8
+    for (int q = 0; q < R; ++q) sums[q] = broadcast(p.bias);
+#pragma GCC unroll 16
+    for (int r = 0; r < (R - 1) * S + H; ++r) {
+        const int64_t row = p.first + p.pitch * (y * S + r);
+        if (row < 0 || row >= p.height) continue;
+        const T* from = p.in + row * p.in_row + x * S - p.left;
+        Vec<T> taps[W];
+#pragma GCC unroll 5
+        for (int j = 0; j < W; ++j) taps[j] = load_tap<T, S, Edge>(from + j * p.step, masks + 2 + j * S);
+#pragma GCC unroll 8
+        for (int q = 0; q < R; ++q) {
+            const int i = r - q * S;
+            if (i < 0 || i >= H) continue;
+#pragma GCC unroll 5
+            for (int j = 0; j < W; ++j) sums[q] += w[i * W + j] * taps[j];
+        }
+    }
+    T* to = p.out + y * p.out_row + x;
+#pragma GCC unroll 8
+    for (int q = 0; q < R; ++q) put<T, Edge>(to + q * p.out_row, sums[q], masks[1]);
+}
+
+// Bands of R rows; the last overlaps the one before.
+template <class T, int H, int W, int S, int R>
+static void plane_of(const Pass<T>& p, const Borders<T, S>& borders) {
     Vec<T> w[H * W];
 #pragma GCC unroll 25
     for (int k = 0; k < H * W; ++k) w[k] = broadcast(p.weight[k]);
     for (int64_t y = 0; y < p.rows; y += R) {
         if (y + R > p.rows) y = p.rows - R;
-        T* to = p.out + y * p.out_row + x;
-        Vec<T> sums[R];
-#pragma GCC unroll 4
-        for (int q = 0; q < R; ++q) sums[q] = broadcast(p.bias);
-#pragma GCC unroll 16
-        for (int r = 0; r < (R - 1) * S + H; ++r) {
-            const int64_t row = p.first + p.pitch * (y * S + r);
-            if (row < 0 || row >= p.height) continue;
-            const T* from = p.in + row * p.in_row + x * S - p.left;
-            Vec<T> taps[W];
-#pragma GCC unroll 5
-            for (int j = 0; j < W; ++j) taps[j] = load_tap<T, S, Edge>(from + j * p.step, masks[j]);
-#pragma GCC unroll 4
-            for (int q = 0; q < R; ++q) {
-                const int i = r - q * S;
-                if (i < 0 || i >= H) continue;
-#pragma GCC unroll 5
-                for (int j = 0; j < W; ++j) sums[q] += w[i * W + j] * taps[j];
-            }
+        for (int64_t x = 0; x < p.columns; x += lanes<T>) {
+            const LaneMask<T>* masks = borders.strip(x);
+            if (is_edge<T>(masks))
+                block<T, H, W, S, R, true>(p, w, y, x, masks);
+            else
+                block<T, H, W, S, R, false>(p, w, y, x, masks);
         }
-#pragma GCC unroll 4
-        for (int q = 0; q < R; ++q) put<T, Edge>(to + q * p.out_row, sums[q], wanted);
     }
 }
 
 // Any kernel, one row at a time.
 template <class T, int S, bool Edge>
-static void strip_of_any(const Pass<T>& p, int64_t x) {
-    const LaneMask<T> wanted = lanes_between<T>(0, p.columns - x);
-    for (int64_t y = 0; y < p.rows; ++y) {
-        T* to = p.out + y * p.out_row + x;
-        Vec<T> sum = broadcast(p.bias);
-        if (p.add) sum += Edge ? load_where(to, wanted) : load(to);
-        for (int64_t i = 0; i < p.kernel[0]; ++i) {
-            const int64_t row = p.first + p.pitch * (y * S + i);
-            if (row < 0 || row >= p.height) continue;
-            const T* from = p.in + row * p.in_row + x * S - p.left;
-            const T* w = p.weight + i * p.kernel[1];
-            for (int64_t j = 0; j < p.kernel[1]; ++j) {
-                LaneMask<T> masks[S] = {};
-                for (int part = 0; Edge && part < S; ++part) masks[part] = inside<T, S>(p, x, j, part);
-                sum += broadcast(w[j]) * load_tap<T, S, Edge>(from + j * p.step, masks);
-            }
+PT_INLINE void row_of_any(const Pass<T>& p, int64_t y, int64_t x, const LaneMask<T>* masks) {
+    T* to = p.out + y * p.out_row + x;
+    Vec<T> sum = broadcast(p.bias), other{};
+    if (p.add) sum += Edge ? load_where(to, masks[1]) : load(to);
+    for (int64_t i = 0; i < p.kernel[0]; ++i) {
+        const int64_t row = p.first + p.pitch * (y * S + i);
+        if (row < 0 || row >= p.height) continue;
+        const T* from = p.in + row * p.in_row + x * S - p.left;
+        const T* w = p.weight + i * p.kernel[1];
+        int64_t j = 0;
+        for (; j + 2 <= p.kernel[1]; j += 2) {
+            sum += broadcast(w[j]) * load_tap<T, S, Edge>(from + j * p.step, masks + 2 + j * S);
+            other +=
+                broadcast(w[j + 1]) * load_tap<T, S, Edge>(from + (j + 1) * p.step, masks + 2 + (j + 1) * S);
         }
-        put<T, Edge>(to, sum, wanted);
+        if (j < p.kernel[1])
+            sum += broadcast(w[j]) * load_tap<T, S, Edge>(from + j * p.step, masks + 2 + j * S);
     }
-}
-
-template <class T, int S, bool Edge>
-static void strip_of_kernel(const Pass<T>& p, int64_t x) {
-    constexpr int R = S == 1 ? 4 : 2;
-    const bool several = p.rows >= R && !p.add;
-    if (several && p.kernel[0] == 3 && p.kernel[1] == 3)
-        strip<T, 3, 3, S, R, Edge>(p, x);
-    else if (several && p.kernel[0] == 5 && p.kernel[1] == 5)
-        strip<T, 5, 5, S, R, Edge>(p, x);
-    else
-        strip_of_any<T, S, Edge>(p, x);
+    put<T, Edge>(to, sum + other, masks[1]);
 }
 
 template <class T, int S>
-static void plane(const Pass<T>& p) {
-    for (int64_t x = 0; x < p.columns; x += lanes<T>)
-        if (kMasksAreFree || is_edge<T, S>(p, x))
-            strip_of_kernel<T, S, true>(p, x);
-        else
-            strip_of_kernel<T, S, false>(p, x);
-}
-
-// The kernel of an output channel as [row][column], turned round when wanted.
-template <class T>
-PT_INLINE void copy_kernel(const Problem& p, const Operand& weight, int64_t out_channel, bool turned, T* to) {
-    const T* from = static_cast<const T*>(weight.data) + out_channel * weight.strides[0];
-    for (int64_t i = 0; i < p.kernel[1]; ++i)
-        for (int64_t j = 0; j < p.kernel[2]; ++j) {
-            const int64_t y = turned ? p.kernel[1] - 1 - i : i, x = turned ? p.kernel[2] - 1 - j : j;
-            to[i * p.kernel[2] + j] = from[y * weight.strides[3] + x * weight.strides[4]];
+static void plane_of_any(const Pass<T>& p, const Borders<T, S>& borders) {
+    for (int64_t y = 0; y < p.rows; ++y)
+        for (int64_t x = 0; x < p.columns; x += lanes<T>) {
+            const LaneMask<T>* masks = borders.strip(x);
+            if (is_edge<T>(masks))
+                row_of_any<T, S, true>(p, y, x, masks);
+            else
+                row_of_any<T, S, false>(p, y, x, masks);
         }
 }
+
+// Bands of 7 rows (images have 7, 14, 28 ... rows often), or of 4, whichever overlap less.
+template <class T, int H, int W, int S>
+static void plane_in_bands(const Pass<T>& p, const Borders<T, S>& borders) {
+    constexpr int many = kMasksAreFree ? 7 : 3, few = S == 1 ? 4 : 2;
+    const auto padded = [&](int64_t band) { return (p.rows + band - 1) / band * band; };
+    if (p.rows >= many && padded(many) <= padded(few))
+        plane_of<T, H, W, S, many>(p, borders);
+    else if (p.rows >= few)
+        plane_of<T, H, W, S, few>(p, borders);
+    else
+        plane_of_any<T, S>(p, borders);
+}
+
+template <class T, int S>
+static void plane(const Pass<T>& p, const Borders<T, S>& borders) {
+    if (p.kernel[0] == 3 && p.kernel[1] == 3 && !p.add)
+        plane_in_bands<T, 3, 3, S>(p, borders);
+    else if (p.kernel[0] == 5 && p.kernel[1] == 5 && !p.add)
+        plane_in_bands<T, 5, 5, S>(p, borders);
+    else
+        plane_of_any<T, S>(p, borders);
+}
+
+// All kernels as [out channel][row][column], turned round when wanted; where they lie when they lie so.
+template <class T>
+struct Taps {
+    pool::Scratch memory;
+    const T* data;
+    int64_t size;
+
+    Taps(const Problem& p, const Operand& weight, bool turned)
+        : memory(lies_well(p, weight, turned) ? 0 : sizeof(T) * p.out_channels * p.kernel[1] * p.kernel[2]),
+          data(static_cast<const T*>(weight.data)),
+          size(p.kernel[1] * p.kernel[2]) {
+        if (lies_well(p, weight, turned)) return;
+        T* to = memory.template as<T>();
+        for (int64_t c = 0; c < p.out_channels; ++c)
+            for (int64_t i = 0; i < p.kernel[1]; ++i)
+                for (int64_t j = 0; j < p.kernel[2]; ++j) {
+                    const int64_t y = turned ? p.kernel[1] - 1 - i : i, x = turned ? p.kernel[2] - 1 - j : j;
+                    *to++ = data[c * weight.strides[0] + y * weight.strides[3] + x * weight.strides[4]];
+                }
+        data = memory.template as<T>();
+    }
+    static bool lies_well(const Problem& p, const Operand& weight, bool turned) {
+        return !turned && weight.strides[4] == 1 && weight.strides[3] == p.kernel[2] &&
+               weight.strides[0] == p.kernel[1] * p.kernel[2];
+    }
+    const T* of(int64_t channel) const { return data + channel * size; }
+};
 
 template <class T>
 PT_INLINE T bias_of(const Operand& bias, int64_t channel) {
     return bias.data == nullptr ? T(0) : static_cast<const T*>(bias.data)[channel * bias.strides[0]];
 }
 
-// Rows that lie `dilation` apart see the same rows: each of these sets is a convolution without dilation.
+// Rows that lie `sets` (the dilation) apart see the same rows: each set of these is a convolution without
+// dilation.
 template <class T, int S>
-static void plane_in_sets(Pass<T> p, int64_t dilation) {
+static void plane_in_sets(Pass<T> p, const Borders<T, S>& borders, int64_t sets) {
     const int64_t rows = p.rows, out_row = p.out_row, first = p.first;
     T* out = p.out;
-    const int64_t sets = S == 1 ? dilation : 1;
     for (int64_t set = 0; set < sets && set < rows; ++set) {
         p.rows = (rows - set + sets - 1) / sets;
         p.out = out + set * out_row;
         p.out_row = out_row * sets;
         p.first = first + set;
         p.pitch = sets;
-        plane<T, S>(p);
+        plane<T, S>(p, borders);
     }
 }
 
@@ -192,36 +251,48 @@ PT_INLINE int64_t grain(const Problem& p) {  // planes that are worth a thread
     return 1 + 60000 / (p.out[1] * p.out[2] * p.kernel[1] * p.kernel[2] + 1);
 }
 
+template <class T, int S>
+static void forward_of_stride(const Problem& p, const Operand& input, const Operand& weight,
+                              const Operand& bias, T* output) {
+    const int64_t multiplier = p.out_channels / p.groups, positions = p.out[1] * p.out[2];
+    Pass<T> pass{p.in[1],
+                 p.in[2],
+                 input.strides[3],
+                 p.out[1],
+                 p.out[2],
+                 p.out[2],
+                 -p.padding[1],
+                 1,
+                 p.padding[2],
+                 p.dilation[2],
+                 {p.kernel[1], p.kernel[2]},
+                 nullptr,
+                 nullptr,
+                 nullptr,
+                 T(0),
+                 false};
+    const Borders<T, S> borders(pass);
+    const Taps<T> taps(p, weight, false);
+    parallel_for(0, p.batch * p.out_channels, grain(p), [&](int64_t begin, int64_t end) {
+        Pass<T> mine = pass;
+        for (int64_t at = begin; at < end; ++at) {
+            const int64_t n = at / p.out_channels, c = at % p.out_channels;
+            mine.in =
+                static_cast<const T*>(input.data) + n * input.strides[0] + c / multiplier * input.strides[1];
+            mine.weight = taps.of(c);
+            mine.out = output + at * positions;
+            mine.bias = bias_of<T>(bias, c);
+            plane_in_sets<T, S>(mine, borders, S == 1 ? p.dilation[1] : 1);
+        }
+    });
+}
+
 template <class T>
 static bool forward(const Problem& p, const Operand& input, const Operand& weight, const Operand& bias,
                     void* output) {
     if (!fits(p, input)) return false;
-    const int64_t multiplier = p.out_channels / p.groups, positions = p.out[1] * p.out[2];
-    parallel_for(0, p.batch * p.out_channels, grain(p), [&](int64_t begin, int64_t end) {
-        pool::Scratch taps(sizeof(T) * p.kernel[1] * p.kernel[2]);
-        for (int64_t at = begin; at < end; ++at) {
-            const int64_t n = at / p.out_channels, c = at % p.out_channels;
-            copy_kernel(p, weight, c, false, taps.as<T>());
-            const Pass<T> pass{
-                p.in[1],
-                p.in[2],
-                input.strides[3],
-                p.out[1],
-                p.out[2],
-                p.out[2],
-                -p.padding[1],
-                1,
-                p.padding[2],
-                p.dilation[2],
-                {p.kernel[1], p.kernel[2]},
-                static_cast<const T*>(input.data) + n * input.strides[0] + c / multiplier * input.strides[1],
-                taps.as<T>(),
-                static_cast<T*>(output) + at * positions,
-                bias_of<T>(bias, c),
-                false};
-            p.stride[2] == 1 ? plane_in_sets<T, 1>(pass, p.dilation[1]) : plane<T, 2>(pass);
-        }
-    });
+    p.stride[2] == 1 ? forward_of_stride<T, 1>(p, input, weight, bias, static_cast<T*>(output))
+                     : forward_of_stride<T, 2>(p, input, weight, bias, static_cast<T*>(output));
     return true;
 }
 
@@ -265,43 +336,59 @@ struct Spread {
     }
 };
 
-template <class T>
-static bool grad_input(const Problem& p, const Operand& grad_output, const Operand& weight,
-                       const Operand& bias, void* result) {
-    if (!fits(p, grad_output)) return false;
+// Of plane `at`: (image, channel).
+template <class T, class Body>
+PT_INLINE void over_planes(const Problem& p, const Operand& grad_output, const Operand& bias, T* result,
+                           const Body& body) {
     const int64_t multiplier = p.out_channels / p.groups, positions = p.in[1] * p.in[2];
     parallel_for(0, p.batch * p.in_channels, grain(p), [&](int64_t begin, int64_t end) {
-        pool::Scratch taps(sizeof(T) * p.kernel[1] * p.kernel[2]);
         for (int64_t at = begin; at < end; ++at)
             for (int64_t m = 0; m < multiplier; ++m) {
                 const int64_t n = at / p.in_channels, c = at % p.in_channels, oc = c * multiplier + m;
                 const T* grad = static_cast<const T*>(grad_output.data) + n * grad_output.strides[0] +
                                 oc * grad_output.strides[1];
-                T* out = static_cast<T*>(result) + at * positions;
-                const T start = m == 0 ? bias_of<T>(bias, c) : T(0);
-                copy_kernel(p, weight, oc, p.stride[2] == 1, taps.as<T>());
-                if (p.stride[2] == 2) {
-                    Spread<T>{p, grad, grad_output.strides[3], taps.as<T>(), out, start, m > 0}.run();
-                    continue;
-                }
-                plane_in_sets<T, 1>(Pass<T>{p.out[1],
-                                            p.out[2],
-                                            grad_output.strides[3],
-                                            p.in[1],
-                                            p.in[2],
-                                            p.in[2],
-                                            p.padding[1] - (p.kernel[1] - 1) * p.dilation[1],
-                                            1,
-                                            (p.kernel[2] - 1) * p.dilation[2] - p.padding[2],
-                                            p.dilation[2],
-                                            {p.kernel[1], p.kernel[2]},
-                                            grad,
-                                            taps.as<T>(),
-                                            out,
-                                            start,
-                                            m > 0},
-                                    p.dilation[1]);
+                body(grad, oc, result + at * positions, m == 0 ? bias_of<T>(bias, c) : T(0), m > 0);
             }
+    });
+}
+
+template <class T>
+static bool grad_input(const Problem& p, const Operand& grad_output, const Operand& weight,
+                       const Operand& bias, void* result) {
+    if (!fits(p, grad_output)) return false;
+    const Taps<T> taps(p, weight, p.stride[2] == 1);
+    T* out = static_cast<T*>(result);
+    if (p.stride[2] == 2) {
+        over_planes(p, grad_output, bias, out, [&](const T* grad, int64_t c, T* to, T start, bool add) {
+            Spread<T>{p, grad, grad_output.strides[3], taps.of(c), to, start, add}.run();
+        });
+        return true;
+    }
+    const Pass<T> pass{p.out[1],
+                       p.out[2],
+                       grad_output.strides[3],
+                       p.in[1],
+                       p.in[2],
+                       p.in[2],
+                       p.padding[1] - (p.kernel[1] - 1) * p.dilation[1],
+                       1,
+                       (p.kernel[2] - 1) * p.dilation[2] - p.padding[2],
+                       p.dilation[2],
+                       {p.kernel[1], p.kernel[2]},
+                       nullptr,
+                       nullptr,
+                       nullptr,
+                       T(0),
+                       false};
+    const Borders<T, 1> borders(pass);
+    over_planes(p, grad_output, bias, out, [&](const T* grad, int64_t c, T* to, T start, bool add) {
+        Pass<T> mine = pass;
+        mine.in = grad;
+        mine.weight = taps.of(c);
+        mine.out = to;
+        mine.bias = start;
+        mine.add = add;
+        plane_in_sets<T, 1>(mine, borders, p.dilation[1]);
     });
     return true;
 }
