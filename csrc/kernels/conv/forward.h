@@ -3,7 +3,7 @@
 // convolution of stride 1 over grad_output.
 #pragma once
 
-#include "kernels/conv/depthwise.h"
+#include "kernels/conv/depthwise_grad.h"
 #include "kernels/conv/product.h"
 #include "kernels/conv/winograd_choice.h"
 
