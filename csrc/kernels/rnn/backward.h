@@ -117,14 +117,14 @@ static void backward_once(const BackwardRun<T>& run) {
     T* dh = sums.as<T>();
     if (projects) {
         gather_state_grad(run, 0, {0, batch}, 0, state, Incoming<T>{nullptr, 0, true, true});
-        product(b.multiply, batch, s.hidden, state, run.state_grad, state, 1, b.weights.w_hr, s.hidden, 1, dh,
+        product(b.products, batch, s.hidden, state, run.state_grad, state, 1, b.weights.w_hr, s.hidden, 1, dh,
                 s.hidden);
     }
     parallel_for(0, batch, 1 + 32768 / columns, [&](int64_t begin, int64_t end) {
         const Incoming<T> h{projects ? dh + begin * s.hidden : nullptr, s.hidden, !projects, !projects};
         cell_grads<T, mode>(run, 0, {begin, end}, 0, s.hidden, h);
     });
-    product(b.multiply, batch, state, columns, run.gates_grad, run.grad_row, 1, b.weights.w_hh, state, 1, dh,
+    product(b.products, batch, state, columns, run.gates_grad, run.grad_row, 1, b.weights.w_hh, state, 1, dh,
             state);
     leave_initial_grad<T, mode>(run, {0, batch}, 0, state, dh, state);
 }
@@ -171,11 +171,11 @@ static void weight_grads(const BackwardRun<T>& run) {
     if (a.grad_w_ih != nullptr) {
         pool::Scratch previous(sizeof(T) * static_cast<size_t>(rows * state));
         copy_previous_states(b, previous.as<T>());
-        product(b.multiply, columns, state, rows, grad, 1, run.grad_row, previous.as<const T>(), state, 1,
+        product(b.products, columns, state, rows, grad, 1, run.grad_row, previous.as<const T>(), state, 1,
                 a.grad_w_hh, state);
         if (a.grad_b_hh != nullptr) sum_rows(grad, run.grad_row, rows, columns, a.grad_b_hh);
         if (s.projection > 0)
-            product(b.multiply, s.projection, s.hidden, rows, run.state_grad, 1, state, run.unprojected,
+            product(b.products, s.projection, s.hidden, rows, run.state_grad, 1, state, run.unprojected,
                     s.hidden, 1, a.grad_w_hr, s.hidden);
     }
     // Of gru's n the input product has another gradient than the recurrent one, which is needed no more.
@@ -183,7 +183,7 @@ static void weight_grads(const BackwardRun<T>& run) {
         for (int64_t r = 0; r < rows; ++r)
             copy_row(run.new_grad + r * s.hidden, s.hidden, run.gates_grad + r * run.grad_row + 2 * s.hidden);
     if (a.grad_w_ih != nullptr) {
-        product(b.multiply, columns, s.input, rows, grad, 1, run.grad_row, a.x, s.input, 1, a.grad_w_ih,
+        product(b.products, columns, s.input, rows, grad, 1, run.grad_row, a.x, s.input, 1, a.grad_w_ih,
                 s.input);
         if (a.grad_b_ih != nullptr && s.mode == Mode::gru)
             sum_rows(grad, run.grad_row, rows, columns, a.grad_b_ih);
@@ -191,7 +191,7 @@ static void weight_grads(const BackwardRun<T>& run) {
             copy_row(a.grad_b_hh, columns, a.grad_b_ih);
     }
     if (a.grad_x != nullptr)
-        product(b.multiply, rows, s.input, columns, grad, run.grad_row, 1, b.weights.w_ih, s.input, 1,
+        product(b.products, rows, s.input, columns, grad, run.grad_row, 1, b.weights.w_ih, s.input, 1,
                 a.grad_x, s.input);
 }
 

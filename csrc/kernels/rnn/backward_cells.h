@@ -74,7 +74,7 @@ PT_INLINE void apply_cell_grad(const CellGrad<T>& at, Vec<T> dh, int64_t u, cons
         put(0, select<T>(v.get(at.y + u) <= Vec<T>{}, Vec<T>{}, dh));
     } else if constexpr (mode == Mode::lstm) {
         const Vec<T> i = gate(0), f = gate(1), g = gate(2), o = gate(3);
-        const Vec<T> t = tanh(v.get(at.c + u));
+        const Vec<T> t = quotient(tanh_fraction<T>(v.get(at.c + u)));
         const Vec<T> dc = v.get(at.carried + u) + dh * o * (one - t * t);
         put(0, dc * g * i * (one - i));
         put(1, dc * v.get(at.before + u) * f * (one - f));

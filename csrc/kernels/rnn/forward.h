@@ -4,13 +4,12 @@
 
 #include "base/parallel.h"
 #include "base/pool.h"
+#include "kernels/rnn/gates.h"
 #include "kernels/rnn/packed.h"
-#include "simd/math.h"
 
 namespace pt::rnn::PT_ISA {
 
-constexpr int64_t kInputRows =
-    384;  // of one input product: enough to pay for packing, few enough to stay cached
+constexpr int64_t kInputBytes = int64_t{1} << 19;  // that one input product writes: they stay in level 2
 
 // A vector of units, or the first n of one.
 template <class T>
@@ -48,22 +47,35 @@ PT_INLINE void apply_cell(const Cell<T>& at, const Access& v) {
     const auto keep = [&](int g, Vec<T> x) __attribute__((always_inline)) {
         if (at.keep) v.put(at.pre + g * at.hidden, x);
     };
+    const Vec<T> one = constant<T>(1);
     if constexpr (mode == Mode::tanh) {
-        v.put(at.out, tanh(gate(0)));
+        v.put(at.out, quotient(tanh_fraction<T>(gate(0))));
     } else if constexpr (mode == Mode::relu) {
         v.put(at.out, max_hw<T>(Vec<T>{}, gate(0)));  // a NaN stays one
     } else if constexpr (mode == Mode::lstm) {
-        const Vec<T> i = sigmoid(gate(0)), f = sigmoid(gate(1)), g = tanh(gate(2)), o = sigmoid(gate(3));
-        const Vec<T> c = f * v.get(at.c) + i * g;
+        const Fraction<T> i = sigmoid_fraction<T>(gate(0)), f = sigmoid_fraction<T>(gate(1));
+        const Fraction<T> g = tanh_fraction<T>(gate(2)), o = sigmoid_fraction<T>(gate(3));
+        const Vec<T> both = i.denominator * g.denominator, all = one / (both * f.denominator);
+        const Vec<T> part = f.denominator * all;  // 1 / both
+        const Vec<T> forget = f.numerator * (both * all);
+        const Vec<T> c = forget * v.get(at.c) + i.numerator * g.numerator * part;
+        const Fraction<T> t = tanh_fraction<T>(c);
+        const Vec<T> last = one / (o.denominator * t.denominator);
         v.put(at.c, c);
-        v.put(at.out, o * tanh(c));
+        v.put(at.out, o.numerator * t.numerator * last);
         if (at.kept_c != nullptr) v.put(at.kept_c, c);
-        keep(0, i), keep(1, f), keep(2, g), keep(3, o);
+        keep(0, i.numerator * (g.denominator * part));
+        keep(1, forget);
+        keep(2, g.numerator * (i.denominator * part));
+        keep(3, o.numerator * (t.denominator * last));
     } else {
-        const Vec<T> r = sigmoid(gate(0)), z = sigmoid(gate(1));
+        const Fraction<T> reset = sigmoid_fraction<T>(gate(0)), update = sigmoid_fraction<T>(gate(1));
+        const Vec<T> both = one / (reset.denominator * update.denominator);
+        const Vec<T> r = reset.numerator * (update.denominator * both);
+        const Vec<T> z = update.numerator * (reset.denominator * both);
         Vec<T> hn = v.get(at.sums + 2 * at.gate);
         if (at.bias_n != nullptr) hn += v.get(at.bias_n);
-        const Vec<T> n = tanh(v.get(at.pre + 2 * at.hidden) + r * hn);
+        const Vec<T> n = quotient(tanh_fraction<T>(v.get(at.pre + 2 * at.hidden) + r * hn));
         v.put(at.out, (v.get(at.h) - n) * z + n);
         keep(0, r), keep(1, z), keep(2, n), keep(3, hn);
     }
@@ -200,14 +212,14 @@ static void forward_once(const ForwardRun<T>& run) {
     const Shape& s = f.shape;
     const int64_t batch = f.walk.first[1], columns = s.gates() * s.hidden, state = s.state();
     pool::Scratch sums(sizeof(T) * static_cast<size_t>(batch * columns));
-    product(f.multiply, batch, columns, state, f.arrays.h0, state, 1, f.weights.w_hh, 1, state, sums.as<T>(),
+    product(f.products, batch, columns, state, f.arrays.h0, state, 1, f.weights.w_hh, 1, state, sums.as<T>(),
             columns);
     parallel_for(0, batch, 1 + 32768 / columns, [&](int64_t begin, int64_t end) {
         apply_cells<T, mode>(run, 0, {begin, end}, 0, s.hidden, sums.as<T>() + begin * columns, columns,
                              s.hidden);
     });
     if (run.unprojected != nullptr)
-        product(f.multiply, batch, s.projection, s.hidden, run.unprojected, s.hidden, 1, f.weights.w_hr, 1,
+        product(f.products, batch, s.projection, s.hidden, run.unprojected, s.hidden, 1, f.weights.w_hr, 1,
                 s.hidden, f.arrays.y, f.arrays.y_row);
 }
 
@@ -246,6 +258,13 @@ static size_t packed_bytes(const Operand<T>& operand, int64_t rows) {
     return sizeof(T) * static_cast<size_t>(form.strips() * form.strip_size());
 }
 
+// Of a matrix [k, n] packed by Products::pack: rows of a strip are at most 256 bytes.
+template <class T>
+static size_t products_bytes(int64_t k, int64_t n) {
+    constexpr int64_t strip = 256 / sizeof(T);
+    return sizeof(T) * static_cast<size_t>(k * ceil_div(n, strip) * strip);
+}
+
 template <class T, Mode mode>
 static void forward_as(const Forward<T>& f) {
     const Shape& s = f.shape;
@@ -256,7 +275,8 @@ static void forward_as(const Forward<T>& f) {
     // Without gates the input products go where the results come, in training where the gates are kept.
     constexpr bool in_place = mode == Mode::tanh || mode == Mode::relu;
     const bool keep = a.gates != nullptr;
-    const int64_t chunk = least(walk.steps, ceil_div(kInputRows, batch));
+    const int64_t step_bytes = batch * columns * static_cast<int64_t>(sizeof(T));
+    const int64_t chunk = least(walk.steps, most(1, kInputBytes / step_bytes));
     pool::Scratch products(in_place || keep ? 0 : sizeof(T) * static_cast<size_t>(chunk * batch * columns));
     pool::Scratch bias(f.weights.b_ih != nullptr ? sizeof(T) * static_cast<size_t>(columns) : 0);
     if (f.weights.b_ih != nullptr) add_biases(s, f.weights, bias.as<T>());
@@ -267,6 +287,8 @@ static void forward_as(const Forward<T>& f) {
     const Operand<T> projection{f.weights.w_hr, s.hidden, 1, s.projection, 1, 0, s.hidden};
     pool::Scratch w_hh(once ? 0 : packed_bytes(recurrent, batch));
     pool::Scratch w_hr(once || !projects ? 0 : packed_bytes(projection, batch));
+    pool::Scratch w_ih(once ? 0 : products_bytes<T>(s.input, columns));
+    if (!once) f.products.pack(s.input, columns, f.weights.w_ih, 1, s.input, w_ih.as<T>());
     ForwardRun<T> run{f, {}, {}, nullptr, 0, 0, unprojected.as<T>(), keep};
     if (!once) run.recurrent = pack(recurrent, batch, w_hh.as<T>());
     if (!once && projects) run.projection = pack(projection, batch, w_hr.as<T>());
@@ -279,8 +301,14 @@ static void forward_as(const Forward<T>& f) {
         const int64_t first = walk.first[least(one, other)], last = walk.first[most(one, other) + 1];
         run.pre_first = in_place || keep ? 0 : first;
         run.pre = in_place ? a.y : keep ? a.gates : products.as<T>();
-        product(f.multiply, last - first, columns, s.input, a.x + first * s.input, s.input, 1, f.weights.w_ih,
-                1, s.input, run.pre + (first - run.pre_first) * run.pre_row, run.pre_row, bias.as<const T>());
+        const T* x = a.x + first * s.input;
+        T* to = run.pre + (first - run.pre_first) * run.pre_row;
+        if (once)
+            product(f.products, last - first, columns, s.input, x, s.input, 1, f.weights.w_ih, 1, s.input, to,
+                    run.pre_row, bias.as<const T>());
+        else
+            f.products.multiply_packed({last - first, columns, s.input, x, s.input, 1, w_ih.as<const T>(), to,
+                                        run.pre_row, bias.as<const T>(), matmul::Activation::none, false});
         if (once)
             forward_once<T, mode>(run);
         else

@@ -144,15 +144,15 @@ PT_INLINE void each_tile(Range rows, int64_t tile_rows, const Body& body) {
     for (int64_t t = 0; t < tiles; ++t) body(even_part(rows, t, tiles));
 }
 
-// c [m, n] = a [m, k] @ b [k, n] (+ bias [n]); rows of c are contiguous.
+// c [m, n] = a [m, k] @ b [k, n]; rows of c are contiguous.
 template <class T>
-static void product(Multiply<T> multiply, int64_t m, int64_t n, int64_t k, const T* a, int64_t a_row,
+static void product(const Products<T>& products, int64_t m, int64_t n, int64_t k, const T* a, int64_t a_row,
                     int64_t a_k, const T* b, int64_t b_k, int64_t b_col, T* c, int64_t c_row,
                     const T* bias = nullptr) {
     if (m == 0 || n == 0) return;
     if (k == 1) a_k = b_k = 1;
-    multiply({m, n, k, a, a_row, a_k, b, b_k, n == 1 ? 1 : b_col, c, c_row, 1, bias, 0,
-              bias == nullptr ? 0 : 1, matmul::Activation::none});
+    products.multiply({m, n, k, a, a_row, a_k, b, b_k, n == 1 ? 1 : b_col, c, c_row, 1, bias, 0,
+                       bias == nullptr ? 0 : 1, matmul::Activation::none});
 }
 
 // How the threads share a walk. Sequences do not depend on each other: when each thread has enough of them,

@@ -34,8 +34,13 @@ struct Walk {
 #undef PT_ALWAYS_INLINE
 };
 
+// The matrix products of the same level.
 template <class T>
-using Multiply = void (*)(const matmul::Problem<T>&);
+struct Products {
+    void (*multiply)(const matmul::Problem<T>&);
+    void (*multiply_packed)(const matmul::PackedProblem<T>&);
+    void (*pack)(int64_t k, int64_t n, const T* b, int64_t b_k, int64_t b_col, T* to);
+};
 
 template <class T>
 struct Forward {
@@ -43,7 +48,7 @@ struct Forward {
     Walk walk;
     Weights<T> weights;
     ForwardArrays<T> arrays;
-    Multiply<T> multiply;  // of the same level
+    Products<T> products;
 };
 
 template <class T>
@@ -52,7 +57,7 @@ struct Backward {
     Walk walk;
     Weights<T> weights;
     BackwardArrays<T> arrays;
-    Multiply<T> multiply;
+    Products<T> products;
 };
 
 template <class T>

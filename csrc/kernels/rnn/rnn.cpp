@@ -10,12 +10,12 @@ namespace pt::matmul {
 
 // The products of the level in use.
 template <class T>
-rnn::Multiply<T> selected_multiply() {
+rnn::Products<T> selected_products() {
     const Kernels& kernels = PT_SELECT(Kernels);
     if constexpr (std::is_same_v<T, float>)
-        return kernels.multiply_float32;
+        return {kernels.multiply_float32, kernels.multiply_packed_float32, kernels.pack_float32};
     else
-        return kernels.multiply_float64;
+        return {kernels.multiply_float64, kernels.multiply_packed_float64, kernels.pack_float64};
 }
 
 }  // namespace pt::matmul
@@ -46,14 +46,14 @@ template <class T>
 void forward(const Shape& shape, const Weights<T>& weights, const ForwardArrays<T>& arrays) {
     pool::Scratch first(sizeof(int64_t) * static_cast<size_t>(shape.steps + 1));
     const Walk walk = walk_of(shape, first.as<int64_t>());
-    selected<T>().forward({shape, walk, weights, arrays, matmul::selected_multiply<T>()});
+    selected<T>().forward({shape, walk, weights, arrays, matmul::selected_products<T>()});
 }
 
 template <class T>
 void backward(const Shape& shape, const Weights<T>& weights, const BackwardArrays<T>& arrays) {
     pool::Scratch first(sizeof(int64_t) * static_cast<size_t>(shape.steps + 1));
     const Walk walk = walk_of(shape, first.as<int64_t>());
-    selected<T>().backward({shape, walk, weights, arrays, matmul::selected_multiply<T>()});
+    selected<T>().backward({shape, walk, weights, arrays, matmul::selected_products<T>()});
 }
 
 #define PT_INSTANTIATE(T)                                                            \
