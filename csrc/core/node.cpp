@@ -157,8 +157,7 @@ PyObject* get_outputs(PyObject* self, void*) {
 }
 
 PyObject* method_release(PyObject* self, PyObject*) {
-    as_node(self)->freed = true;
-    drop_saved(as_node(self));
+    release_saved(as_node(self));
     Py_RETURN_NONE;
 }
 
@@ -283,6 +282,11 @@ NodeObject* new_node(PyTypeObject* type, int edge_count, int saved_count, int ou
     node->output_count = output_count;
     for (int i = 0; i < output_count; ++i) node->outputs[i].ndim = -1;
     return node;
+}
+
+void release_saved(NodeObject* node) {
+    node->freed = true;
+    drop_saved(node);
 }
 
 void set_edge(NodeObject* node, int index, TensorObject* input) {

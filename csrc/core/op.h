@@ -76,6 +76,13 @@ bool ask_needs(const OpObject* op, Operand* operands, int count);
 PyObject* finish(const OpObject* op, PyObject* array, const Operand* operands, int count,
                  PyObject* ctx = nullptr);
 
+// A Python number as an operand of tensors of `dtype`: stored as that dtype. False when PyTorch would
+// promote the result instead, or the number does not fit.
+bool scalar_as(PyObject* number, DType dtype, char* storage);
+
+// The common shape; false when the shapes do not broadcast.
+bool broadcast_shape(const ArrayView* views, int count, int64_t* shape, int* ndim);
+
 PyObject* call_index(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* names);
 PyObject* call_unary(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* names);
 PyObject* call_operands(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* names);

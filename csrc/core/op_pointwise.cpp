@@ -25,6 +25,45 @@ bool number_of(PyObject* object, double* value) {
     return false;
 }
 
+}  // namespace
+
+bool scalar_as(PyObject* number, DType dtype, char* storage) {
+    if (dtype == DType::float32 || dtype == DType::float64) {
+        double value;
+        if (!number_of(number, &value)) return false;
+        if (dtype == DType::float32) {
+            ::new (storage) float(static_cast<float>(value));
+        } else {
+            ::new (storage) double(value);
+        }
+        return true;
+    }
+    if (dtype != DType::int64 || !PyLong_CheckExact(number)) return false;
+    int overflow = 0;
+    const long long value = PyLong_AsLongLongAndOverflow(number, &overflow);
+    ::new (storage) int64_t(value);
+    return overflow == 0;
+}
+
+bool broadcast_shape(const ArrayView* views, int count, int64_t* shape, int* ndim) {
+    *ndim = 0;
+    for (int k = 0; k < count; ++k) *ndim = std::max(*ndim, views[k].ndim);
+    for (int i = 0; i < *ndim; ++i) shape[i] = 1;
+    for (int k = 0; k < count; ++k) {
+        const int missing = *ndim - views[k].ndim;
+        for (int i = 0; i < views[k].ndim; ++i) {
+            const int64_t own = views[k].shape[i];
+            int64_t& size = shape[i + missing];
+            if (own == 1 || own == size) continue;
+            if (size != 1) return false;
+            size = own;
+        }
+    }
+    return true;
+}
+
+namespace {
+
 Py_ssize_t find_name(PyObject* tuple, PyObject* name) {
     const Py_ssize_t n = PyTuple_GET_SIZE(tuple);
     for (Py_ssize_t i = 0; i < n; ++i)
@@ -89,26 +128,6 @@ PyObject* tuple_of(const double* params, int count) {
 
 // ---- operands ---------------------------------------------------------------------------------------------
 
-// A Python number as an operand of tensors of `dtype`: stored as that dtype. False when PyTorch would
-// promote the result instead, or the number does not fit.
-bool scalar_as(PyObject* number, DType dtype, char* storage) {
-    if (dtype == DType::float32 || dtype == DType::float64) {
-        double value;
-        if (!number_of(number, &value)) return false;
-        if (dtype == DType::float32) {
-            ::new (storage) float(static_cast<float>(value));
-        } else {
-            ::new (storage) double(value);
-        }
-        return true;
-    }
-    if (dtype != DType::int64 || !PyLong_CheckExact(number)) return false;
-    int overflow = 0;
-    const long long value = PyLong_AsLongLongAndOverflow(number, &overflow);
-    ::new (storage) int64_t(value);
-    return overflow == 0;
-}
-
 // 0 bool, 1 integers, 2 floats
 int category(DType dtype) { return dtype == DType::boolean ? 0 : dtype < DType::float16 ? 1 : 2; }
 
@@ -133,24 +152,6 @@ DType promote_operands(const ArrayView* views, int count) {
     if (with_axes == DType::unsupported) return without;
     if (without == DType::unsupported || category(without) <= category(with_axes)) return with_axes;
     return without;
-}
-
-// The common shape; false when the shapes do not broadcast.
-bool broadcast_shape(const ArrayView* views, int count, int64_t* shape, int* ndim) {
-    *ndim = 0;
-    for (int k = 0; k < count; ++k) *ndim = std::max(*ndim, views[k].ndim);
-    for (int i = 0; i < *ndim; ++i) shape[i] = 1;
-    for (int k = 0; k < count; ++k) {
-        const int missing = *ndim - views[k].ndim;
-        for (int i = 0; i < views[k].ndim; ++i) {
-            const int64_t own = views[k].shape[i];
-            int64_t& size = shape[i + missing];
-            if (own == 1 || own == size) continue;
-            if (size != 1) return false;
-            size = own;
-        }
-    }
-    return true;
 }
 
 struct Operands {

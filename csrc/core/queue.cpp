@@ -1,7 +1,8 @@
 // GradientQueue: the gradients on their way back through the graph. The engine (pytensor/autograd/engine.py)
 // says what happens to them; this holds them, adds them up, and hands out the youngest node that waits: a
-// node's inputs are older than itself, so by then all its gradients have come.
-#include "core/tensor.h"
+// node's inputs are older than itself, so by then all its gradients have come. Nodes whose rule is known in C
+// (rules.h) and that nobody watches do not get as far as Python.
+#include "core/rules.h"
 
 #include <functional>
 #include <map>
@@ -23,6 +24,10 @@ struct Queues {
     std::map<uint64_t, Waiting, std::greater<>> nodes;    // by sequence, youngest first
     std::vector<std::pair<PyObject*, PyObject*>> leaves;  // owned (leaf, gradient), in order of arrival
     std::unordered_map<PyObject*, size_t> leaf_index;
+    bool quick = false;           // may nodes run here?
+    bool retain_graph = false;    // else they free what they saved
+    PyObject* watched = nullptr;  // owned set of nodes whose gradients the engine wants to see, or null
+    PyObject* leading = nullptr;  // owned set of the nodes that are to run, or null: all
 };
 
 struct QueueObject {
@@ -93,12 +98,74 @@ PyObject* method_add(PyObject* self, PyObject* const* args, Py_ssize_t count) {
     Py_RETURN_NONE;
 }
 
+bool fits(PyObject* target, int output_nr, PyObject* grad) {
+    if (!is_tensor(grad)) return false;
+    return PyObject_TypeCheck(target, &NodeType) ? fits_output(as_node(target), output_nr, as_tensor(grad))
+                                                 : same_meta(as_tensor(target), as_tensor(grad));
+}
+
+// `grad` (stolen) as the gradient of what an edge leads to: summed over the axes that were broadcast. Null,
+// with the error set or none, when it is not that.
+PyObject* fitted(const Edge& edge, PyObject* grad) {
+    if (fits(edge.target, edge.output_nr, grad)) return grad;
+    PyObject* sum = nullptr;
+    if (PyObject_TypeCheck(edge.target, &NodeType)) {
+        const OutputMeta& meta = as_node(edge.target)->outputs[edge.output_nr];
+        if (meta.ndim >= 0) sum = summed_to(as_tensor(grad), meta.ndim, meta.shape());
+    } else if (PyArray_CheckExact(as_tensor(edge.target)->array)) {
+        PyArrayObject* array = array_of(as_tensor(edge.target));
+        sum =
+            summed_to(as_tensor(grad), PyArray_NDIM(array), reinterpret_cast<int64_t*>(PyArray_DIMS(array)));
+    }
+    Py_DECREF(grad);
+    if (sum != nullptr && !fits(edge.target, edge.output_nr, sum)) Py_CLEAR(sum);
+    return sum;
+}
+
+// Runs the node's rule and passes its gradients on.
+Quick run_here(Queues& queues, NodeObject* node, PyObject* grad) {
+    const QuickRule* rule = quick_rule_of(Py_TYPE(as_object(node)));
+    if (rule == nullptr || node->output_count != 1 || !is_tensor(grad)) return Quick::not_plain;
+    PyObject* results[kMostInputs];
+    Quick status = apply_rule(*rule, node, as_tensor(grad), results);
+    if (status != Quick::done) return status;
+    for (int i = 0; i < node->edge_count; ++i) {
+        if (results[i] == nullptr) continue;
+        results[i] = fitted(node->edges[i], results[i]);
+        if (results[i] == nullptr) status = PyErr_Occurred() ? Quick::error : Quick::not_plain;
+    }
+    for (int i = 0; i < node->edge_count && status == Quick::done; ++i)
+        if (results[i] != nullptr &&
+            add(queues, node->edges[i].target, node->edges[i].output_nr, results[i]) < 0)
+            status = Quick::error;
+    for (int i = 0; i < node->edge_count; ++i) Py_XDECREF(results[i]);
+    if (status == Quick::done && !queues.retain_graph) release_saved(node);
+    return status;
+}
+
+// Does the engine want to see this node, because of hooks or captured gradients?
+bool is_watched(const Queues& queues, NodeObject* node) {
+    return node->dict != nullptr ||
+           (queues.watched != nullptr && PySet_Contains(queues.watched, as_object(node)) != 0);
+}
+
 // pop() -> (node, gradient or list of gradients), None when no node waits
 PyObject* method_pop(PyObject* self, PyObject*) {
     Queues& queues = queues_of(self);
-    if (queues.nodes.empty()) Py_RETURN_NONE;
-    const Waiting waiting = queues.nodes.begin()->second;
-    queues.nodes.erase(queues.nodes.begin());
+    Waiting waiting{};
+    for (;;) {
+        if (queues.nodes.empty()) Py_RETURN_NONE;
+        waiting = queues.nodes.begin()->second;
+        queues.nodes.erase(queues.nodes.begin());
+        if (!queues.quick || is_watched(queues, waiting.node)) break;
+        const bool leads =
+            queues.leading == nullptr || PySet_Contains(queues.leading, as_object(waiting.node)) != 0;
+        const Quick status = leads ? run_here(queues, waiting.node, waiting.grads) : Quick::done;
+        if (status == Quick::not_plain) break;
+        Py_DECREF(as_object(waiting.node));
+        Py_XDECREF(waiting.grads);
+        if (status == Quick::error) return nullptr;
+    }
     PyObject* pair = PyTuple_New(2);
     if (pair == nullptr) {
         Py_DECREF(as_object(waiting.node));
@@ -108,12 +175,6 @@ PyObject* method_pop(PyObject* self, PyObject*) {
     PyTuple_SET_ITEM(pair, 0, as_object(waiting.node));
     PyTuple_SET_ITEM(pair, 1, waiting.grads);
     return pair;
-}
-
-bool fits(PyObject* target, int output_nr, PyObject* grad) {
-    if (!is_tensor(grad)) return false;
-    return PyObject_TypeCheck(target, &NodeType) ? fits_output(as_node(target), output_nr, as_tensor(grad))
-                                                 : same_meta(as_tensor(target), as_tensor(grad));
 }
 
 // send(node, gradients, mend): passes on what the rule of `node` gave, one gradient (or None) for each edge.
@@ -143,6 +204,41 @@ PyObject* method_send(PyObject* self, PyObject* const* args, Py_ssize_t count) {
     Py_RETURN_NONE;
 }
 
+// Takes the gradient as it is when nobody else holds it: then leaf.grad is what it has become.
+bool keep(PyObject* leaf, PyObject* grad) {
+    static PyObject* const names[] = {PyUnicode_InternFromString("_backward_hooks"),
+                                      PyUnicode_InternFromString("_post_accumulate_grad_hooks")};
+    TensorObject* to = as_tensor(leaf);
+    TensorObject* from = as_tensor(grad);
+    for (PyObject* name : names)
+        if (to->dict != nullptr && PyDict_GetItem(to->dict, name) != nullptr) return false;
+    if (to->grad != nullptr || Py_REFCNT(grad) != 1 || from->requires_grad || from->base != nullptr ||
+        !PyArray_CheckExact(from->array) || Py_REFCNT(from->array) != 1)
+        return false;
+    constexpr int own = NPY_ARRAY_OWNDATA | NPY_ARRAY_C_CONTIGUOUS;
+    if ((PyArray_FLAGS(array_of(from)) & own) != own) return false;
+    to->grad = Py_NewRef(grad);
+    return true;
+}
+
+// keep_plain(): gives leaves without gradient and hooks theirs, where no copy is needed; take_leaves() has
+// the others.
+PyObject* method_keep_plain(PyObject* self, PyObject*) {
+    Queues& queues = queues_of(self);
+    size_t left = 0;
+    for (auto& pair : queues.leaves) {
+        if (keep(pair.first, pair.second)) {
+            Py_DECREF(pair.first);
+            Py_DECREF(pair.second);
+        } else {
+            queues.leaves[left++] = pair;
+        }
+    }
+    queues.leaves.resize(left);
+    queues.leaf_index.clear();
+    Py_RETURN_NONE;
+}
+
 // take_leaves() -> [[leaf, gradient], ...]; the queue forgets them
 PyObject* method_take_leaves(PyObject* self, PyObject*) {
     Queues& queues = queues_of(self);
@@ -168,7 +264,13 @@ PyObject* method_take_leaves(PyObject* self, PyObject*) {
     return result;
 }
 
-PyObject* queue_new(PyTypeObject* type, PyObject*, PyObject*) {
+// GradientQueue(quick=False, retain_graph=False, watched=None, leading=None)
+PyObject* queue_new(PyTypeObject* type, PyObject* args, PyObject*) {
+    int quick = 0, retain_graph = 0;
+    PyObject *watched = Py_None, *leading = Py_None;
+    if (!PyArg_ParseTuple(args, "|ppOO", &quick, &retain_graph, &watched, &leading)) return nullptr;
+    if ((watched != Py_None && !PyAnySet_Check(watched)) || (leading != Py_None && !PyAnySet_Check(leading)))
+        return PyErr_Format(PyExc_TypeError, "GradientQueue: expected sets of nodes or None");
     PyObject* self = type->tp_alloc(type, 0);
     if (self == nullptr) return nullptr;
     try {
@@ -177,6 +279,11 @@ PyObject* queue_new(PyTypeObject* type, PyObject*, PyObject*) {
         Py_DECREF(self);
         return PyErr_NoMemory();
     }
+    Queues& queues = queues_of(self);
+    queues.quick = quick != 0;
+    queues.retain_graph = retain_graph != 0;
+    if (watched != Py_None) queues.watched = Py_NewRef(watched);
+    if (leading != Py_None) queues.leading = Py_NewRef(leading);
     return self;
 }
 
@@ -192,6 +299,8 @@ void queue_dealloc(PyObject* self) {
             Py_DECREF(leaf);
             Py_DECREF(grad);
         }
+        Py_XDECREF(queues->watched);
+        Py_XDECREF(queues->leading);
     }
     Py_TYPE(self)->tp_free(self);
 }
@@ -204,6 +313,7 @@ PyMethodDef queue_methods[] = {
     {"add", fastcall(method_add), METH_FASTCALL, "add(target, output_nr, gradient)"},
     {"pop", method_pop, METH_NOARGS, "pop() -> (node, gradients) or None"},
     {"send", fastcall(method_send), METH_FASTCALL, "send(node, gradients, mend)"},
+    {"keep_plain", method_keep_plain, METH_NOARGS, "Gives plain leaves their gradients."},
     {"take_leaves", method_take_leaves, METH_NOARGS, "take_leaves() -> [[leaf, gradient], ...]"},
     {nullptr, nullptr, 0, nullptr}};
 

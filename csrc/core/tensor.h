@@ -132,6 +132,7 @@ int save_output(NodeObject* node, int index, TensorObject* tensor, int output);
 int attach_output(NodeObject* node, int index,
                   TensorObject* tensor);  // makes `tensor` output `index` of `node`
 int finish_node(NodeObject* node);        // tells anomaly mode
+void release_saved(NodeObject* node);     // frees the saved values
 
 // Has the gradient the shape and dtype of this output, of this tensor? (CUDA arrays: false, Python looks.)
 bool fits_output(const NodeObject* node, int output_nr, const TensorObject* gradient);
@@ -146,6 +147,7 @@ PyObject* make_view(TensorObject* source, PyObject* array, PyTypeObject* node_ty
 void add_types(py::module_& m);      // TensorBase, NodeBase
 void add_functions(py::module_& m);  // record, modes, registration
 void add_queue(py::module_& m);      // GradientQueue
+void add_rules(py::module_& m);      // register_quick_rule
 void add_ops(py::module_& m);        // Op, the quick road of common ops
 
 }  // namespace pt::core

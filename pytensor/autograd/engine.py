@@ -78,7 +78,7 @@ def run(
     try:
         ends = [root.grad_fn if root.grad_fn is not None else root for root in roots]
         capture = Capture(inputs, ends) if inputs is not None else None
-        queue = _C.GradientQueue()
+        queue = _new_queue(capture, retain_graph, create_graph)
         for root, end, grad in zip(roots, ends, grads, strict=True):
             queue.add(end, root.output_nr, grad)
         del grad
@@ -94,6 +94,14 @@ def run(
         return _finish(queue, capture, create_graph)
     finally:
         _C.set_grad_enabled(before)
+
+
+def _new_queue(capture: Capture | None, retain_graph: bool, create_graph: bool) -> Any:
+    """The queue. It runs plain nodes by itself (see Node.quick), unless the pass is to be recorded or watched."""
+    quick = not (create_graph or anomaly.enabled)
+    if capture is None:
+        return _C.GradientQueue(quick, retain_graph)
+    return _C.GradientQueue(quick, retain_graph, capture.nodes, capture.leading)
 
 
 def _apply(node: Node, grads: Any) -> tuple[Any, ...]:
@@ -112,6 +120,8 @@ def _apply(node: Node, grads: Any) -> tuple[Any, ...]:
 
 def _finish(queue: Any, capture: Capture | None, create_graph: bool) -> list[Tensor | None]:
     """Hands the leaves their gradients."""
+    if capture is None and not create_graph:
+        queue.keep_plain()
     for entry in queue.take_leaves():
         leaf, grad = entry
         hooks = leaf.__dict__.get("_backward_hooks")

@@ -74,14 +74,25 @@ class Node(_C.NodeBase):
     Attributes:
         saves: for ops made by the decorators of ops/pointwise_core.py, what they save: names among ``input``, ``other``
             and ``result``, or pairs (name, name of the input whose gradient needs it).
+        quick: the same rule for the engine's quick road (csrc/core/rules.cpp), which runs it without Python when all
+            is plain: per input (kernel, operand, ...) with operands ``"grad"`` or the number of a saved value, for
+            products (``"@"``) also transposed, ``"grad.T"`` or ``"0.T"``; ``("grad",)`` for the gradient itself,
+            ``("spread",)``, ``("spread mean",)``, ``("reshape",)`` and ``("t",)`` for what the rules of sums, means and
+            views do; None where only :meth:`backward` knows. Not inherited.
         saved: the saved values. RuntimeError when they were freed, or written in place since.
         ctx: what the op remembers besides tensors.
         needs_input_grad: per input, whether its gradient is wanted.
     """
 
     saves: tuple[Any, ...] = ()
+    quick: tuple[Any, ...] = ()
     _pre_hooks: dict[int, Callable[..., Any]] | None = None
     _post_hooks: dict[int, Callable[..., Any]] | None = None
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if cls.__dict__.get("quick"):
+            _C.register_quick_rule(cls, cls.quick)
 
     def backward(self, *grads: Tensor | None) -> Any:
         raise NotImplementedError(f"{type(self).__name__} has no gradient rule")

@@ -92,6 +92,7 @@ def activation(kernel: str, node: type[Node], label: str) -> tuple[Callable[...,
 
 class SigmoidBackward0(Node):
     saves = ("result",)
+    quick = (("sigmoid_backward", "grad", 0),)
 
     def backward(self, grad):
         (result,) = self.saved
@@ -103,6 +104,7 @@ class SigmoidBackward0(Node):
 
 class TanhBackward0(Node):
     saves = ("result",)
+    quick = (("tanh_backward", "grad", 0),)
 
     def backward(self, grad):
         (result,) = self.saved
@@ -142,6 +144,7 @@ op(namespace="nn.functional")(tanh)
 
 class ReluBackward0(Node):
     saves = ("result",)
+    quick = (("threshold_backward", "grad", 0),)
 
     def backward(self, grad):
         (result,) = self.saved

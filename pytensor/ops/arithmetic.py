@@ -16,12 +16,16 @@ __all__ = ["add", "div", "floor_divide", "fmod", "mul", "neg", "positive", "rema
 
 
 class AddBackward0(Node):
+    quick = (("grad",), ("grad",))
+
     def backward(self, grad):
         alpha = self.ctx
         return grad, grad if alpha is None else grad * alpha
 
 
 class SubBackward0(Node):
+    quick = (("grad",), ("neg", "grad"))
+
     def backward(self, grad):
         alpha = self.ctx
         wanted = self.needs_input_grad
@@ -42,6 +46,7 @@ class RsubBackward1(RsubBackward0):
 
 class MulBackward0(Node):
     saves = (("other", "input"), ("input", "other"))
+    quick = (("mul", "grad", 0), ("mul", "grad", 1))
 
     def backward(self, grad):
         other, input = self.saved
@@ -51,6 +56,7 @@ class MulBackward0(Node):
 
 class DivBackward0(Node):
     saves = (("input", "other"), "other")
+    quick = (("div", "grad", 1), None)
 
     def backward(self, grad):
         input, other = self.saved
@@ -75,6 +81,8 @@ class DivBackward3(DivBackward1):
 
 
 class NegBackward0(Node):
+    quick = (("neg", "grad"),)
+
     def backward(self, grad):
         return (-grad,)
 

@@ -14,6 +14,7 @@ __all__ = ["exp", "exp2", "expm1", "log", "log1p", "log2", "log10"]
 
 class ExpBackward0(Node):
     saves = ("result",)
+    quick = (("mul", "grad", 0),)
 
     def backward(self, grad):
         (result,) = self.saved
@@ -68,6 +69,7 @@ def expm1(input: Tensor, *, out: Tensor | None = None) -> Tensor:
 
 class LogBackward0(Node):
     saves = ("input",)
+    quick = (("div", "grad", 0),)
 
     def backward(self, grad):
         (input,) = self.saved

@@ -23,6 +23,7 @@ class AddmmBackward0(Node):
     """The gradient of linear(input, weight, bias), under the name that PyTorch shows for it."""
 
     saves = (("input", "other"), ("other", "input"))
+    quick = (("@", "grad", 1), ("@", "grad.T", 0), ("grad",))
 
     def backward(self, grad: Tensor) -> Any:
         input, weight = self.saved

@@ -49,7 +49,7 @@ class ProductBackward(Node):
 
 
 class MmBackward0(ProductBackward):
-    pass
+    quick = (("@", "grad", "1.T"), ("@", "0.T", "grad"))
 
 
 class BmmBackward0(ProductBackward):

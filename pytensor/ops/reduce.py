@@ -32,6 +32,8 @@ def reduce_array(name: str, input: Any, dim: Dims, keepdim: bool, param: float =
 class SumBackward(Node):
     """ctx of every reduction: (shape, dim or None, keepdim)."""
 
+    quick = (("spread",),)
+
     def backward(self, grad: Any) -> Any:
         return (spread(grad, *self.ctx),)
 
@@ -67,6 +69,8 @@ def sum(
 
 
 class MeanBackward(Node):
+    quick = (("spread mean",),)
+
     def backward(self, grad: Any) -> Any:
         shape, dim, _ = self.ctx
         return (spread(grad, *self.ctx) / count(shape, reduced_axes(dim, len(shape))),)

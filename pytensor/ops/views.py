@@ -67,7 +67,7 @@ class ReshapeBase(Node):
 
 
 class ViewBackward0(ReshapeBase):
-    pass
+    quick = (("reshape",),)
 
 
 class UnsafeViewBackward0(ReshapeBase):
@@ -256,6 +256,8 @@ class TransposeBackward0(Node):
 
 
 class TBackward0(Node):
+    quick = (("t",),)
+
     def backward(self, grad: Tensor) -> Any:
         return (t(grad),)
 
