@@ -74,6 +74,56 @@ def both_ways(*args: Any, **kwargs: Any) -> list[Row]:
     return [attention(*args, **kwargs, gradient=gradient) for gradient in (False, True)]
 
 
+def module(name: str, make: Any, inputs: Any, gradient: bool) -> Row:
+    """A layer's forward pass, as it is used in inference, or a training step without the optimizer."""
+
+    def setup(lib: Any) -> Any:
+        lib.manual_seed(0)
+        layer = make(lib).train(gradient)
+        arguments, options = inputs(lib)
+
+        def forward() -> Any:
+            with lib.no_grad():
+                return first(layer(*arguments, **options))
+
+        def both() -> Any:
+            lib.manual_seed(0)
+            out = first(layer(*arguments, **options))
+            return out, lib.autograd.grad(out.sum(), (arguments[0], *layer.parameters()))
+
+        return both if gradient else forward
+
+    return Row(f"{name}{' forward+backward' if gradient else ''}", setup)
+
+
+def first(result: Any) -> Any:
+    return result[0] if isinstance(result, tuple) else result
+
+
+def self_attention(batch: int, length: int, features: int, count: int) -> list[Row]:
+    def inputs(lib: Any) -> Any:
+        x = randn(lib, batch, length, features, requires_grad=True)
+        return (x, x, x), {"need_weights": False}
+
+    name = f"MultiheadAttention({features}, {count}) B{batch} T{length}"
+    return [
+        module(name, lambda lib: lib.nn.MultiheadAttention(features, count, batch_first=True), inputs, gradient)
+        for gradient in (False, True)
+    ]
+
+
+def encoder_layer(batch: int, length: int, features: int, count: int, **options: Any) -> list[Row]:
+    def make(lib: Any) -> Any:
+        return lib.nn.TransformerEncoderLayer(features, count, 4 * features, batch_first=True, **options)
+
+    def inputs(lib: Any) -> Any:
+        return (randn(lib, batch, length, features, requires_grad=True),), {}
+
+    kind = "".join(f" {key}={value}" for key, value in options.items())
+    name = f"TransformerEncoderLayer({features}, {count}) B{batch} T{length}{kind}"
+    return [module(name, make, inputs, gradient) for gradient in (False, True)]
+
+
 ROWS = [
     row
     for rows in (
@@ -87,6 +137,10 @@ ROWS = [
         both_ways("masked", 8, 8, 256, 64, mask="float"),
         both_ways("training", 8, 8, 128, 64, dropout_p=0.1),
         both_ways("grouped", 2, 32, 256, 64, shared=8, is_causal=True),
+        self_attention(8, 128, 512, 8),
+        self_attention(16, 32, 128, 4),
+        encoder_layer(8, 128, 512, 8),
+        encoder_layer(16, 64, 128, 4, dropout=0.0, norm_first=True, activation="gelu"),
     )
     for row in rows
 ]

@@ -93,20 +93,24 @@ void parse(const py::object& query, const py::object& key, const py::object& val
     a.options = {scale, keep_scale, causal};
 }
 
-// (out, logsumexp); the result lies in memory as the query does.
+// (out, logsumexp); the result is stored in `into` or, if that is None, lies in memory as the query does.
 py::tuple attention_forward(const py::object& query, const py::object& key, const py::object& value,
                             const py::object& mask, const py::object& dropout, double keep_scale,
-                            double scale, bool causal) {
+                            double scale, bool causal, const py::object& into) {
     Arguments a;
     parse(query, key, value, mask, dropout, keep_scale, scale, causal, a);
     int64_t shape[kMaxDims];
     std::copy_n(a.inputs.query.shape, a.lead + 1, shape);
     shape[a.lead + 1] = a.inputs.value.shape[a.lead + 1];
-    py::object out = array_in_order_of(a.inputs.query, shape);
+    py::object out = into.is_none() ? array_in_order_of(a.inputs.query, shape) : into;
+    const ArrayView result = writable_view(out, "into");
+    PT_CHECK(result.dtype == a.inputs.query.dtype && result.ndim == a.lead + 2 &&
+                 std::equal(shape, shape + result.ndim, result.shape),
+             "into: wrong dtype or shape");
     py::object logsumexp = make_array(a.lead + 1, shape, a.inputs.query.dtype);
     {
         ReleaseGil release(a.work());
-        attention::forward(a.inputs, a.options, view_of(out), view_of(logsumexp));
+        attention::forward(a.inputs, a.options, result, view_of(logsumexp));
     }
     return py::make_tuple(out, logsumexp);
 }

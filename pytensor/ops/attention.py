@@ -149,6 +149,8 @@ def _check_types(query: Tensor, key: Tensor, value: Tensor, mask: Any) -> None:
         )
     if dtype.category == COMPLEX:
         raise NotImplementedError(f"\"softmax_lastdim_kernel_impl\" not implemented for '{scalar_type_name(dtype)}'")
+    if dtype.category < FLOATING and query.ndim == 2:
+        raise RuntimeError(f"expected m1 and m2 to have the same dtype, but got: float != {_type_name(dtype)}")
     if dtype.category < FLOATING:
         raise RuntimeError(f"expected scalar type Float but found {scalar_type_name(dtype)}")
 
@@ -352,6 +354,7 @@ def _attend(
         keep_scale,
         scale,
         causal,
+        None,
     )
     return record(
         ScaledDotProductFlashAttentionForCpuBackward0,

@@ -40,11 +40,12 @@ def joined(heads: Any, batch_first: bool) -> Any:
 
 
 class ProjectedAttentionBackward0(Node):
-    """ctx: number of projections, size and number of heads, batch_first, and the options of the kernels."""
+    """ctx: size and number of heads, whether the batch comes first in projections and in the result, and the options
+    of the kernels."""
 
     def backward(self, grad: Tensor) -> Any:
         *projections, mask, dropout, out, logsumexp = self.saved
-        layout, options = self.ctx
+        layout, out_layout, options = self.ctx
         with_mask = mask is not None and self.needs_input_grad[-1]
         if is_grad_enabled():
             return self._differentiable(grad, projections, mask, dropout, out, logsumexp, with_mask)
@@ -52,7 +53,7 @@ class ProjectedAttentionBackward0(Node):
         gradients = [_C.new_array(a.shape, a.dtype.num) for a in arrays]
         into = tuple(h for g in gradients for h in heads_of(g, *layout))
         heads = [h for a in arrays for h in heads_of(a, *layout)]
-        (grad_heads,), (out_heads,) = heads_of(grad._array, *layout), heads_of(out._array, *layout)
+        (grad_heads,), (out_heads,) = heads_of(grad._array, *out_layout), heads_of(out._array, *out_layout)
         backend = backend_of(arrays[0])
         *_, grad_mask = backend.attention_backward(
             grad_heads,
@@ -72,10 +73,10 @@ class ProjectedAttentionBackward0(Node):
     def _differentiable(
         self, grad: Tensor, projections: Any, mask: Any, dropout: Any, out: Tensor, logsumexp: Any, with_mask: bool
     ) -> Any:
-        layout, options = self.ctx
+        layout, out_layout, options = self.ctx
         batch_first = layout[-1]
         heads = [h for p in projections for h in heads_of(p, *layout)]
-        (grad_heads,), (out_heads,) = heads_of(grad, *layout), heads_of(out, *layout)
+        (grad_heads,), (out_heads,) = heads_of(grad, *out_layout), heads_of(out, *out_layout)
         *found, grad_mask = attention_gradients(
             grad_heads, *heads, mask, dropout, *options, out_heads, logsumexp, with_mask
         )
@@ -91,6 +92,7 @@ def projected_attention(
     dropout_p: float,
     causal: bool,
     batch_first: bool,
+    result_batch_first: bool,
 ) -> Tensor:
     """Attention over heads.
 
@@ -100,7 +102,7 @@ def projected_attention(
         mask: broadcasts to (batch, heads, queries, keys), with four axes; boolean or of the projections' type.
 
     Returns:
-        (queries, batch, E), or (batch, queries, E).
+        (queries, batch, E), or (batch, queries, E) if ``result_batch_first``.
     """
     arrays = [p._array for p in projections]
     size = sum(a.shape[-1] for a in arrays) // 3 // heads
@@ -114,11 +116,16 @@ def projected_attention(
         array = mask._array
     dropout, keep_scale = draw_dropout(scores, dropout_p)
     options = (keep_scale, 1 / math.sqrt(size), causal)
-    out, logsumexp = backend_of(query).attention_forward(query, key, value, array, dropout, *options)
+    batch, _, queries, _ = query.shape
+    lead = (batch, queries) if result_batch_first else (queries, batch)
+    result = _C.new_array((*lead, heads * size), query.dtype.num)
+    out_layout = (size, heads, result_batch_first)
+    (into,) = heads_of(result, *out_layout)
+    _, logsumexp = backend_of(query).attention_forward(query, key, value, array, dropout, *options, into)
     return record(
         ProjectedAttentionBackward0,
         (*projections, mask),
-        joined(out, batch_first),
+        result,
         saved=(*projections, mask, dropout, OUTPUT, logsumexp),
-        ctx=(layout, options),
+        ctx=(layout, out_layout, options),
     )

@@ -19,6 +19,7 @@ from pytensor.ops.checks import check_tensor
 from pytensor.ops.inplace import check_inplace, store
 from pytensor.ops.random_fill import draw_bernoulli, in_memory_order
 from pytensor.ops.registry import op
+from pytensor.ops.strides import memory_order
 from pytensor.random import default_generator
 from pytensor.typename import scalar_type_name
 
@@ -48,10 +49,24 @@ def masked_scale(input: Tensor, mask: Any, scale: float) -> Tensor:
 
 def scaled(array: Any, mask: Any, scale: float) -> Any:
     """``array * mask * scale`` in the array's dtype."""
-    if _takes_kernel(array) and mask.shape == array.shape and mask.flags.c_contiguous:
-        return backend_of(array).masked_scale(np.asarray(array, order="C"), mask, scale)
+    if _takes_kernel(array) and mask.shape == array.shape:
+        along, order, back = _along_memory(mask)
+        if along is not None:
+            array = array if order is None else array.transpose(order)
+            result = backend_of(array).masked_scale(np.asarray(array, order="C"), along, scale)
+            return result if back is None else result.transpose(back)
     real = dtypes.from_numpy_dtype(array.dtype).to_real().numpy
     return (array * (mask * real.type(scale)).astype(real)).astype(array.dtype, copy=False)
+
+
+def _along_memory(array: Any) -> tuple[Any, Any, Any]:
+    """The array with its axes in the order of memory, that order, and the one that turns back (None where nothing
+    has to be turned); no array if it is not contiguous then."""
+    if array.flags.c_contiguous:
+        return array, None, None
+    order = memory_order(array.strides, array.shape)
+    along = array.transpose(order)
+    return (along, order, np.argsort(order)) if along.flags.c_contiguous else (None, None, None)
 
 
 def _takes_kernel(array: Any) -> bool:
@@ -91,8 +106,11 @@ def drop(array: Any, p: float, by_channel: bool = False) -> tuple[Any, Any, floa
         real = dtypes.from_numpy_dtype(array.dtype).to_real().numpy
         wide = np.float32 if real.itemsize < 4 else real.type  # half types round the quotient, not its parts
         scale = float(real.type(wide(1) / wide(keep)))
-        if not by_channel and _takes_kernel(array) and array.flags.c_contiguous:
-            result, mask = backend_of(array).dropout(default_generator._impl, array, keep)
+        along, _, back = (None,) * 3 if by_channel or not _takes_kernel(array) else _along_memory(array)
+        if along is not None:
+            result, mask = backend_of(array).dropout(default_generator._impl, along, keep)
+            if back is not None:
+                result, mask = result.transpose(back), mask.transpose(back)
         else:
             mask = _mask(array, keep, by_channel)
             result = scaled(array, mask, scale)

@@ -136,10 +136,12 @@ def multi_head_attention(
     average_attn_weights: bool,
     is_causal: bool,
     batch_first: bool,
+    training: bool,
 ) -> tuple[Tensor, Tensor | None]:
     """:func:`multi_head_attention_forward`, of (batch, length, features) if ``batch_first``.
 
-    ``separate``: the weights of query, key and value, in place of ``in_proj_weight``.
+    ``separate``: the weights of query, key and value, in place of ``in_proj_weight``. In training the result lies in
+    memory as (length, batch, features), as PyTorch's does: dropout draws in the order of memory.
     """
     batched = check_shapes(query, key, value, key_padding_mask, attn_mask, num_heads)
     if not batched:
@@ -167,14 +169,14 @@ def multi_head_attention(
     projections = _project(query, key, value, in_proj_weight, in_proj_bias, separate)
     if attn_mask is not None:
         check_attention_mask(attn_mask, batch, num_heads, queries, keys)
+    result_first = batch_first and not training
     usual = bias_k is bias_v is static_k is static_v is None and not add_zero_attn
     if usual and not need_weights:
         if key_padding_mask is not None:
             check_padding_mask(key_padding_mask, batch, keys)
         mask = _merged_mask(attn_mask, key_padding_mask, batch, num_heads, query.dtype)
-        attended = projected_attention(projections, num_heads, mask, dropout_p, is_causal, batch_first)
-        out = linear(attended, out_proj_weight, out_proj_bias)
-        return (out if batched else out.squeeze(1)), None
+        attended = projected_attention(projections, num_heads, mask, dropout_p, is_causal, batch_first, result_first)
+        return _finish(attended, out_proj_weight, out_proj_bias, batched, batch_first and not result_first), None
 
     layout = (query.shape[-1] // num_heads, num_heads, batch_first)
     q, k, v = [h for p in projections for h in heads_of(p, *layout)]
@@ -200,10 +202,17 @@ def multi_head_attention(
         weights = weights.mean(1) if average_attn_weights else weights
     else:
         attended = scaled_dot_product_attention(q, k, v, mask, dropout_p, is_causal)
-    out = linear(joined(attended, batch_first), out_proj_weight, out_proj_bias)
-    if batched:
-        return out, weights
-    return out.squeeze(1), None if weights is None else weights.squeeze(0)
+    attended = joined(attended, result_first)
+    out = _finish(attended, out_proj_weight, out_proj_bias, batched, batch_first and not result_first)
+    return out, weights if batched or weights is None else weights.squeeze(0)
+
+
+def _finish(attended: Tensor, weight: Tensor, bias: Any, batched: bool, turn: bool) -> Tensor:
+    """The projection of the result."""
+    out = linear(attended, weight, bias)
+    if turn:
+        out = out.transpose(0, 1)
+    return out if batched else out.squeeze(1)
 
 
 @op(namespace="nn.functional")
@@ -290,4 +299,5 @@ def multi_head_attention_forward(
         average_attn_weights,
         is_causal,
         False,
+        training,
     )

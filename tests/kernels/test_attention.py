@@ -56,7 +56,7 @@ class Problem:
     def run(self, backend, need_mask=True, out=None, logsumexp=None):
         """(out, logsumexp), (grad_query, grad_key, grad_value, grad_scores)."""
         inputs = (self.query, self.key, self.value, self.mask, self.dropout, self.keep_scale, self.scale, self.causal)
-        forward = backend.attention_forward(*inputs)
+        forward = backend.attention_forward(*inputs, None)
         out, logsumexp = forward if out is None else (out, logsumexp)
         return forward, backend.attention_backward(self.grad, *inputs, out, logsumexp, self.groups, need_mask, None)
 
@@ -173,14 +173,14 @@ def test_special_values(value):
     query, key, v = (rng.standard_normal((1, n, 20)).astype(np.float32) for n in (30, 70, 70))
     query[0, 3, 4] = value
     for _ in each_setting():
-        out, _ = cpu.attention_forward(query, np.abs(key), v, None, None, 1.0, 1.0, False)
+        out, _ = cpu.attention_forward(query, np.abs(key), v, None, None, 1.0, 1.0, False, None)
         assert np.isnan(out[0, 3]).all() and np.isfinite(np.delete(out, 3, 1)).all()
         hidden = np.abs(key)
         hidden[0, 50] = value
         finite = np.abs(query)
         finite[0, 3, 4] = 1
         out, _ = cpu.attention_forward(
-            finite, hidden, v, np.arange(70) != 50 + np.zeros((1, 30, 1)), None, 1.0, 1.0, False
+            finite, hidden, v, np.arange(70) != 50 + np.zeros((1, 30, 1)), None, 1.0, 1.0, False, None
         )
         assert np.isfinite(out).all()
 
@@ -190,7 +190,7 @@ def test_masks_of_the_lowest_number_are_not_infinite():
     x = np.random.default_rng(0).standard_normal((1, 20, 8)).astype(np.float32)
     mask = np.full((1, 20, 20), np.finfo(np.float32).min, np.float32)
     for _ in each_setting():
-        out, _ = cpu.attention_forward(x, x, x, mask, None, 1.0, 1.0, False)
+        out, _ = cpu.attention_forward(x, x, x, mask, None, 1.0, 1.0, False, None)
         np.testing.assert_allclose(out, np.broadcast_to(x.mean(axis=1, keepdims=True), x.shape), atol=1e-6)
 
 

@@ -71,7 +71,9 @@ def check_search(dtype, n, right, seed):
     rng = np.random.default_rng(seed)
     edges = np.sort(rng.integers(0, 9, (3, n)).astype(dtype), axis=-1)
     values = rng.integers(0, 10, (3, 11)).astype(dtype)
-    np.testing.assert_array_equal(cpu.search_sorted(edges, values, right), reference.search_sorted(edges, values, right))
+    np.testing.assert_array_equal(
+        cpu.search_sorted(edges, values, right), reference.search_sorted(edges, values, right)
+    )
     row, some = edges[0], values[:, ::2]
     np.testing.assert_array_equal(cpu.search_sorted(row, some, right), reference.search_sorted(row, some, right))
 

@@ -31,13 +31,13 @@ def _native(array):
     return array
 
 
-def attention_forward(query, key, value, mask, dropout, keep_scale, scale, causal):
+def attention_forward(query, key, value, mask, dropout, keep_scale, scale, causal, into):
     if _is_half(query):
         arrays = (_wide(query), _wide(key), _wide(value), _wide(mask))
-        out, logsumexp = attention_forward(*arrays, dropout, keep_scale, scale, causal)
-        return out.astype(query.dtype), logsumexp
+        out, logsumexp = attention_forward(*arrays, dropout, keep_scale, scale, causal, None)
+        return stored((out.astype(query.dtype), logsumexp), None if into is None else (into,))
     arrays = (_native(query), _native(key), _native(value), _native(mask))
-    return _C.attention_forward(*arrays, dropout, keep_scale, scale, causal)
+    return _C.attention_forward(*arrays, dropout, keep_scale, scale, causal, into)
 
 
 def attention_backward(

@@ -28,8 +28,11 @@ def _scores(query, key, mask, scale, causal):
     return scores.astype(query.dtype)
 
 
-def attention_forward(query, key, value, mask, dropout, keep_scale, scale, causal):
-    """(result, log-sum-exp of each row of scores: infinity for a row that sees no key, whose result is zero)."""
+def attention_forward(query, key, value, mask, dropout, keep_scale, scale, causal, into):
+    """(result, log-sum-exp of each row of scores: infinity for a row that sees no key, whose result is zero).
+
+    ``into``: None, or an array that the result is stored in.
+    """
     xp = array_module(query)
     dtype = query.dtype
     query, key, value, mask = _wide(query), _wide(key), _wide(value), _wide(mask)
@@ -44,7 +47,7 @@ def attention_forward(query, key, value, mask, dropout, keep_scale, scale, causa
     p = p / total
     if dropout is not None:
         p = xp.where(dropout, p * query.dtype.type(keep_scale), query.dtype.type(0))
-    return (p @ value).astype(dtype), logsumexp
+    return stored(((p @ value).astype(dtype), logsumexp), None if into is None else (into,))
 
 
 def attention_backward(

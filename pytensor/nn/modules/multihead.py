@@ -162,4 +162,5 @@ class MultiheadAttention(Module):
             average_attn_weights,
             is_causal,
             self.batch_first,
+            self.training,
         )
