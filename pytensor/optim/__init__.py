@@ -1,6 +1,7 @@
-"""Optimizers and learning rate schedules: `torch.optim`."""
+"""Optimizers, learning rate schedules and averages of weights: `torch.optim`."""
 
 from pytensor._collect import collect as _collect
-from pytensor.optim import lr_scheduler
+from pytensor.optim import lr_scheduler, swa_utils
 
-__all__ = [*_collect(__name__, __path__, globals()), "lr_scheduler"]
+_names = _collect(__name__, __path__, globals(), apart=("lr_scheduler", "swa_utils"))
+__all__ = [*_names, "lr_scheduler", "swa_utils"]

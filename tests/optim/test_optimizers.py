@@ -302,3 +302,71 @@ def test_own_optimizers_get_hooks():
     stepper.register_step_post_hook(lambda *a: seen.append(1))
     stepper.step()
     assert x.item() == 0.5 and seen == [1]
+
+
+@pytest.mark.parametrize("search", [None, "strong_wolfe"])
+def test_lbfgs_finds_the_bottom_of_rosenbrocks_valley(search):
+    x = nn.Parameter(torch.tensor([-1.2, 1.0], dtype=torch.float64))
+    stepper = optim.LBFGS([x], lr=1 if search else 1e-3, max_iter=100 if search else 4000, line_search_fn=search)
+    calls = 0
+
+    def closure():
+        nonlocal calls
+        calls += 1
+        stepper.zero_grad()
+        loss = (1 - x[0]) ** 2 + 100 * (x[1] - x[0] ** 2) ** 2
+        loss.backward()
+        return loss
+
+    first = stepper.step(closure)
+    assert first.item() == pytest.approx(24.2)
+    if search:
+        assert calls < 70 and stepper.state[x]["func_evals"] == calls
+        np.testing.assert_allclose(x.detach().numpy(), [1, 1], atol=1e-6)
+    else:
+        assert closure().item() < 5
+    copied = copy.deepcopy(stepper)
+    assert copied.state_dict()["state"][0]["n_iter"] == stepper.state[x]["n_iter"]
+
+
+def test_lbfgs_refuses_groups_and_unknown_searches():
+    x, y = parameter(1.0), parameter(2.0)
+    with pytest.raises(ValueError, match="LBFGS doesn't support per-parameter options"):
+        optim.LBFGS([{"params": [x]}, {"params": [y]}])
+
+    def closure():
+        x.grad = torch.ones(1)
+        return (x * 1).sum()
+
+    with pytest.raises(RuntimeError, match="only 'strong_wolfe' is supported"):
+        optim.LBFGS([x], line_search_fn="golden").step(closure)
+
+
+@pytest.mark.parametrize(
+    ("make", "text"),
+    [
+        (lambda x: optim.Adafactor([x], beta2_decay=0.1), "beta2_decay should be <= 0 but is: 0.1"),
+        (lambda x: optim.Adafactor([x], d=0.5), "Clipping threshold d should be >= 1 but is: 0.5"),
+        (lambda x: optim.Muon([x]), r"Muon only supports 2D parameters whereas we found .* torch.Size\(\[1\]\)"),
+        (lambda x: optim.Muon([x], adjust_lr_fn="loud"), "Adjust learning rate function loud is not supported"),
+        (lambda x: optim.swa_utils.get_ema_multi_avg_fn(1.5), "Invalid decay value 1.5 provided"),
+        (lambda x: optim.swa_utils.SWALR(optim.SGD([x]), 0.1, anneal_strategy="exp"), "anneal_strategy must be one"),
+        (lambda x: optim.swa_utils.SWALR(optim.SGD([x]), 0.1, anneal_epochs=-1), "anneal_epochs must be equal or"),
+    ],
+)
+def test_hyperparameters_out_of_range(make, text):
+    with pytest.raises(ValueError, match=text):
+        make(parameter(1.0))
+
+
+def test_muon_steps_are_orthogonal():
+    x = nn.Parameter(torch.zeros(6, 4))
+    x.grad = torch.arange(24.0).reshape(6, 4).cos()
+    optim.Muon([x], lr=1.0, weight_decay=0.0).step()
+    singular = np.linalg.svd(x.detach().numpy() / 1.5**0.5, compute_uv=False)
+    assert singular[:2].min() > 0.6 and singular.max() < 1.3  # the gradient has rank 2, up to rounding
+
+
+def test_sparse_adam_says_what_is_missing():
+    with pytest.raises(NotImplementedError, match="sparse gradients"):
+        optim.SparseAdam([parameter(1.0)])

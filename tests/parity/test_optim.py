@@ -10,12 +10,13 @@ import pytensor.optim  # noqa: E402
 from pytensor.testing.torch_samples import load  # noqa: E402
 
 SHAPES = [(5, 7), (3,), (), (2, 0), (4, 3, 2)]
+SHAPES_OF = {"Adafactor": [(5, 7), (3,), (), (4, 3, 2)], "Muon": [(5, 7), (3, 3), (9, 2)]}
 
 
 def optimizer_cases():
     for info in load("common_optimizers", "optim_db"):
         name = info.optim_cls.__name__
-        if not hasattr(pytensor.optim, name):
+        if not hasattr(pytensor.optim, name) or name == "SparseAdam":  # which waits for sparse tensors
             continue
         for i, case in enumerate(info.optim_inputs_func(device="cpu")):
             if case.kwargs.get("differentiable") or case.kwargs.get("capturable"):
@@ -32,7 +33,8 @@ def converted(value):
 
 def run(lib, name, options, dtype, steps=6):
     rng = np.random.default_rng(0)
-    params = [lib.nn.Parameter(lib.tensor(rng.standard_normal(shape).astype(dtype))) for shape in SHAPES]
+    shapes = SHAPES_OF.get(name, SHAPES)
+    params = [lib.nn.Parameter(lib.tensor(rng.standard_normal(shape).astype(dtype))) for shape in shapes]
     groups = [{"params": params[:2]}, {"params": params[2:], "weight_decay": 0.01}]
     if name in ("Rprop", "LBFGS"):
         groups = params
@@ -61,8 +63,14 @@ def test_steps(name, options, dtype):
     theirs, optimizer = run(torch, name, options, dtype)
     ours, own = run(pytensor, name, {k: converted(v) for k, v in options.items()}, dtype)
     tolerance = 2e-5 if dtype == "float32" else 1e-11
+    if (
+        name == "Muon"
+    ):  # five iterations in bfloat16 enlarge what is rounded in small singular values up to 3.4**5 times
+        tolerance = max(2e-3, 0.5 * float(options.get("lr", 1e-3)))
     for a, b in zip(ours, theirs, strict=True):
         np.testing.assert_allclose(a.detach().numpy(), b.detach().numpy(), rtol=tolerance, atol=tolerance)
+    if name == "LBFGS":  # keeps differences of gradients that lie lr apart
+        tolerance /= min(1.0, float(options.get("lr", 1.0)))
     state, expected = own.state_dict(), optimizer.state_dict()
     assert repr(own) == repr(optimizer)
     assert list(state["state"]) == list(expected["state"])
@@ -129,6 +137,49 @@ def schedule_path(lib, name):
 @pytest.mark.parametrize("name", list(schedules(pytensor)))
 def test_schedules(name):
     assert schedule_path(pytensor, name) == schedule_path(torch, name)
+
+
+def averaged_run(lib, **options):
+    """A model trained with averaging; returns the averages' state and the learning rates."""
+    rng = np.random.default_rng(0)
+    model = lib.nn.Sequential(lib.nn.Linear(3, 4), lib.nn.BatchNorm1d(4), lib.nn.Linear(4, 2))
+    for param in model.parameters():
+        param.data.copy_(lib.tensor(rng.standard_normal(tuple(param.shape)).astype("float32")))
+    optimizer = lib.optim.SGD(model.parameters(), lr=0.1)
+    swa = lib.optim.swa_utils
+    fns = {key: getattr(swa, value)(0.7) if "ema" in value else getattr(swa, value)() for key, value in options.items()}
+    buffers = options == {"multi_avg_fn": "get_ema_multi_avg_fn"}
+    average, schedule = swa.AveragedModel(model, use_buffers=buffers, **fns), swa.SWALR(optimizer, 0.01, 3)
+    batches = [lib.tensor(rng.standard_normal((8, 3)).astype("float32")) for _ in range(5)]
+    rates = []
+    for batch in batches:
+        optimizer.zero_grad()
+        (model(batch) ** 2).mean().backward()
+        optimizer.step()
+        average.update_parameters(model)
+        schedule.step()
+        rates += schedule.get_last_lr()
+    swa.update_bn([[batch, None] for batch in batches], average)
+    return {k: v.numpy() for k, v in average.state_dict().items()}, rates, sorted(schedule.state_dict())
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"avg_fn": "get_ema_avg_fn"},
+        {"avg_fn": "get_swa_avg_fn"},
+        {"multi_avg_fn": "get_ema_multi_avg_fn"},
+        {"multi_avg_fn": "get_swa_multi_avg_fn"},
+    ],
+    ids=str,
+)
+def test_averages_of_weights(options):
+    (theirs, their_rates, their_keys), (ours, rates, keys) = (averaged_run(lib, **options) for lib in (torch, pytensor))
+    assert list(ours) == list(theirs) and keys == their_keys
+    np.testing.assert_allclose(rates, their_rates, rtol=1e-12)
+    for name, value in theirs.items():
+        np.testing.assert_allclose(ours[name], value, rtol=1e-5, atol=1e-6, err_msg=name)
 
 
 @pytest.mark.parametrize("norm_type", [2.0, 1.0, 3.0, float("inf")])
