@@ -8,6 +8,7 @@
 // columns instead and every (m, k) of a tile has a vector of partial sums.
 #pragma once
 
+#include "kernels/conv/depthwise_weight.h"
 #include "kernels/conv/forward.h"
 #include "simd/transpose.h"
 
@@ -364,6 +365,10 @@ static void grad_weight(const Problem& p, const Operand& grad_output, const Oper
     T* to_bias = static_cast<T*>(grad_bias);
     if (p.batch * positions == 0 || p.out_channels * depth == 0) {
         for (int64_t i = 0; i < p.out_channels * depth; ++i) to[i] = T(0);
+        if (to_bias != nullptr) sum_rows(p, static_cast<const T*>(grad_output.data), to_bias);
+        return;
+    }
+    if (depthwise::grad_weight<T>(p, static_cast<const T*>(grad_output.data), input, to)) {
         if (to_bias != nullptr) sum_rows(p, static_cast<const T*>(grad_output.data), to_bias);
         return;
     }

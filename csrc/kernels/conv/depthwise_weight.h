@@ -1,0 +1,160 @@
+// The weight gradient of depthwise convolution,
+//
+//     grad_weight[channel][i][j] = sum over images, rows and columns of grad_output * (input seen through the
+//     tap)
+//
+// with a vector of partial sums for every tap in registers. As in the forward pass what is loaded of an input
+// row serves all rows of a band of grad_output.
+#pragma once
+
+#include "kernels/conv/depthwise.h"
+
+namespace pt::conv::PT_ISA::depthwise {
+
+// Adds to the sums of H x W taps what R rows of one strip give. p.out is grad_output, which is read.
+template <class T, int H, int W, int S, int R, bool Edge, bool Two>
+PT_INLINE void add_block(const Pass<T>& p, int64_t y, int64_t x, const LaneMask<T>* strip, Vec<T>* sums) {
+    constexpr int last = (R - 1) * S + H - 1;
+    const int64_t first = p.first + y * S, in_row = p.in_row, next = p.next_in, step = p.step;
+    const T* from = p.in + first * in_row + x * S - p.left;  // dereferenced where the row exists
+    const T* grad = p.out + y * p.out_row + x;
+    const int64_t begin = -first, end = p.height - first;
+    LaneMask<T> masks[W * S];
+#pragma GCC unroll 14
+    for (int i = 0; i < W * S; ++i) masks[i] = strip[2 + i];
+    Vec<T> g[R];
+#pragma GCC unroll 8
+    for (int q = 0; q < R; ++q) g[q] = load_tap<T, 1, Edge, Two>(grad + q * p.out_row, p.next_out, strip + 1);
+#pragma GCC unroll 16
+    for (int r = 0; r <= last; ++r, from += in_row) {
+        if (r < begin || r >= end) continue;
+        Vec<T> taps[W];
+#pragma GCC unroll 7
+        for (int j = 0; j < W; ++j) taps[j] = load_tap<T, S, Edge, Two>(from + j * step, next, masks + j * S);
+#pragma GCC unroll 8
+        for (int q = 0; q < R; ++q) {
+            const int i = r - q * S;
+            if (i < 0 || i >= H) continue;
+#pragma GCC unroll 7
+            for (int j = 0; j < W; ++j) sums[i * W + j] += g[q] * taps[j];
+        }
+    }
+}
+
+template <class T, int H, int W, int S, int R, bool Two>
+PT_INLINE void add_band(const Pass<T>& p, const Borders<T, S>& borders, int64_t y, Vec<T>* sums) {
+    for (int64_t x = 0; x < p.columns; x += lanes<T>) {
+        const LaneMask<T>* masks = borders.strip(x);
+        if (Two || is_edge<T>(masks))
+            add_block<T, H, W, S, R, true, Two>(p, y, x, masks, sums);
+        else
+            add_block<T, H, W, S, R, false, Two>(p, y, x, masks, sums);
+    }
+}
+
+// Adds a plane to `total`; the sums are in registers while it lasts.
+template <class T, int H, int W, int S, bool Two>
+static void add_plane(const Pass<T>& p, const Borders<T, S>& borders, T* total) {
+    constexpr int R = H == 1 ? 1 : H * W > 16 ? 2 : kManyRows, L = lanes<T>;
+    Vec<T> sums[H * W];
+#pragma GCC unroll 25
+    for (int k = 0; k < H * W; ++k) sums[k] = load(total + k * L);
+    int64_t y = 0;
+    for (; y + R <= p.rows; y += R) add_band<T, H, W, S, R, Two>(p, borders, y, sums);
+    if constexpr (R > 1)
+        for (; y < p.rows; ++y) add_band<T, H, W, S, 1, Two>(p, borders, y, sums);
+#pragma GCC unroll 25
+    for (int k = 0; k < H * W; ++k) store(total + k * L, sums[k]);
+}
+
+// Channels [c, c + 1 + Two), kernel rows [row, row + H): all images.
+template <class T, int H, int W, int S, bool Two>
+static void sum_taps(const Problem& p, Pass<T> pass, const Borders<T, S>& borders, const Operand& input,
+                     const T* grad, int64_t c, int64_t row, T* to) {
+    const int64_t positions = p.out[1] * p.out[2], multiplier = p.out_channels / p.groups;
+    const int64_t size = p.kernel[1] * p.kernel[2];
+    pass.first += row * p.dilation[1];
+    T sums[H * W * lanes<T>] = {};
+    for (int64_t n = 0; n < p.batch; ++n) {
+        pass.in =
+            static_cast<const T*>(input.data) + n * input.strides[0] + c / multiplier * input.strides[1];
+        pass.out = const_cast<T*>(grad) + (n * p.out_channels + c) * positions;
+        add_plane<T, H, W, S, Two>(pass, borders, sums);
+    }
+    for (int k = 0; k < H * W; ++k) {
+        T* at = to + c * size + row * W + k;
+        const Vec<T> sum = load(sums + k * lanes<T>);
+        if constexpr (Two) {
+            const auto low = iota<typename int_of<sizeof(T)>::type>() < lanes<T> / 2;
+            at[0] = sum_lanes<T>(select<T>(low, sum, Vec<T>{}));
+            at[size] = sum_lanes<T>(select<T>(low, Vec<T>{}, sum));
+        } else {
+            at[0] = sum_lanes<T>(sum);
+        }
+    }
+}
+
+template <class T, int H, int W, int S>
+static void sum_channels(const Problem& p, const Pass<T>& pass, const Borders<T, S>& borders,
+                         const Operand& input, const T* grad, int64_t begin, int64_t end, T* to) {
+    const bool pairs = pass.next_in != 0;
+    int64_t c = begin;
+    if constexpr (kMasksAreFree && H > 1)
+        for (; pairs && c + 2 <= end; c += 2)
+            sum_taps<T, H, W, S, true>(p, pass, borders, input, grad, c, 0, to);
+    for (; c < end; ++c)
+        for (int64_t row = 0; row < p.kernel[1]; row += H)
+            sum_taps<T, H, W, S, false>(p, pass, borders, input, grad, c, row, to);
+}
+
+template <class T, int S>
+static void weight_of_stride(const Problem& p, const Operand& input, const T* grad, T* to) {
+    const int64_t positions = p.out[1] * p.out[2];
+    Pass<T> pass{p.in[1],
+                 p.in[2],
+                 input.strides[3],
+                 p.out[1],
+                 p.out[2],
+                 p.out[2],
+                 -p.padding[1],
+                 1,
+                 p.padding[2],
+                 p.dilation[2],
+                 {p.kernel[1], p.kernel[2]},
+                 nullptr,
+                 nullptr,
+                 nullptr,
+                 T(0),
+                 false};
+    const Borders<T, S> borders(pass);
+    if (p.out_channels == p.groups && is_narrow<T, S>(pass))
+        pass.next_in = input.strides[1], pass.next_out = positions;
+    const int64_t size = p.kernel[1] * p.kernel[2];
+    parallel_for(
+        0, p.out_channels, 1 + 60000 / (p.batch * positions * size + 1), [&](int64_t begin, int64_t end) {
+            const auto run = [&](auto kernel) { kernel(p, pass, borders, input, grad, begin, end, to); };
+            const bool dense = p.dilation[1] == 1;
+            if (dense && p.kernel[1] == 3 && p.kernel[2] == 3)
+                run(&sum_channels<T, 3, 3, S>);
+            else if (dense && p.kernel[1] == 5 && p.kernel[2] == 5)
+                run(&sum_channels<T, 5, 5, S>);
+            else if (p.kernel[2] == 3)
+                run(&sum_channels<T, 1, 3, S>);
+            else if (p.kernel[2] == 5)
+                run(&sum_channels<T, 1, 5, S>);
+            else
+                run(&sum_channels<T, 1, 7, S>);
+        });
+}
+
+// grad_output is C-contiguous. False: not done.
+template <class T>
+static bool grad_weight(const Problem& p, const T* grad_output, const Operand& input, T* result) {
+    const int64_t w = p.kernel[2];
+    if (!fits(p, input) || p.batch == 0 || (w != 3 && w != 5 && w != 7)) return false;
+    p.stride[2] == 1 ? weight_of_stride<T, 1>(p, input, grad_output, result)
+                     : weight_of_stride<T, 2>(p, input, grad_output, result);
+    return true;
+}
+
+}  // namespace pt::conv::PT_ISA::depthwise
