@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "base/check.h"
+#include "kernels/loss/ctc.h"
 #include "kernels/loss/loss.h"
 
 namespace pt {
@@ -216,6 +217,66 @@ py::object pair_loss_backward(const std::string& name, double param, const py::o
     return result;
 }
 
+// log_probs (steps, batch, classes), targets (batch, longest), lengths (batch): contiguous, the last three
+// int64.
+template <class T>
+loss::Ctc<T> ctc_problem(const ArrayView& x, const ArrayView& t, const ArrayView& in, const ArrayView& out,
+                         int64_t blank) {
+    return {x.shape[0],      x.shape[1],       x.shape[2],        t.shape[1], x.as<T>(),
+            t.as<int64_t>(), in.as<int64_t>(), out.as<int64_t>(), blank};
+}
+void check_ctc(const ArrayView& x, const ArrayView& t, const ArrayView& in, const ArrayView& out) {
+    PT_CHECK(x.ndim == 3 && x.is_contiguous() && (x.dtype == DType::float32 || x.dtype == DType::float64),
+             "log_probs: expected a contiguous float32 or float64 array with three axes");
+    PT_CHECK(t.ndim == 2 && t.shape[0] == x.shape[1], "targets: expected (batch, longest)");
+    PT_CHECK(in.numel() == x.shape[1] && out.numel() == x.shape[1], "lengths: expected one per sample");
+    for (const ArrayView& v : {t, in, out})
+        PT_CHECK(v.dtype == DType::int64 && v.is_contiguous(), "targets, lengths: expected contiguous int64");
+}
+
+// (loss of each sample, alpha)
+py::tuple ctc_loss(const py::object& log_probs, const py::object& targets, const py::object& input_lengths,
+                   const py::object& target_lengths, int64_t blank) {
+    const ArrayView x = view(log_probs, "log_probs"), t = view(targets, "targets"),
+                    in = view(input_lengths, "input_lengths"), out = view(target_lengths, "target_lengths");
+    check_ctc(x, t, in, out);
+    py::object losses = make_array({x.shape[1]}, x.dtype);
+    py::object alpha = make_array({x.shape[1], x.shape[0], 2 * t.shape[1] + 1}, x.dtype);
+    const ArrayView to = view_of(losses), kept = view_of(alpha);
+    {
+        ReleaseGil release(kept.numel());
+        for_dtype(x.dtype, [&](auto tag) {
+            using T = decltype(tag);
+            loss::ctc_loss<T>(ctc_problem<T>(x, t, in, out, blank), to.as<T>(), kept.as<T>());
+        });
+    }
+    return py::make_tuple(losses, alpha);
+}
+
+py::object ctc_loss_backward(const py::object& grad, const py::object& log_probs, const py::object& targets,
+                             const py::object& input_lengths, const py::object& target_lengths, int64_t blank,
+                             const py::object& losses, const py::object& alpha, bool zero_infinity) {
+    const ArrayView g = view(grad, "grad"), x = view(log_probs, "log_probs"), t = view(targets, "targets"),
+                    in = view(input_lengths, "input_lengths"), out = view(target_lengths, "target_lengths"),
+                    nll = view(losses, "losses"), kept = view(alpha, "alpha");
+    check_ctc(x, t, in, out);
+    PT_CHECK(g.dtype == x.dtype && g.is_contiguous() && (g.numel() == 1 || g.numel() == x.shape[1]),
+             "grad: expected one element or one for each sample");
+    PT_CHECK(nll.dtype == x.dtype && nll.is_contiguous() && nll.numel() == x.shape[1] &&
+                 kept.is_contiguous() && kept.dtype == x.dtype &&
+                 kept.numel() == x.shape[0] * x.shape[1] * (2 * t.shape[1] + 1),
+             "losses, alpha: expected what the forward pass gave");
+    py::object result = make_array(x.ndim, x.shape, x.dtype);
+    const ArrayView to = view_of(result);
+    ReleaseGil release(kept.numel());
+    for_dtype(x.dtype, [&](auto tag) {
+        using T = decltype(tag);
+        loss::ctc_loss_backward<T>(ctc_problem<T>(x, t, in, out, blank), g.as<T>(), g.numel() == 1 ? 0 : 1,
+                                   zero_infinity, nll.as<T>(), kept.as<T>(), to.as<T>());
+    });
+    return result;
+}
+
 }  // namespace
 
 void bind_loss(py::module_& m) {
@@ -224,6 +285,8 @@ void bind_loss(py::module_& m) {
     m.def("loss_cross_entropy_backward", &cross_entropy_backward);
     m.def("loss_nll", &nll);
     m.def("loss_nll_backward", &nll_backward);
+    m.def("loss_ctc", &ctc_loss);
+    m.def("loss_ctc_backward", &ctc_loss_backward);
     m.def("loss_pair", &pair_loss);
     m.def("loss_pair_backward", &pair_loss_backward);
 }

@@ -85,6 +85,41 @@ static void cross_entropy_grad(const T* x, const T* weight, const T* largest, co
     });
 }
 
+// --- connectionist temporal classification ---
+
+template <class T>
+PT_INLINE Mask<T> never(Vec<T> x) {
+    return x == broadcast(-static_cast<T>(__builtin_inf()));
+}
+
+template <class T>
+static void ctc_step(const T* row, const T* skip, const T* emitted, int64_t n, T* next) {
+    each_vector<T>(n, [&](int64_t s, int used) __attribute__((always_inline)) {
+        const Vec<T> a = load_upto(row + s, used), b = load_upto(row + s - 1, used);
+        const Vec<T> c = load_upto(row + s - 2, used) + load_upto(skip + s, used);
+        Vec<T> most = max_hw<T>(max_hw<T>(a, b), c);
+        most = never<T>(most) ? Vec<T>{} : most;
+        const Vec<T> sum = exp(a - most) + exp(b - most) + exp(c - most);
+        store_upto(next + s, log(sum) + most + load_upto(emitted + s, used), used);
+    });
+}
+
+template <class T>
+static void ctc_occupancy(const T* alpha, const T* beta, const T* emitted, T loss, int64_t n, T* share) {
+    each_vector<T>(n, [&](int64_t s, int used) __attribute__((always_inline)) {
+        const Vec<T> both = load_upto(alpha + s, used) + load_upto(beta + s, used);
+        const Vec<T> e = exp(both - load_upto(emitted + s, used) + broadcast(loss));
+        store_upto(share + s, never<T>(both) ? Vec<T>{} : e, used);
+    });
+}
+
+template <class T>
+static void scaled_exp(const T* x, T scale, int64_t n, T* y) {
+    each_vector<T>(n, [&](int64_t i, int used) __attribute__((always_inline)) {
+        store_upto(y + i, exp(load_upto(x + i, used)) * broadcast(scale), used);
+    });
+}
+
 template <class T>
 constexpr Table<T> table() {
     return {

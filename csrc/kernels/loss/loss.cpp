@@ -114,6 +114,29 @@ void pair_grad(PairLoss kind, T param, const T* x, const T* target, const T* gra
 }
 
 template <class T>
+void ctc_step(const T* row, const T* skip, const T* emitted, int64_t n, T* next) {
+    for (int64_t s = 0; s < n; ++s) {
+        const T a = row[s], b = row[s - 1], c = row[s - 2] + skip[s];
+        T most = std::max(std::max(a, b), c);
+        if (std::isinf(most)) most = 0;
+        next[s] = std::log(std::exp(a - most) + std::exp(b - most) + std::exp(c - most)) + most + emitted[s];
+    }
+}
+
+template <class T>
+void ctc_occupancy(const T* alpha, const T* beta, const T* emitted, T loss, int64_t n, T* share) {
+    for (int64_t s = 0; s < n; ++s) {
+        const T both = alpha[s] + beta[s];
+        share[s] = std::isinf(both) ? T(0) : std::exp(both - emitted[s] + loss);
+    }
+}
+
+template <class T>
+void scaled_exp(const T* x, T scale, int64_t n, T* y) {
+    for (int64_t i = 0; i < n; ++i) y[i] = scale * std::exp(x[i]);
+}
+
+template <class T>
 constexpr Table<T> table() {
     return {
 #define PT_KERNEL(name, ...) &name<T>,

@@ -11,6 +11,8 @@ __all__ = [
     "bad_target",
     "cross_entropy",
     "cross_entropy_backward",
+    "ctc_loss",
+    "ctc_loss_backward",
     "nll_loss",
     "nll_loss_backward",
     "pair_loss",
@@ -73,3 +75,16 @@ def pair_loss_backward(kind, param, grad, x, target, factor):
     if not _is_pair(x, target) or grad.dtype != x.dtype:
         return plain.pair_loss_backward(kind, param, grad, x, target, factor)
     return _C.loss_pair_backward(kind, param, _dense(grad), _dense(x), _dense(target), factor)
+
+
+def ctc_loss(log_probs, targets, input_lengths, target_lengths, blank):
+    if not _has_kernel(log_probs, None):
+        return plain.ctc_loss(log_probs, targets, input_lengths, target_lengths, blank)
+    return _C.loss_ctc(_dense(log_probs), _dense(targets), input_lengths, target_lengths, blank)
+
+
+def ctc_loss_backward(grad, log_probs, targets, input_lengths, target_lengths, blank, losses, alpha, zero_infinity):
+    arrays = log_probs, targets, input_lengths, target_lengths
+    if not _has_kernel(log_probs, None):
+        return plain.ctc_loss_backward(grad, *arrays, blank, losses, alpha, zero_infinity)
+    return _C.loss_ctc_backward(_dense(grad), *map(_dense, arrays), blank, losses, alpha, zero_infinity)

@@ -16,6 +16,8 @@ __all__ = [
     "bad_target",
     "cross_entropy",
     "cross_entropy_backward",
+    "ctc_loss",
+    "ctc_loss_backward",
     "nll_loss",
     "nll_loss_backward",
     "pair_loss",
@@ -173,3 +175,63 @@ def pair_loss_backward(kind, param, grad, x, target, factor):
     with np.errstate(all="ignore"):
         slope = _pair_slope(xp, kind, param, _wide(x), _wide(target))
         return (_wide(grad) * slope.dtype.type(factor) * slope).astype(x.dtype)
+
+
+def _ctc_states(target, blank):
+    """The labels of a target's states, blanks between them, and from which states two steps may be taken at once."""
+    labels = np.full(2 * len(target) + 1, blank)
+    labels[1::2] = target
+    skip = np.zeros(len(labels), bool)
+    skip[3::2] = labels[3::2] != labels[1:-2:2]
+    return labels, skip
+
+
+def _ctc_rows(log_probs, labels, skip):
+    """(steps, states): the log-probability of all ways that end in a state at a step."""
+    rows = np.full((len(log_probs), len(labels)), -np.inf)
+    rows[0, :2] = log_probs[0, labels[:2]]
+    for t in range(1, len(log_probs)):
+        before = np.concatenate([[-np.inf, -np.inf], rows[t - 1]])
+        ways = np.logaddexp(np.logaddexp(before[2:], before[1:-1]), np.where(skip, before[:-2], -np.inf))
+        rows[t] = ways + log_probs[t, labels]
+    return rows
+
+
+def ctc_loss(log_probs, targets, input_lengths, target_lengths, blank):
+    """(loss of each sample, alpha) of log_probs (steps, batch, classes) and targets (batch, longest)."""
+    steps, batch, _ = log_probs.shape
+    losses = np.zeros(batch, log_probs.dtype)
+    alpha = np.zeros((batch, steps, 2 * targets.shape[1] + 1), log_probs.dtype)
+    for n in range(batch):
+        long, length = int(input_lengths[n]), int(target_lengths[n])
+        if long == 0:
+            losses[n] = 0 if length == 0 else np.inf
+            continue
+        labels, skip = _ctc_states(targets[n, :length], blank)
+        rows = _ctc_rows(log_probs[:long, n].astype(np.float64), labels, skip)
+        losses[n] = -np.logaddexp.reduce(rows[-1, -2:])
+        alpha[n, :long, : len(labels)] = rows
+    return losses, alpha
+
+
+def ctc_loss_backward(grad, log_probs, targets, input_lengths, target_lengths, blank, losses, alpha, zero_infinity):
+    """Of the logits whose log-softmax log_probs are."""
+    result = np.zeros_like(log_probs)
+    for n in range(log_probs.shape[1]):
+        long, length = int(input_lengths[n]), int(target_lengths[n])
+        if np.isinf(losses[n]):
+            result[:long, n] = 0 if zero_infinity else np.nan
+            continue
+        probs = log_probs[:long, n].astype(np.float64)
+        labels, _ = _ctc_states(targets[n, :length], blank)
+        _, skip = _ctc_states(targets[n, :length][::-1], blank)
+        if long == 0:
+            continue
+        beta = _ctc_rows(probs[::-1], labels[::-1], skip)[::-1, ::-1]
+        both = alpha[n, :long, : len(labels)].astype(np.float64) + beta
+        share = np.exp(np.where(np.isinf(both), -np.inf, both - probs[:, labels] + losses[n]))
+        g = grad.reshape(-1)[n if grad.size > 1 else 0]
+        slope = np.exp(probs)
+        np.subtract.at(slope, (slice(None), labels), share)
+        result[:long, n] = g * slope
+    return result
