@@ -41,7 +41,7 @@ static void backward_step(const BackwardRun<T>& run, int64_t i, Range rows, Rang
         const int64_t unit = strip * w.units;
         const auto multiply = [&](Range part) {
             const T* a = run.gates_grad + (walk.row(i + 1) + part.begin) * run.grad_row;
-            multiply_strip(w, strip, a, run.grad_row, part.end - part.begin, sums);
+            multiply_strip(w, strip, a, run.grad_row, part.end - part.begin, sums, false);
         };
         const auto finish = [&](Range part, bool has_sums, bool ended) {
             const Incoming<T> h{has_sums ? sums : nullptr, sums_row, ended || mode == Mode::gru, true};
@@ -72,7 +72,7 @@ static void unproject_step(const BackwardRun<T>& run, int64_t i, Range rows, Ran
     for (int64_t strip = strips.begin; strip < strips.end; ++strip)
         each_tile(intersection(rows, {0, run.b.walk.batch(i)}), w.tile_rows(), [&](Range part) {
             const T* a = run.state_grad + (run.b.walk.row(i) + part.begin) * state;
-            multiply_strip(w, strip, a, state, part.end - part.begin, sums);
+            multiply_strip(w, strip, a, state, part.end - part.begin, sums, false);
             cell_grads<T, Mode::lstm>(run, i, part, strip * w.units, w.units,
                                       Incoming<T>{sums, w.vecs * lanes<T>, false, false});
         });
@@ -223,15 +223,15 @@ static void backward_as(const Backward<T>& b) {
     pool::Scratch state_grad(bytes(projects, rows * state)), unprojected(bytes(projects, rows * s.hidden));
     const Operand<T> recurrent{b.weights.w_hh, columns, 1, state, state, 0, 1};
     const Operand<T> projection{b.weights.w_hr, s.projection, 1, s.hidden, s.hidden, 0, 1};
-    pool::Scratch w_hh(once ? 0 : packed_bytes(recurrent, batch));
-    pool::Scratch w_hr(once || !projects ? 0 : packed_bytes(projection, batch));
+    const Room<T> w_hh(once ? 0 : packed_size(recurrent, batch));
+    const Room<T> w_hr(once || !projects ? 0 : packed_size(projection, batch));
     BackwardRun<T> run{
         b, {}, {}, gates_grad.as<T>(), grad_row, new_grad.as<T>(), state_grad.as<T>(), unprojected.as<T>()};
     if (once) {
         backward_once<T, mode>(run);
     } else {
-        run.recurrent = pack(recurrent, batch, w_hh.as<T>());
-        if (projects) run.projection = pack(projection, batch, w_hr.as<T>());
+        run.recurrent = pack(recurrent, batch, w_hh.get());
+        if (projects) run.projection = pack(projection, batch, w_hr.get());
         backward_walk<T, mode>(run, share(walk, batch * columns * state));
     }
     weight_grads(run);

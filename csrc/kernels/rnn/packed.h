@@ -122,17 +122,17 @@ static constexpr TileTable<T> make_tiles() {
 template <class T>
 static constexpr TileTable<T> tiles = make_tiles<T>();
 
-// sums[r][vector] = the rows of a (contiguous, a_row apart; at most tile_rows()) times a strip. Rows of sums
-// are all the vectors of the strip.
+// sums[r][vector] = the rows of a (contiguous, a_row apart; at most tile_rows()) times a strip, or is added
+// to that. Rows of sums are all the vectors of the strip.
 template <class T>
 PT_INLINE void multiply_strip(const Packed<T>& b, int64_t strip, const T* a, int64_t a_row, int64_t rows,
-                              T* sums) {
+                              T* sums, bool add) {
     constexpr int L = lanes<T>;
     const T* data = b.data + strip * b.strip_size();
     for (int v = 0; v < b.vecs; v += b.part) {
         const int vecs = static_cast<int>(least(b.part, b.vecs - v));
         tiles<T>.of[vecs][rows](b.depth, a, a_row, 1, data + b.depth * v * L, vecs * L, L, sums + v * L,
-                                b.vecs * L, false);
+                                b.vecs * L, add);
     }
 }
 
