@@ -66,7 +66,8 @@ PT_INLINE T convert(double x) {
     return static_cast<T>(x);
 }
 
-template <template <class> class Op, class T, int arity, int params, bool to_bool>
+// `unroll` vectors per turn: what costs next to nothing is then bound by memory alone.
+template <template <class> class Op, class T, int arity, int params, bool to_bool, int unroll>
 static void loop(char* out, const char* const* in, const int64_t* steps, int64_t n, const double* params_in) {
     Vec<T> p[params > 0 ? params : 1];
     for (int i = 0; i < params; ++i) p[i] = broadcast<T>(convert<T>(params_in[i]));
@@ -78,13 +79,19 @@ static void loop(char* out, const char* const* in, const int64_t* steps, int64_t
     const int64_t step_a = steps[0] * width;
     const int64_t step_b = arity > 1 ? steps[arity > 1 ? 1 : 0] * width : 0;
     const int64_t step_c = arity > 2 ? steps[arity > 2 ? 2 : 0] * width : 0;
-    for (; n >= width; n -= width) {
+    const auto advance = [&] {
         one_vector<Op, T, arity, to_bool, true>(out, a, b, c, steps, p, width);
         out += out_bytes;
         a += step_a;
         b += step_b;
         c += step_c;
-    }
+    };
+    if constexpr (unroll > 1)
+        for (; n >= unroll * width; n -= unroll * width) {
+#pragma GCC unroll 4
+            for (int i = 0; i < unroll; ++i) advance();
+        }
+    for (; n >= width; n -= width) advance();
     if (n > 0) one_vector<Op, T, arity, to_bool, false>(out, a, b, c, steps, p, static_cast<int>(n));
 }
 
@@ -125,8 +132,15 @@ static void loop_where(char* out, const char* const* in, const int64_t* steps, i
     for (int64_t i = 0; i < n; ++i) y[i] = condition[steps[0] * i] ? a[steps[1] * i] : b[steps[2] * i];
 }
 
-#define PT_L(name, T, arity, params) loop<op::name, T, arity, params, false>
-#define PT_B(name, T, arity, params) loop<op::name, T, arity, params, true>
+#define PT_OP(name, group, arity, params, cost) cost,
+constexpr int costs[] = {
+#include "kernels/pointwise/kernels.inc"
+};
+#undef PT_OP
+constexpr int unroll_of(int op) { return costs[op] <= 2 ? 4 : 1; }
+
+#define PT_L(name, T, arity, params) loop<op::name, T, arity, params, false, unroll_of(k_##name)>
+#define PT_B(name, T, arity, params) loop<op::name, T, arity, params, true, unroll_of(k_##name)>
 #define PT_ROW_LIBM(name, n, k) {nullptr, nullptr, nullptr, nullptr, nullptr, nullptr},
 #define PT_ROW_POW(name, n, k) {nullptr, nullptr, nullptr, nullptr, PT_L(name, float, n, k), nullptr},
 #define PT_ROW_FLOAT(name, n, k) \
@@ -144,12 +158,12 @@ static void loop_where(char* out, const char* const* in, const int64_t* steps, i
 #define PT_ROW_PREDICATE(name, n, k) \
     {nullptr, nullptr, nullptr, nullptr, PT_B(name, float, n, k), PT_B(name, double, n, k)},
 // Booleans are bytes 0 and 1: only `not` is not the bitwise op on them.
-#define PT_ROW_BITS(name, n, k)                                                       \
-    {n == 1 ? loop<op::logical_not, uint8_t, 1, 0, true> : PT_L(name, uint8_t, n, k), \
-     PT_L(name, uint8_t, n, k),                                                       \
-     PT_L(name, int32_t, n, k),                                                       \
-     PT_L(name, int64_t, n, k),                                                       \
-     nullptr,                                                                         \
+#define PT_ROW_BITS(name, n, k)                                             \
+    {n == 1 ? PT_B(logical_not, uint8_t, 1, 0) : PT_L(name, uint8_t, n, k), \
+     PT_L(name, uint8_t, n, k),                                             \
+     PT_L(name, int32_t, n, k),                                             \
+     PT_L(name, int64_t, n, k),                                             \
+     nullptr,                                                               \
      nullptr},
 #define PT_ROW_SELECT(name, n, k)                                   \
     {loop_where<uint8_t>, loop_where<uint8_t>, loop_where<int32_t>, \

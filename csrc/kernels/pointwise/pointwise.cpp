@@ -9,6 +9,7 @@
 #include "base/layout.h"
 #include "base/parallel.h"
 #include "base/pool.h"
+#include "kernels/pointwise/sweep.h"
 #include "kernels/pointwise/table.h"
 #include "kernels/pointwise/walk.h"
 
@@ -147,10 +148,13 @@ void run_lines(const Call& call, const Lines& lines, const ArrayView& out) {
     const int64_t n = out.numel();
     if (n <= call.grain) return call.loop(out.data, lines.in, lines.steps, n, call.params);
     const int64_t out_bytes = item_size(out.dtype);
-    parallel_for(0, n, call.grain, [&](int64_t begin, int64_t end) {
-        const char* from[kMaxArity];
-        for (int k = 0; k < call.arity; ++k) from[k] = lines.in[k] + begin * lines.in_bytes[k];
-        call.loop(out.data + begin * out_bytes, from, lines.steps, end - begin, call.params);
+    const bool down = next_sweep_down();
+    parallel_for(0, n, call.grain, [&](int64_t first, int64_t last) {
+        sweep(down, first, last, [&](int64_t begin, int64_t end) {
+            const char* from[kMaxArity];
+            for (int k = 0; k < call.arity; ++k) from[k] = lines.in[k] + begin * lines.in_bytes[k];
+            call.loop(out.data + begin * out_bytes, from, lines.steps, end - begin, call.params);
+        });
     });
 }
 

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "base/parallel.h"
+#include "kernels/pointwise/sweep.h"
 
 namespace pt::pointwise {
 
@@ -191,7 +192,10 @@ void Walk::run(Loop loop, int64_t grain, const double* params) const {
         parallel_for(0, numel_, grain / 4,
                      [&](int64_t begin, int64_t end) { flat(loop, begin, end, params); });
     } else {
-        parallel_for(0, numel_, grain, [&](int64_t begin, int64_t end) { rows(loop, begin, end, params); });
+        const bool down = numel_ > grain && next_sweep_down();
+        parallel_for(0, numel_, grain, [&](int64_t first, int64_t last) {
+            sweep(down, first, last, [&](int64_t begin, int64_t end) { rows(loop, begin, end, params); });
+        });
     }
 }
 
