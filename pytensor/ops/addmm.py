@@ -18,7 +18,7 @@ from pytensor.typename import c_type_name, scalar_type_name
 if TYPE_CHECKING:
     from pytensor.tensor import Tensor
 
-__all__ = ["addbmm", "addmm", "addmv", "addr", "baddbmm"]
+__all__ = ["addbmm", "addmm", "addmv", "addr", "baddbmm", "check_addmm"]
 
 Number = bool | int | float | complex
 
@@ -118,6 +118,25 @@ def _check_tensors(function: str, **tensors: Any) -> None:
     check_same_device(*tensors.values())
 
 
+def check_addmm(function: str, input: Tensor, mat1: Tensor, mat2: Tensor) -> None:
+    """RuntimeError unless the shapes of ``input + mat1 @ mat2`` fit together and the dtypes are the same."""
+    _check_tensors(function, input=input, mat1=mat1, mat2=mat2)
+    for name, matrix in (("mat1", mat1), ("mat2", mat2)):
+        if matrix.ndim != 2:
+            raise RuntimeError(f"{name} must be a matrix, got {matrix.ndim}-D tensor")
+    (m, k), (other, n) = mat1.shape, mat2.shape
+    if k != other:
+        raise RuntimeError(f"mat1 and mat2 shapes cannot be multiplied ({m}x{k} and {other}x{n})")
+    _check_expands(input, (m, n))
+    if input.dtype is not mat2.dtype:
+        raise RuntimeError(
+            "self and mat2 must have the same dtype, but got "
+            f"{scalar_type_name(input.dtype)} and {scalar_type_name(mat2.dtype)}"
+        )
+    message = "mat1 and mat2 must have the same dtype, but got {Left} and {Right}"
+    check_product_dtype(mat1, mat2, "addmm_impl_cpu_", message)
+
+
 @op(inplace=True)
 def addmm(
     input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: Number = 1, alpha: Number = 1, out: Tensor | None = None
@@ -139,21 +158,7 @@ def addmm(
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.addmm.html
     """
-    _check_tensors("addmm", input=input, mat1=mat1, mat2=mat2)
-    for name, matrix in (("mat1", mat1), ("mat2", mat2)):
-        if matrix.ndim != 2:
-            raise RuntimeError(f"{name} must be a matrix, got {matrix.ndim}-D tensor")
-    (m, k), (other, n) = mat1.shape, mat2.shape
-    if k != other:
-        raise RuntimeError(f"mat1 and mat2 shapes cannot be multiplied ({m}x{k} and {other}x{n})")
-    _check_expands(input, (m, n))
-    if input.dtype is not mat2.dtype:
-        raise RuntimeError(
-            "self and mat2 must have the same dtype, but got "
-            f"{scalar_type_name(input.dtype)} and {scalar_type_name(mat2.dtype)}"
-        )
-    message = "mat1 and mat2 must have the same dtype, but got {Left} and {Right}"
-    check_product_dtype(mat1, mat2, "addmm_impl_cpu_", message)
+    check_addmm("addmm", input, mat1, mat2)
     kernel = backend_of(mat1._array).matmul
 
     def product(bias: Any) -> Any:

@@ -6,6 +6,7 @@ import itertools
 
 import numpy as np
 
+from pytensor.backend.reference.pointwise import pointwise
 from pytensor.testing.spec import FLOATS, OpSpec
 
 KINDS = (*FLOATS, "int64", "int32")
@@ -85,6 +86,22 @@ def adding(multiply):
         return beta * x + alpha * multiply(a, b)
 
     return reference
+
+
+def addmm_activation_samples(s):
+    m, n, k = sides(s, 3)
+    bias = (n,) if s.flag() else tuple(1 if s.flag() else size for size in (m, n))
+    factors = {"beta": s.choose(0, 1, 2), "alpha": s.choose(1, -2)} if s.flag() else {}
+    return s.sample(finite(s, bias), finite(s, (m, k)), finite(s, (k, n)), use_gelu=s.flag(), **factors)
+
+
+def addmm_activation(x, a, b, beta=1, alpha=1, use_gelu=False):
+    y = beta * x + alpha * (a @ b)
+    return pointwise("gelu", (y,)) if use_gelu else np.maximum(y, 0)
+
+
+def addmm_activation_scale(x, a, b, beta=1, alpha=1, use_gelu=False):
+    return abs(beta) * np.abs(x) + abs(alpha) * (np.abs(a) @ np.abs(b))
 
 
 def linear_samples(s):
@@ -202,6 +219,13 @@ SPECS = [
     product("outer", of_shapes(lambda m, n, k, _: ((m,), (n,))), np.outer, tolerance=0),
     product("ger", of_shapes(lambda m, n, k, _: ((m,), (n,))), np.outer, tolerance=0),
     product("addmm", added(lambda m, n, k, _: ((m, n), (m, k), (k, n))), adding(np.matmul)),
+    product(
+        "_addmm_activation",
+        addmm_activation_samples,
+        addmm_activation,
+        scale=addmm_activation_scale,
+        dtypes=FLOATS,
+    ),
     product("baddbmm", added(lambda m, n, k, b: ((b, m, n), (b, m, k), (b, k, n))), adding(np.matmul)),
     product(
         "addbmm",
