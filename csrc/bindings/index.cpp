@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "kernels/index/copy.h"
 #include "kernels/index/index.h"
 #include "kernels/index/sort.h"
 
@@ -74,6 +75,53 @@ void index_add_rows(const py::object& target, int axis, const py::object& index,
     PT_CHECK(values.ndim == out.ndim && values.shape[axis] == places.numel(), "source: a slice per index");
     ReleaseGil nogil(values.numel());
     index::add_rows(out, axis, places.as<int64_t>(), places.numel(), values);
+}
+
+void index_copy_into(const py::object& target, const py::object& source) {
+    const ArrayView out = writable_view(target, "out");
+    const ArrayView in = view(source, "source");
+    PT_CHECK(in.dtype == out.dtype && in.ndim == out.ndim, "copy: the dtype and axes of out");
+    for (int i = 0; i < in.ndim; ++i) PT_CHECK(in.shape[i] == out.shape[i], "copy: the shape of out");
+    ReleaseGil nogil(in.numel());
+    index::copy(in, out);
+}
+
+py::object index_triangle(const py::object& input, bool upper, int64_t diagonal) {
+    const ArrayView in = view(input, "input");
+    PT_CHECK(in.is_contiguous() && in.ndim >= 2, "triangle: expected contiguous matrices");
+    const py::object result = make_array(in.ndim, in.shape, in.dtype);
+    const ArrayView out = view_of(result);
+    ReleaseGil nogil(in.numel());
+    index::triangle(in, upper, diagonal, out);
+    return result;
+}
+
+void check_mask(const ArrayView& mask) {
+    PT_CHECK(mask.dtype == DType::boolean && mask.is_contiguous(), "mask: expected contiguous booleans");
+}
+
+py::object index_compress(const py::object& input, const py::object& where) {
+    const ArrayView in = view(input, "input");
+    const ArrayView mask = view(where, "mask");
+    check_mask(mask);
+    PT_CHECK(in.is_contiguous() && in.numel() == mask.numel(), "input: contiguous, of the mask's size");
+    const int64_t count = index::count_set(mask.as<uint8_t>(), mask.numel());
+    const py::object result = make_array(1, &count, in.dtype);
+    const ArrayView out = view_of(result);
+    ReleaseGil nogil(in.numel());
+    index::compress(in, mask, out);
+    return result;
+}
+
+py::object index_places(const py::object& where) {
+    const ArrayView mask = view(where, "mask");
+    check_mask(mask);
+    const int64_t shape[2] = {mask.ndim, index::count_set(mask.as<uint8_t>(), mask.numel())};
+    const py::object result = make_array(2, shape, DType::int64);
+    const ArrayView out = view_of(result);
+    ReleaseGil nogil(mask.numel());
+    index::places(mask, out);
+    return result;
 }
 
 // New arrays for `size` results along `axis` of input: (values, indices).
@@ -162,6 +210,10 @@ void bind_index(py::module_& m) {
     m.def("index_take_rows", &index_take_rows, py::arg("input"), py::arg("axis"), py::arg("index"));
     m.def("index_add_rows", &index_add_rows, py::arg("out"), py::arg("axis"), py::arg("index"),
           py::arg("source"));
+    m.def("index_copy_into", &index_copy_into, py::arg("out"), py::arg("source"));
+    m.def("index_triangle", &index_triangle, py::arg("input"), py::arg("upper"), py::arg("diagonal"));
+    m.def("index_compress", &index_compress, py::arg("input"), py::arg("mask"));
+    m.def("index_places", &index_places, py::arg("mask"));
     m.def("index_sort", &index_sort, py::arg("input"), py::arg("axis"), py::arg("descending") = false);
     m.def("index_top_k", &index_top_k, py::arg("input"), py::arg("axis"), py::arg("k"),
           py::arg("largest") = true);

@@ -10,10 +10,12 @@ import numpy as np
 
 from pytensor import _C
 from pytensor.autograd.node import wrap
+from pytensor.backend import backend_of
 from pytensor.backend.reference.array_module import array_module
 from pytensor.ops.checks import normalize_dim, normalize_dims
 
 __all__ = [
+    "array_beside",
     "conjugate",
     "count",
     "fast_reduction",
@@ -70,13 +72,16 @@ def zeros_beside(tensor: Any, shape: Sequence[int]) -> Any:
     return wrap(zeros)
 
 
+def array_beside(array: Any, shape: Sequence[int]) -> Any:
+    """A new uninitialised array of a shape, on the device of another and of its dtype."""
+    if not isinstance(array, np.ndarray):
+        return array_module(array).empty(tuple(shape), dtype=array.dtype)
+    return _C.new_array(tuple(shape), array.dtype.num)
+
+
 def fresh_copy(array: Any) -> Any:
     """A C-contiguous copy, in memory from the pool on the CPU."""
-    if not isinstance(array, np.ndarray):
-        return array.copy()
-    copy = _C.new_array(array.shape, array.dtype.num)
-    copy[...] = array
-    return copy
+    return backend_of(array).copied(array)
 
 
 def mask_of(array: Any, condition: Any) -> Any:

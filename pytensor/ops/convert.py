@@ -67,8 +67,7 @@ def clone(input: Tensor, *, memory_format: Any = preserve_format) -> Tensor:
     if not isinstance(array, np.ndarray):
         out = array.copy(order="C" if memory_format is contiguous_format else "K")
     elif memory_format is contiguous_format and not array.flags.c_contiguous:
-        out = _C.new_array(array.shape, array.dtype.num)
-        np.copyto(out, array)
+        out = backend_of(array).copied(array)
     else:
         out = backend_of(array).cast(array, array.dtype)
     return record(CloneBackward0, (input,), out)

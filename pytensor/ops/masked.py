@@ -10,7 +10,7 @@ from pytensor.autograd.node import Node, record, wrap
 from pytensor.backend import backend_of
 from pytensor.backend.reference.array_module import array_module
 from pytensor.dtypes import INTEGER, can_cast
-from pytensor.ops.axes import is_tensor, zeros_beside
+from pytensor.ops.axes import is_tensor, mask_of, zeros_beside
 from pytensor.ops.checks import broadcast_shapes_of, check_tensor
 from pytensor.ops.out import write_out
 from pytensor.ops.registry import op
@@ -124,7 +124,7 @@ def masked_select(input: Tensor, mask: Tensor, *, out: Tensor | None = None) -> 
         raise RuntimeError("masked_select: expected BoolTensor for mask")
     shape = broadcast_shapes_of(input.shape, mask.shape)
     xp = array_module(input._array)
-    array = xp.broadcast_to(input._array, shape)[xp.broadcast_to(mask._array, shape)]
+    array = backend_of(input._array).compress(xp.broadcast_to(input._array, shape), xp.broadcast_to(mask._array, shape))
     result = record(MaskedSelectBackward0, (input,), array, saved=(mask,), ctx=input.shape)
     return write_out(result, out, "masked_select")
 
@@ -196,15 +196,11 @@ def nonzero(input: Tensor, *, out: Tensor | None = None, as_tuple: bool = False)
     """
     check_tensor(input, "nonzero", "input", 1)
     array = input._array
+    mask = array if array.dtype == np.bool_ else mask_of(array, array != 0)
     if as_tuple:
-        places = array.reshape(1).nonzero() if array.ndim == 0 else array.nonzero()
-        return tuple(wrap(p.astype(np.int64, copy=False)) for p in places)
-    xp = array_module(array)
-    if array.ndim == 0:
-        places = xp.empty((int(bool(array)), 0), dtype=np.int64)
-    else:
-        places = xp.stack(array.nonzero(), axis=1).astype(np.int64, copy=False)
-    return write_out(wrap(places), out, "nonzero")
+        places = backend_of(array).places(mask.reshape(1) if array.ndim == 0 else mask)
+        return tuple(wrap(axis) for axis in places)
+    return write_out(wrap(backend_of(array).places(mask).T), out, "nonzero")
 
 
 @op()

@@ -9,7 +9,9 @@ import numpy as np
 
 from pytensor import _C
 from pytensor.autograd.node import Node, record
+from pytensor.backend import backend_of
 from pytensor.backend.reference.array_module import array_module
+from pytensor.ops.axes import array_beside
 from pytensor.ops.checks import normalize_dim, normalize_dims, sizes_argument
 from pytensor.ops.out import write_out
 from pytensor.ops.parts import diagonal, diagonal_adjoint
@@ -58,9 +60,8 @@ def flip(input: Tensor, *dims: Any) -> Tensor:
     """
     axes = normalize_dims(sizes_argument(dims), input.ndim)
     array = input._array
-    return record(
-        FlipBackward0, (input,), array_module(array).flip(array, axes).copy() if array.ndim else array.copy(), ctx=axes
-    )
+    turned = array_module(array).flip(array, axes) if array.ndim else array
+    return record(FlipBackward0, (input,), backend_of(array).copied(turned), ctx=axes)
 
 
 @op()
@@ -120,7 +121,24 @@ def roll(input: Tensor, shifts: int | Sequence[int], dims: int | Sequence[int] |
         raise RuntimeError(f"shifts and dimensions must align. shifts: {len(moves)}, dims:{len(axes)}")
     axes = tuple(normalize_dim(d, input.ndim) for d in axes)
     array = input._array
-    return record(RollBackward0, (input,), array_module(array).roll(array, moves, axes), ctx=(moves, axes))
+    return record(RollBackward0, (input,), _rolled(array, moves, axes), ctx=(moves, axes))
+
+
+def _rolled(array: Any, moves: Sequence[int], axes: Sequence[int]) -> Any:
+    """One axis after the other: its last entries come first."""
+    backend = backend_of(array)
+    if not array.ndim:
+        return backend.copied(array)
+    for move, axis in zip(moves, axes, strict=True):
+        n = array.shape[axis]
+        cut = n - move % n if n else 0
+        rolled = array_beside(array, array.shape)
+        at = (slice(None),) * axis
+        if n:
+            backend.store(rolled[(*at, slice(0, n - cut))], array[(*at, slice(cut, n))])
+            backend.store(rolled[(*at, slice(n - cut, n))], array[(*at, slice(0, cut))])
+        array = rolled
+    return array
 
 
 @op()
@@ -237,9 +255,8 @@ def _triangle(input: Any, diagonal: int, name: str, node: type[Node], out: Any) 
     array = input._array
     if array.ndim < 2:
         raise RuntimeError(f"{name}: input tensor must have at least 2 dimensions")
-    return write_out(
-        record(node, (input,), getattr(array_module(array), name)(array, diagonal), ctx=diagonal), out, name
-    )
+    kept = backend_of(array).triangle(array, name == "triu", diagonal)
+    return write_out(record(node, (input,), kept, ctx=diagonal), out, name)
 
 
 @op(inplace=True)

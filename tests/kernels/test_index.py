@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from pytensor import _C
 from pytensor.backend import cpu, reference
+from pytensor.testing.levels import SETTINGS
 from pytensor.testing.strategies import arrays, lay_out, shapes
 
 MOVED = ("float32", "float64", "bool", "uint8", "int16", "int32", "int64", "complex64", "complex128")
@@ -111,6 +112,55 @@ def test_many_elements_do_not_depend_on_threads():
                 np.testing.assert_array_equal(one, two)
     finally:
         _C.set_num_threads(before)
+
+
+@pytest.fixture(params=SETTINGS, ids=str)
+def machine(request):
+    """Each instruction set level with each number of threads."""
+    level, threads = _C.cpu_level(), _C.get_num_threads()
+    _C.set_cpu_level(request.param[0])
+    _C.set_num_threads(request.param[1])
+    yield
+    _C.set_cpu_level(level)
+    _C.set_num_threads(threads)
+
+
+LAYOUTS = st.sampled_from(["contiguous", "reversed", "transposed", "stepped", "broadcast"])
+
+
+@given(st.sampled_from(MOVED).flatmap(lambda d: arrays(d, shapes(0, 4), "any")), LAYOUTS, st.data())
+def check_copies(x, layout, data):
+    x = lay_out(x, layout, data.draw)
+    np.testing.assert_array_equal(cpu.copied(x), x)
+    room = np.full((*x.shape, 3), 77).astype(x.dtype)
+    cpu.store(room[..., 1], x)
+    np.testing.assert_array_equal(room[..., 1], x)
+    assert (room[..., 0] == room[..., 2]).all()
+    mask = np.asarray(np.random.default_rng(x.size).random(x.shape) < 0.5)
+    np.testing.assert_array_equal(cpu.compress(x, mask), reference.compress(x, mask))
+    np.testing.assert_array_equal(cpu.places(mask), reference.places(mask))
+    if x.ndim >= 2:
+        for diagonal in (-2, 0, 1):
+            for upper in (False, True):
+                np.testing.assert_array_equal(cpu.triangle(x, upper, diagonal), reference.triangle(x, upper, diagonal))
+
+
+def test_copies(machine):
+    check_copies()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int16"])
+def test_large_copies(machine, dtype):
+    """Whole and broken blocks of transposition and of masks, several pieces of work."""
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((130, 3, 257)).astype(dtype)
+    for order in ((2, 1, 0), (1, 2, 0), (0, 2, 1), (2, 0, 1)):
+        np.testing.assert_array_equal(cpu.copied(x.transpose(order)), x.transpose(order))
+    np.testing.assert_array_equal(cpu.copied(x[:, ::-1, ::-1]), x[:, ::-1, ::-1])
+    for share in (0.0, 0.1, 1.0):
+        mask = rng.random(x.shape) < share
+        np.testing.assert_array_equal(cpu.compress(x, mask), x[mask])
+        np.testing.assert_array_equal(cpu.places(mask), reference.places(mask))
 
 
 def test_what_the_kernels_refuse():

@@ -10,9 +10,23 @@ from pytensor import _C
 from pytensor.backend.reference import index as plain
 from pytensor.backend.reference.index import scatter_reduce
 
-__all__ = ["add_rows", "gather", "in_bounds", "scatter", "scatter_add", "scatter_reduce", "take_rows"]
+__all__ = [
+    "add_rows",
+    "compress",
+    "copied",
+    "gather",
+    "in_bounds",
+    "places",
+    "scatter",
+    "scatter_add",
+    "scatter_reduce",
+    "store",
+    "take_rows",
+    "triangle",
+]
 
 _MOVED = {np.dtype(t) for t in ("bool", "uint8", "int8", "int16", "int32", "int64", "float16", "float32", "float64")}
+_COPIED = _MOVED | {np.dtype(t) for t in ("complex64", "complex128")}
 _ADDED = {np.dtype(t) for t in ("int32", "int64", "float32", "float64")}
 
 
@@ -63,3 +77,41 @@ def add_rows(out: np.ndarray, axis: int, index: np.ndarray, source: np.ndarray) 
         _C.index_add_rows(out, axis, np.ascontiguousarray(_int64(index)), np.ascontiguousarray(source))
     else:
         plain.add_rows(out, axis, index, source)
+
+
+def copied(x: np.ndarray) -> np.ndarray:
+    """See :func:`pytensor.backend.reference.copied`."""
+    copy = _C.new_array(x.shape, x.dtype.num)
+    store(copy, x)
+    return copy
+
+
+def store(out: np.ndarray, x: np.ndarray) -> None:
+    """See :func:`pytensor.backend.reference.store`."""
+    if x.dtype == out.dtype and x.shape == out.shape and x.dtype in _COPIED:
+        _C.index_copy_into(out, x)
+    else:
+        out[...] = x
+
+
+def compress(x: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """See :func:`pytensor.backend.reference.compress`."""
+    if x.dtype in _COPIED:
+        return _C.index_compress(_straight(x), _straight(mask))
+    return plain.compress(x, mask)
+
+
+def places(mask: np.ndarray) -> np.ndarray:
+    """See :func:`pytensor.backend.reference.places`."""
+    return _C.index_places(_straight(mask))
+
+
+def triangle(x: np.ndarray, upper: bool, diagonal: int) -> np.ndarray:
+    """See :func:`pytensor.backend.reference.triangle`."""
+    if x.dtype in _COPIED:
+        return _C.index_triangle(_straight(x), upper, diagonal)
+    return plain.triangle(x, upper, diagonal)
+
+
+def _straight(x: np.ndarray) -> np.ndarray:
+    return x if x.flags.c_contiguous else copied(x)

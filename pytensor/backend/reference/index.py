@@ -10,7 +10,20 @@ import numpy as np
 
 from pytensor.backend.reference.array_module import array_module
 
-__all__ = ["add_rows", "gather", "in_bounds", "scatter", "scatter_add", "scatter_reduce", "take_rows"]
+__all__ = [
+    "add_rows",
+    "compress",
+    "copied",
+    "gather",
+    "in_bounds",
+    "places",
+    "scatter",
+    "scatter_add",
+    "scatter_reduce",
+    "store",
+    "take_rows",
+    "triangle",
+]
 
 
 def in_bounds(index: Any, size: int) -> bool:
@@ -85,3 +98,32 @@ def take_rows(x: Any, axis: int, index: Any) -> Any:
 def add_rows(out: Any, axis: int, index: Any, source: Any) -> None:
     """Adds the slices of ``source`` along ``axis`` to those of ``out`` at a vector of indices, in place."""
     array_module(out).add.at(out, (slice(None),) * axis + (index,), source)
+
+
+def copied(x: Any) -> Any:
+    """A C-contiguous copy."""
+    return x.copy()
+
+
+def store(out: Any, x: Any) -> None:
+    """Copies ``x`` into ``out``, whose memory it does not share; of another dtype it is cast."""
+    out[...] = x
+
+
+def compress(x: Any, mask: Any) -> Any:
+    """The elements of ``x`` where ``mask`` of the same shape is true, in row-major order."""
+    return x[mask]
+
+
+def places(mask: Any) -> Any:
+    """The places where a mask is true, in row-major order: for each axis a row of int64 indices."""
+    xp = array_module(mask)
+    if mask.ndim == 0:
+        return xp.empty((0, int(mask)), dtype=np.int64)
+    return xp.stack(mask.nonzero()).astype(np.int64, copy=False)
+
+
+def triangle(x: Any, upper: bool, diagonal: int) -> Any:
+    """Matrices (the last two axes) with zeros below a diagonal (``upper``) or above it."""
+    xp = array_module(x)
+    return (xp.triu if upper else xp.tril)(x, diagonal)

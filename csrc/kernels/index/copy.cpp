@@ -1,0 +1,298 @@
+#include "kernels/index/copy.h"
+
+#include <cstring>
+#include <utility>
+
+#include "base/parallel.h"
+#include "base/pool.h"
+#include "kernels/index/kernels.h"
+
+namespace pt::index {
+
+namespace plain {
+namespace {
+
+template <class T>
+void transpose(const char* from, int64_t from_row, int64_t rows, int64_t columns, char* to, int64_t to_row) {
+    for (int64_t i = 0; i < rows; ++i)
+        for (int64_t j = 0; j < columns; ++j)
+            reinterpret_cast<T*>(to)[j * to_row + i] = reinterpret_cast<const T*>(from)[i * from_row + j];
+}
+
+template <class T>
+void reverse(const char* from, int64_t n, char* to) {
+    for (int64_t i = 0; i < n; ++i) reinterpret_cast<T*>(to)[i] = reinterpret_cast<const T*>(from)[n - 1 - i];
+}
+
+template <class T>
+int64_t compress(const uint8_t* mask, const char* x, int64_t n, char* to) {
+    int64_t kept = 0;
+    for (int64_t i = 0; i < n; ++i)
+        if (mask[i] != 0) reinterpret_cast<T*>(to)[kept++] = reinterpret_cast<const T*>(x)[i];
+    return kept;
+}
+
+}  // namespace
+
+const Kernels kernels = {transpose<int32_t>, transpose<int64_t>, reverse<int32_t>,
+                         reverse<int64_t>,   compress<int32_t>,  compress<int64_t>};
+
+}  // namespace plain
+
+namespace {
+
+constexpr int64_t kCopyGrain = 1 << 17;  // bytes below which a second thread does not pay
+constexpr int64_t kMaskChunk = 1 << 14;  // elements that are counted and moved together
+
+// The axes of a copy without those of size 1, in the order of out's strides, neighbours merged.
+struct CopyAxes {
+    int count = 0;
+    int64_t size[kMaxDims];
+    int64_t in[kMaxDims];
+    int64_t out[kMaxDims];
+
+    CopyAxes(const ArrayView& x, const ArrayView& y) {
+        for (int i = 0; i < x.ndim; ++i) {
+            if (x.shape[i] == 1) continue;
+            int at = count++;
+            for (; at > 0 && out[at - 1] < y.strides[i]; --at) set(at, size[at - 1], in[at - 1], out[at - 1]);
+            set(at, x.shape[i], x.strides[i], y.strides[i]);
+        }
+        int last = 0;
+        for (int i = 1; i < count; ++i) {
+            if (in[last] == size[i] * in[i] && out[last] == size[i] * out[i])
+                set(last, size[last] * size[i], in[i], out[i]);
+            else
+                set(++last, size[i], in[i], out[i]);
+        }
+        if (count > 0) count = last + 1;
+    }
+    void set(int at, int64_t n, int64_t from, int64_t to) {
+        size[at] = n;
+        in[at] = from;
+        out[at] = to;
+    }
+    void drop(int axis) {
+        for (int i = axis; i + 1 < count; ++i) set(i, size[i + 1], in[i + 1], out[i + 1]);
+        --count;
+    }
+    int64_t numel() const {
+        int64_t n = 1;
+        for (int i = 0; i < count; ++i) n *= size[i];
+        return n;
+    }
+    void offsets(int64_t number, int64_t& from, int64_t& to) const {
+        from = to = 0;
+        for (int i = count - 1; i >= 0; --i) {
+            const int64_t k = number % size[i];
+            number /= size[i];
+            from += k * in[i];
+            to += k * out[i];
+        }
+    }
+};
+
+struct Item16 {
+    int64_t a, b;
+};
+
+template <class T>
+void copy_line(const char* x, int64_t step_x, char* y, int64_t step_y, int64_t n) {
+    if (step_y == static_cast<int64_t>(sizeof(T)) && step_x == 0) {
+        const T value = *reinterpret_cast<const T*>(x);
+        T* to = reinterpret_cast<T*>(y);
+        for (int64_t i = 0; i < n; ++i) to[i] = value;
+    } else {
+        for (int64_t i = 0; i < n; ++i)
+            *reinterpret_cast<T*>(y + i * step_y) = *reinterpret_cast<const T*>(x + i * step_x);
+    }
+}
+
+void copy_any_line(int64_t item, const char* x, int64_t step_x, char* y, int64_t step_y, int64_t n) {
+    if (step_x == item && step_y == item)
+        std::memcpy(y, x, static_cast<size_t>(n * item));
+    else if (step_x == -item && step_y == item && item == 4)
+        PT_SELECT(Kernels).reverse4(x - (n - 1) * item, n, y);
+    else if (step_x == -item && step_y == item && item == 8)
+        PT_SELECT(Kernels).reverse8(x - (n - 1) * item, n, y);
+    else if (item == 1)
+        copy_line<uint8_t>(x, step_x, y, step_y, n);
+    else if (item == 2)
+        copy_line<uint16_t>(x, step_x, y, step_y, n);
+    else if (item == 4)
+        copy_line<uint32_t>(x, step_x, y, step_y, n);
+    else if (item == 8)
+        copy_line<uint64_t>(x, step_x, y, step_y, n);
+    else
+        copy_line<Item16>(x, step_x, y, step_y, n);
+}
+
+// `in` is contiguous along another axis than `out`: planes of those two axes are transposed.
+void copy_planes(CopyAxes axes, int axis, int64_t item, const char* x, char* y) {
+    const int last = axes.count - 1;
+    const int64_t rows = axes.size[last];
+    const int64_t columns = axes.size[axis];
+    const int64_t from_row = axes.in[last] / item;
+    const int64_t to_row = axes.out[axis] / item;
+    axes.drop(last);
+    axes.drop(axis);
+    const Kernels& kernels = PT_SELECT(Kernels);
+    const auto transpose = item == 4 ? kernels.transpose4 : kernels.transpose8;
+    constexpr int64_t kStrip = 64;  // columns of a plane that are one piece of work
+    const int64_t strips = (columns + kStrip - 1) / kStrip;
+    const int64_t bytes = rows * kStrip * item;
+    parallel_for(0, axes.numel() * strips, kCopyGrain / bytes + 1, [&](int64_t begin, int64_t end) {
+        for (int64_t t = begin; t < end; ++t) {
+            int64_t from, to;
+            axes.offsets(t / strips, from, to);
+            const int64_t j = t % strips * kStrip;
+            transpose(x + from + j * item, from_row, rows, columns - j < kStrip ? columns - j : kStrip,
+                      y + to + j * to_row * item, to_row);
+        }
+    });
+}
+
+}  // namespace
+
+void copy(const ArrayView& in, const ArrayView& out) {
+    if (in.numel() == 0) return;
+    const int64_t item = item_size(in.dtype);
+    CopyAxes axes(in, out);
+    if (axes.count == 0) axes.set(axes.count++, 1, item, item);
+    const int last = axes.count - 1;
+    if (axes.in[last] != item && axes.out[last] == item && (item == 4 || item == 8))
+        for (int i = 0; i < last; ++i)
+            if (axes.in[i] == item && axes.in[last] % item == 0 && axes.out[i] % item == 0 &&
+                axes.in[last] > 0)
+                return copy_planes(axes, i, item, in.data, out.data);
+    const int64_t n = axes.size[last];
+    const int64_t step_in = axes.in[last];
+    const int64_t step_out = axes.out[last];
+    axes.drop(last);
+    if (axes.count == 0) {  // one line, in parts
+        parallel_for(0, n, kCopyGrain / item, [&](int64_t begin, int64_t end) {
+            copy_any_line(item, in.data + begin * step_in, step_in, out.data + begin * step_out, step_out,
+                          end - begin);
+        });
+        return;
+    }
+    parallel_for(0, axes.numel(), kCopyGrain / (n * item) + 1, [&](int64_t begin, int64_t end) {
+        for (int64_t t = begin; t < end; ++t) {
+            int64_t from, to;
+            axes.offsets(t, from, to);
+            copy_any_line(item, in.data + from, step_in, out.data + to, step_out, n);
+        }
+    });
+}
+
+void triangle(const ArrayView& in, bool upper, int64_t diagonal, const ArrayView& out) {
+    const int64_t total = in.numel();
+    if (total == 0) return;
+    const int64_t item = item_size(in.dtype);
+    const int64_t rows = in.shape[in.ndim - 2];
+    const int64_t n = in.shape[in.ndim - 1];
+    parallel_for(0, total / n, kCopyGrain / (n * item) + 1, [&](int64_t begin, int64_t end) {
+        for (int64_t r = begin; r < end; ++r) {
+            const int64_t edge = r % rows + diagonal + (upper ? 0 : 1);  // where the zeros end or begin
+            const size_t cut = static_cast<size_t>((edge < 0 ? 0 : edge < n ? edge : n) * item);
+            const size_t whole = static_cast<size_t>(n * item);
+            const char* from = in.data + r * n * item;
+            char* to = out.data + r * n * item;
+            if (upper) {
+                std::memset(to, 0, cut);
+                std::memcpy(to + cut, from + cut, whole - cut);
+            } else {
+                std::memcpy(to, from, cut);
+                std::memset(to + cut, 0, whole - cut);
+            }
+        }
+    });
+}
+
+int64_t count_set(const uint8_t* mask, int64_t n) {
+    int64_t total = 0;
+    for (int64_t i = 0; i < n;) {
+        const int64_t stop = n - i < 255 ? n : i + 255;
+        uint8_t some = 0;  // at most 255: the sum stays in bytes, which vectorises
+        for (; i < stop; ++i) some = static_cast<uint8_t>(some + (mask[i] != 0));
+        total += some;
+    }
+    return total;
+}
+
+namespace {
+
+// body(chunk's begin, its end, how many bytes are set before it), over chunks of a mask.
+template <class Body>
+void for_chunks(const uint8_t* mask, int64_t n, const Body& body) {
+    const int64_t chunks = (n + kMaskChunk - 1) / kMaskChunk;
+    if (chunks <= 1) return body(0, n, 0);
+    pool::Scratch scratch(static_cast<size_t>(chunks) * sizeof(int64_t));
+    int64_t* const before = scratch.as<int64_t>();
+    const auto end_of = [&](int64_t c) { return (c + 1) * kMaskChunk < n ? (c + 1) * kMaskChunk : n; };
+    parallel_for(0, chunks, 8, [&](int64_t begin, int64_t end) {
+        for (int64_t c = begin; c < end; ++c)
+            before[c] = count_set(mask + c * kMaskChunk, end_of(c) - c * kMaskChunk);
+    });
+    int64_t sum = 0;
+    for (int64_t c = 0; c < chunks; ++c) sum += std::exchange(before[c], sum);
+    parallel_for(0, chunks, 2, [&](int64_t begin, int64_t end) {
+        for (int64_t c = begin; c < end; ++c) body(c * kMaskChunk, end_of(c), before[c]);
+    });
+}
+
+}  // namespace
+
+void compress(const ArrayView& x, const ArrayView& mask, const ArrayView& out) {
+    const int64_t item = item_size(x.dtype);
+    const uint8_t* const bits = mask.as<uint8_t>();
+    const Kernels& kernels = PT_SELECT(Kernels);
+    for_chunks(bits, mask.numel(), [&](int64_t begin, int64_t end, int64_t before) {
+        const char* from = x.data + begin * item;
+        char* to = out.data + before * item;
+        if (item == 4 || item == 8) {
+            (item == 4 ? kernels.compress4 : kernels.compress8)(bits + begin, from, end - begin, to);
+            return;
+        }
+        for (int64_t i = begin; i < end; ++i, from += item) {
+            if (bits[i] == 0) continue;
+            std::memcpy(to, from, static_cast<size_t>(item));
+            to += item;
+        }
+    });
+}
+
+void places(const ArrayView& mask, const ArrayView& out) {
+    const int ndim = mask.ndim;
+    if (ndim == 0 || mask.numel() == 0) return;
+    const uint8_t* const bits = mask.as<uint8_t>();
+    const int64_t row = mask.shape[ndim - 1];
+    const int64_t total = out.shape[1];
+    for_chunks(bits, mask.numel(), [&](int64_t begin, int64_t end, int64_t before) {
+        constexpr int kBlock = 64;
+        int64_t columns[kBlock + 1];
+        int64_t* to = out.as<int64_t>() + before;
+        int64_t at[kMaxDims];
+        for (int64_t i = begin; i < end;) {
+            int64_t line = i / row;
+            const int64_t column = i % row;
+            for (int d = ndim - 2; d >= 0; --d) {
+                at[d] = line % mask.shape[d];
+                line /= mask.shape[d];
+            }
+            const int64_t rest = row - column < end - i ? row - column : end - i;
+            const int n = rest < kBlock ? static_cast<int>(rest) : kBlock;
+            int kept = 0;
+            for (int k = 0; k < n; ++k) {
+                columns[kept] = column + k;
+                kept += bits[i + k] != 0;
+            }
+            for (int d = 0; d < ndim; ++d)
+                for (int k = 0; k < kept; ++k) to[d * total + k] = d < ndim - 1 ? at[d] : columns[k];
+            to += kept;
+            i += n;
+        }
+    });
+}
+
+}  // namespace pt::index

@@ -1,0 +1,83 @@
+// The vector loops of the index family, over elements of 4 and 8 bytes of whatever kind.
+#pragma once
+
+#include "kernels/index/kernels.h"
+#include "simd/transpose.h"
+
+namespace pt::index::PT_ISA {
+
+using namespace ::pt::PT_ISA;
+
+// Blocks of lanes x lanes: each line of the cache that a block reads or writes is used as a whole.
+template <class T>
+static void transpose(const char* from, int64_t from_row, int64_t rows, int64_t columns, char* to,
+                      int64_t to_row) {
+    constexpr int L = lanes<T>;
+    const T* x = reinterpret_cast<const T*>(from);
+    T* y = reinterpret_cast<T*>(to);
+    for (int64_t j = 0; j < columns; j += L)
+        for (int64_t i = 0; i < rows; i += L)
+            transpose_block<T>(x + i * from_row + j, from_row, static_cast<int>(rows - i < L ? rows - i : L),
+                               static_cast<int>(columns - j < L ? columns - j : L), y + j * to_row + i,
+                               to_row, false);
+}
+
+template <class T>
+static void reverse(const char* from, int64_t n, char* to) {
+    constexpr int L = lanes<T>;
+    const T* x = reinterpret_cast<const T*>(from) + n;
+    T* y = reinterpret_cast<T*>(to);
+    const Vec<T> order = L - 1 - iota<T>();
+    int64_t i = 0;
+    for (; i + L <= n; i += L) store(y + i, __builtin_shuffle(load(x - i - L), order));
+    for (; i < n; ++i) y[i] = x[-1 - i];
+}
+
+// The kept ones of up to kBlock elements go to a buffer first: no branch on the mask, and no write beyond
+// what belongs to the caller.
+constexpr int kBlock = 64;
+
+template <class T>
+PT_INLINE int compress_block(const uint8_t* mask, const T* x, T* buffer) {
+    int kept = 0;
+#if defined(__AVX512BW__) && defined(__AVX512VL__)
+    const __m512i zero = _mm512_setzero_si512();
+    const uint64_t bits = _mm512_cmpneq_epi8_mask(_mm512_loadu_si512(mask), zero);
+    for (int i = 0; i < kBlock; i += lanes<T>) {
+        if constexpr (sizeof(T) == 4) {
+            const __mmask16 m = static_cast<__mmask16>(bits >> i);
+            _mm512_storeu_si512(buffer + kept, _mm512_maskz_compress_epi32(m, _mm512_loadu_si512(x + i)));
+            kept += __builtin_popcount(m);
+        } else {
+            const __mmask8 m = static_cast<__mmask8>(bits >> i);
+            _mm512_storeu_si512(buffer + kept, _mm512_maskz_compress_epi64(m, _mm512_loadu_si512(x + i)));
+            kept += __builtin_popcount(m);
+        }
+    }
+#else
+    for (int i = 0; i < kBlock; ++i) {
+        buffer[kept] = x[i];
+        kept += mask[i] != 0;
+    }
+#endif
+    return kept;
+}
+
+template <class T>
+static int64_t compress(const uint8_t* mask, const char* from, int64_t n, char* to) {
+    const T* x = reinterpret_cast<const T*>(from);
+    T* y = reinterpret_cast<T*>(to);
+    T buffer[kBlock + lanes<T>];
+    int64_t kept = 0;
+    int64_t i = 0;
+    for (; i + kBlock <= n; i += kBlock) {
+        const int count = compress_block<T>(mask + i, x + i, buffer);
+        __builtin_memcpy(y + kept, buffer, static_cast<uint64_t>(count) * sizeof(T));
+        kept += count;
+    }
+    for (; i < n; ++i)
+        if (mask[i] != 0) y[kept++] = x[i];
+    return kept;
+}
+
+}  // namespace pt::index::PT_ISA

@@ -1,0 +1,26 @@
+// What the levels of the index family share: the loops that gain from vectors.
+#pragma once
+
+#include <cstdint>
+
+#include "base/cpu_level.h"
+
+namespace pt::index {
+
+// transpose: to[j][i] = from[i][j], i < rows, j < columns; the distances between rows are in elements.
+// reverse: to[i] = from[n - 1 - i].
+// compress: the elements of x whose mask byte is not 0, one after the other; how many. Writes nothing else.
+struct Kernels {
+    void (*transpose4)(const char* from, int64_t from_row, int64_t rows, int64_t columns, char* to,
+                       int64_t to_row);
+    void (*transpose8)(const char* from, int64_t from_row, int64_t rows, int64_t columns, char* to,
+                       int64_t to_row);
+    void (*reverse4)(const char* from, int64_t n, char* to);
+    void (*reverse8)(const char* from, int64_t n, char* to);
+    int64_t (*compress4)(const uint8_t* mask, const char* x, int64_t n, char* to);
+    int64_t (*compress8)(const uint8_t* mask, const char* x, int64_t n, char* to);
+};
+
+PT_DECLARE_LEVELS(Kernels)
+
+}  // namespace pt::index
