@@ -81,6 +81,7 @@ def module(name: str, make: Any, inputs: Any, gradient: bool) -> Row:
         lib.manual_seed(0)
         layer = make(lib).train(gradient)
         arguments, options = inputs(lib)
+        weights = randn(lib, *arguments[0].shape, seed=3)
 
         def forward() -> Any:
             with lib.no_grad():
@@ -89,7 +90,7 @@ def module(name: str, make: Any, inputs: Any, gradient: bool) -> Row:
         def both() -> Any:
             lib.manual_seed(0)
             out = first(layer(*arguments, **options))
-            return out, lib.autograd.grad(out.sum(), (arguments[0], *layer.parameters()))
+            return out, lib.autograd.grad(out, (arguments[0], *layer.parameters()), weights)
 
         return both if gradient else forward
 

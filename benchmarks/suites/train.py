@@ -7,6 +7,7 @@ from typing import Any
 
 from benchmarks import Row, randint, randn
 from benchmarks.models import convolutional as conv
+from benchmarks.models.attention import gpt, translator
 from benchmarks.models.recurrent import character_model
 from benchmarks.models.simple import graph_network, perceptron, skip_gram, variational_autoencoder
 
@@ -63,6 +64,28 @@ def characters(kind: str) -> Row:
         return model.parameters(), lambda: loss_fn(model(text[:, :-1]), text[:, 1:])
 
     return training_step(f"character {kind} 64-128, 32x64, Adam", build)
+
+
+def language_model(lib):
+    model, cross_entropy = gpt(lib), lib.nn.functional.cross_entropy
+    text = randint(lib, 65, 16, 65)
+
+    def compute_loss():
+        scores = model(text[:, :-1])
+        return cross_entropy(scores.view(-1, 65), text[:, 1:].reshape(-1))
+
+    return model.parameters(), compute_loss
+
+
+def translation(lib):
+    model, cross_entropy = translator(lib), lib.nn.functional.cross_entropy
+    source, target = randint(lib, 1000, 32, 20), randint(lib, 1000, 32, 17, seed=1)
+
+    def compute_loss():
+        scores = model(source, target[:, :-1])
+        return cross_entropy(scores.flatten(0, 1), target[:, 1:].flatten())
+
+    return model.parameters(), compute_loss
 
 
 def word_vectors(lib):
@@ -141,6 +164,8 @@ ROWS = [
     classifier("DenseNet-small 32x32, batch 16, SGD", conv.densenet, CIFAR, 10, 16, **SGD),
     classifier("GoogLeNet-small 32x32, batch 16, SGD", conv.googlenet, CIFAR, 10, 16, **SGD),
     *(characters(kind) for kind in ("RNN", "LSTM", "GRU")),
+    training_step("small GPT 4x128, 16x64, AdamW", language_model, optimizer="AdamW"),
+    training_step("seq2seq GRU 64-128 with attention, 32x20, Adam", translation),
     training_step("word2vec 5000x100, batch 512, 5 negatives, SGD", word_vectors, **SGD),
     training_step("VAE 784-400-20, batch 128, Adam", autoencoder),
     adversarial(32),
