@@ -215,6 +215,44 @@ py::object adaptive_max_forward(const py::object& x, const Sizes& out_size) {
     return py::make_tuple(values, indices);
 }
 
+// Windows anywhere; `starts` has one int64 array (planes, outputs) for each pooled axis.
+py::object max_forward_at(const py::object& x, const std::vector<py::object>& starts, const Sizes& kernel) {
+    const ArrayView in = view(x, "x");
+    check_input(in, "x");
+    Sizes out_size;
+    std::vector<ArrayView> places;
+    for (const py::object& s : starts) {
+        places.push_back(view(s, "starts"));
+        PT_CHECK(
+            places.back().ndim == 2 && places.back().dtype == DType::int64 && places.back().is_contiguous(),
+            "starts: expected contiguous int64 (planes, outputs)");
+        out_size.push_back(places.back().shape[1]);
+    }
+    Problem p = make_problem(shape_of(in), out_size);
+    const size_t axes = out_size.size();
+    set_taps(p, {kernel, Sizes(axes, 1), Sizes(axes, 0), Sizes(axes, 1)});
+    const Sizes first(static_cast<size_t>(p.planes), 0);  // of the axes that there are not
+    const int64_t* at[3] = {first.data(), first.data(), first.data()};
+    for (size_t i = 0; i < axes; ++i) {
+        const size_t axis = 3 - axes + i;
+        at[axis] = places[i].as<int64_t>();
+        PT_CHECK(places[i].shape[0] == p.planes, "starts: expected one row per plane");
+        for (int64_t j = 0; j < places[i].numel(); ++j)
+            PT_CHECK(at[axis][j] >= 0 && at[axis][j] + p.window.kernel[axis] <= p.window.in[axis],
+                     "starts: found a window that leaves the input");
+    }
+    py::object values = make_array(p.out_shape, in.dtype), indices = make_array(p.out_shape, DType::int64);
+    if (!p.empty()) {
+        const ArrayView out = view_of(values), won = view_of(indices);
+        ReleaseGil release(p.numel());
+        for_dtype(in.dtype, [&](auto t) {
+            using T = decltype(t);
+            pooling::max_forward_at<T>(in.as<T>(), at, out.as<T>(), won.as<int64_t>(), p.planes, p.window);
+        });
+    }
+    return py::make_tuple(values, indices);
+}
+
 // The gradient by flat indices; `axes` trailing axes make up a plane.
 py::object scatter_backward(const py::object& grad, const py::object& indices, const Sizes& in_shape,
                             int axes) {
@@ -244,6 +282,7 @@ py::object scatter_backward(const py::object& grad, const py::object& indices, c
 void bind_pool(py::module_& m) {
     m.def("pool_max_forward", &max_forward);
     m.def("pool_max_backward", &max_backward);
+    m.def("pool_max_at", &max_forward_at);
     m.def("pool_avg_forward", &avg_forward);
     m.def("pool_avg_backward", &avg_backward);
     m.def("pool_adaptive_avg_forward", &adaptive_avg_forward);

@@ -279,6 +279,35 @@ void adaptive_max_forward(const T* x, T* values, int64_t* indices, int64_t plane
 }
 
 template <class T>
+void max_forward_at(const T* x, const int64_t* const* starts, T* values, int64_t* indices, int64_t planes,
+                    const Window& w) {
+    over_planes(planes, w.out_size() * w.taps(), [&](int64_t first, int64_t n) {
+        for (int64_t p = first; p < first + n; ++p) {
+            const T* plane = x + p * w.in_size();
+            plain::each_output(w, [&](int64_t o, int64_t od, int64_t oh, int64_t ow) {
+                const int64_t d = starts[0][p * w.out[0] + od], h = starts[1][p * w.out[1] + oh],
+                              left = starts[2][p * w.out[2] + ow];
+                const int64_t first = (d * w.in[1] + h) * w.in[2] + left;
+                int64_t position = first;  // chosen without branches: no one can foresee the winner
+                T best = -std::numeric_limits<T>::infinity();
+                for (int64_t a = 0; a < w.kernel[0]; ++a)
+                    for (int64_t b = 0; b < w.kernel[1]; ++b) {
+                        const int64_t row = first + (a * w.in[1] + b) * w.in[2];
+                        for (int64_t i = row; i < row + w.kernel[2]; ++i) {
+                            const T v = plane[i];
+                            const bool better = (v > best) | (v != v);
+                            position = better ? i : position;
+                            best = better ? v : best;
+                        }
+                    }
+                values[p * w.out_size() + o] = best;
+                indices[p * w.out_size() + o] = position;
+            });
+        }
+    });
+}
+
+template <class T>
 bool scatter_backward(const T* grad, const int64_t* indices, T* grad_x, int64_t planes, int64_t out_size,
                       int64_t in_size) {
     std::atomic<bool> inside = true;
@@ -297,14 +326,15 @@ bool scatter_backward(const T* grad, const int64_t* indices, T* grad_x, int64_t 
     return inside;
 }
 
-#define PT_INSTANTIATE(T)                                                                \
-    template void max_forward(const T*, T*, uint8_t*, int64_t*, int64_t, const Window&); \
-    template void max_backward(const T*, const uint8_t*, T*, int64_t, const Window&);    \
-    template void avg_forward(const T*, T*, int64_t, const Window&, const Divisor&);     \
-    template void avg_backward(const T*, T*, int64_t, const Window&, const Divisor&);    \
-    template void adaptive_avg_forward(const T*, T*, int64_t, const Window&);            \
-    template void adaptive_avg_backward(const T*, T*, int64_t, const Window&);           \
-    template void adaptive_max_forward(const T*, T*, int64_t*, int64_t, const Window&);  \
+#define PT_INSTANTIATE(T)                                                                                \
+    template void max_forward(const T*, T*, uint8_t*, int64_t*, int64_t, const Window&);                 \
+    template void max_backward(const T*, const uint8_t*, T*, int64_t, const Window&);                    \
+    template void avg_forward(const T*, T*, int64_t, const Window&, const Divisor&);                     \
+    template void avg_backward(const T*, T*, int64_t, const Window&, const Divisor&);                    \
+    template void adaptive_avg_forward(const T*, T*, int64_t, const Window&);                            \
+    template void adaptive_avg_backward(const T*, T*, int64_t, const Window&);                           \
+    template void adaptive_max_forward(const T*, T*, int64_t*, int64_t, const Window&);                  \
+    template void max_forward_at(const T*, const int64_t* const*, T*, int64_t*, int64_t, const Window&); \
     template bool scatter_backward(const T*, const int64_t*, T*, int64_t, int64_t, int64_t);
 PT_INSTANTIATE(float)
 PT_INSTANTIATE(double)

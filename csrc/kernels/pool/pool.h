@@ -94,6 +94,12 @@ void adaptive_avg_backward(const T* grad, T* grad_x, int64_t planes, const Windo
 template <class T>
 void adaptive_max_forward(const T* x, T* values, int64_t* indices, int64_t planes, const Window&);
 
+// Maximum of windows of window.kernel anywhere inside: plane p's output o of an axis begins at
+// starts[axis][p * window.out[axis] + o].
+template <class T>
+void max_forward_at(const T* x, const int64_t* const* starts, T* values, int64_t* indices, int64_t planes,
+                    const Window&);
+
 // grad_x[indices[i]] += grad[i] in each plane, from zero. False when an index lies outside its plane; grad_x
 // is not complete then.
 template <class T>

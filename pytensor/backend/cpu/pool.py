@@ -17,6 +17,7 @@ __all__ = [
     "avg_pool",
     "avg_pool_backward",
     "max_pool",
+    "max_pool_at",
     "max_pool_backward",
     "max_pool_gather",
     "pool_gather",
@@ -36,6 +37,12 @@ def max_pool(x, out_size, kernel, stride, padding, dilation, keep):
     if not _has_kernel(x) or (keep == "offsets" and math.prod(kernel) > 256):
         return plain.max_pool(x, out_size, kernel, stride, padding, dilation, keep)
     return _C.pool_max_forward(_dense(x), out_size, kernel, stride, padding, dilation, keep)
+
+
+def max_pool_at(x, starts, kernel):
+    if not _has_kernel(x):
+        return plain.max_pool_at(x, starts, kernel)
+    return _C.pool_max_at(_dense(x), [_dense(s) for s in starts], kernel)
 
 
 def max_pool_backward(grad, offsets, in_shape, kernel, stride, padding, dilation):

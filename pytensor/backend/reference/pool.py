@@ -20,6 +20,7 @@ __all__ = [
     "avg_pool",
     "avg_pool_backward",
     "max_pool",
+    "max_pool_at",
     "max_pool_backward",
     "max_pool_gather",
     "pool_gather",
@@ -104,6 +105,25 @@ def max_pool(x, out_size, kernel, stride, padding, dilation, keep):
     if keep == "indices":
         return best, flat
     return best, number.astype(np.uint8) if math.prod(kernel) <= 256 else number
+
+
+def max_pool_at(x, starts, kernel):
+    """(maxima, flat positions) of windows that begin at starts[axis][plane, output]."""
+    xp = array_module(x)
+    axes = len(kernel)
+    lead, size = x.shape[: x.ndim - axes], x.shape[x.ndim - axes :]
+    planes, out = math.prod(lead), tuple(s.shape[1] for s in starts)
+    flat = xp.zeros((planes, *(1,) * (2 * axes)), np.int64)
+    for i, (s, k, n) in enumerate(zip(starts, kernel, size, strict=True)):
+        shape = [planes] + [1] * (2 * axes)
+        shape[1 + i], shape[1 + axes + i] = s.shape[1], k
+        flat = flat * n + (s[:, :, None] + xp.arange(k)).reshape(shape)
+    flat = flat.reshape(planes, math.prod(out), math.prod(kernel))
+    taken = xp.take_along_axis(x.reshape(planes, 1, math.prod(size)), flat, axis=2)
+    last_nan = flat.shape[2] - 1 - xp.isnan(taken)[:, :, ::-1].argmax(axis=2)
+    best = xp.where(xp.isnan(taken).any(axis=2), last_nan, taken.argmax(axis=2))[:, :, None]
+    shape = (*lead, *out)
+    return tuple(xp.take_along_axis(a, best, axis=2).reshape(shape) for a in (taken, flat))
 
 
 def max_pool_backward(grad, offsets, in_shape, kernel, stride, padding, dilation):

@@ -237,3 +237,55 @@ SPECS += [
     ),
     OpSpec("adaptive_max_pool1d", adaptive_samples(1, "any"), adaptive_max(1, True), tolerance=0),
 ]
+
+
+def fractional_starts(samples, size, kernel, out):
+    """The sequence of Graham's paper as PyTorch rounds it: in the dtype of the samples."""
+    if out <= 1:
+        return np.full((samples.size, out), size - kernel)
+    alpha = samples.dtype.type(size - kernel) / samples.dtype.type(out - 1)
+    u = samples.reshape(-1, 1)
+    starts = ((np.arange(out, dtype=samples.dtype) + u) * alpha).astype(int) - (u * alpha).astype(int)
+    starts[:, -1] = size - kernel
+    return starts
+
+
+def fractional_max(axes: int, indices: bool):
+    def reference(x, kernel_size, output_size, _random_samples, return_indices=False):
+        out, size = per_axis(output_size, axes), x.shape[x.ndim - axes :]
+        kernel = per_axis(kernel_size, axes)
+        columns = (1, 0) if axes == 2 else (0, 1, 2)
+        drawn = [_random_samples[: x.shape[0] if x.ndim == axes + 2 else 1, :, c] for c in columns]
+        starts = [fractional_starts(*n) for n in zip(drawn, size, kernel, out, strict=True)]
+        both = plain.max_pool_at(x, starts, kernel)
+        return both if indices or return_indices else both[0]
+
+    return reference
+
+
+def fractional_samples(axes: int):
+    def samples(s):
+        kernel = numbers(s, axes, 1, 2 if s.gradient else 3)
+        out = numbers(s, axes, 1, 2 if s.gradient else 4)
+        both = zip(per_axis(kernel, axes), per_axis(out, axes), strict=True)
+        x = images(s, axes, tuple(k + n for k, n in both), "distinct")
+        batch = x.shape[0] if x.ndim == axes + 2 else 1
+        drawn = s.array((batch, x.shape[x.ndim - axes - 1], axes), values="smooth", only=(0, 0.99))
+        return s.sample(x, kernel, out, _random_samples=drawn)
+
+    return samples
+
+
+SPECS += [
+    OpSpec(
+        f"nn.functional.fractional_max_pool{n}d{suffix}",
+        fractional_samples(n),
+        fractional_max(n, bool(suffix)),
+        tolerance=0,
+        upcast=False,
+        dtypes=("float32", "float64"),
+        differentiable=(0,),
+    )
+    for n in (2, 3)
+    for suffix in ("", "_with_indices")
+]
