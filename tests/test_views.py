@@ -222,3 +222,24 @@ def test_base_and_view_share_versions(data):
     data.draw(st.sampled_from(views)).add_(1)
     assert {v._version for v in views} == {1}
     assert t.data._version == 0
+
+
+@pytest.mark.parametrize(
+    "cut", [lambda x: x.split(2), lambda x: x.chunk(3), lambda x: x.unbind(), lambda x: x.tensor_split((3, 1))]
+)
+def test_gradients_of_parts(cut):
+    """Parts of one axis have one node; those that nothing depends on count as zeros."""
+    x = torch.arange(6.0).requires_grad_()
+    parts = cut(x)
+    weights = [3.0 * i for i in range(len(parts))]
+    sum(w * p.square().sum() for w, p in zip(weights, parts, strict=True) if w).backward()
+    expected = np.zeros(6)
+    for w, p in zip(weights, cut(torch.arange(6)), strict=True):
+        expected[np.atleast_1d(p.numpy())] += 2 * w * np.atleast_1d(p.numpy())
+    np.testing.assert_array_equal(x.grad.numpy(), expected)
+
+
+def test_parts_are_outputs_of_one_node():
+    parts = torch.ones(4, requires_grad=True).split(2)
+    assert parts[0].grad_fn is parts[1].grad_fn
+    assert [p.output_nr for p in parts] == [0, 1]

@@ -160,6 +160,14 @@ PyObject* function_view(PyObject*, PyObject* const* args, Py_ssize_t count) {
                      count > 3 ? args[3] : nullptr, kind);
 }
 
+// views(source, arrays, node_class, ctx=None)
+PyObject* function_views(PyObject*, PyObject* const* args, Py_ssize_t count) {
+    if (count < 3 || count > 4 || !is_tensor(args[0]) || !PyTuple_Check(args[1]) || !PyType_Check(args[2]))
+        return PyErr_Format(PyExc_TypeError, "views(source: Tensor, arrays: tuple, node_class, ctx=None)");
+    return make_views(as_tensor(args[0]), args[1], reinterpret_cast<PyTypeObject*>(args[2]),
+                      count > 3 ? args[3] : nullptr);
+}
+
 PyObject* function_is_grad_enabled(PyObject*, PyObject*) { return PyBool_FromLong(modes.grad); }
 PyObject* function_set_grad_enabled(PyObject*, PyObject* value) {
     const int truth = PyObject_IsTrue(value);
@@ -267,6 +275,8 @@ PyMethodDef functions[] = {
     {"record", reinterpret_cast<PyCFunction>(reinterpret_cast<void*>(function_record)),
      METH_FASTCALL | METH_KEYWORDS, "record(node_class, inputs, outputs, saved=(), ctx=None)"},
     {"wrap", function_wrap, METH_O, "wrap(array) -> Tensor outside any graph"},
+    {"views", fastcall(function_views), METH_FASTCALL,
+     "views(source, arrays, node_class, ctx=None) -> tensors that share the source's memory, with one node"},
     {"view", fastcall(function_view), METH_FASTCALL,
      "view(source, array, node_class, ctx=None, multi_output=False)"},
     {"broadcast_view", fastcall(function_broadcast_view), METH_FASTCALL,

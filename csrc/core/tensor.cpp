@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <new>
+#include <vector>
 
 namespace pt::core {
 
@@ -375,20 +376,22 @@ ViewKind kind_of_view(const TensorObject* source, ViewKind kind) {
     return modes.grad ? kind : ViewKind::no_grad;
 }
 
-int record_view(TensorObject* view, TensorObject* source, PyTypeObject* node_type, PyObject* ctx) {
-    NodeObject* node = new_node(node_type, 1, 0, 1);
+// One node for all the views.
+int record_views(TensorObject* const* views, int count, TensorObject* source, PyTypeObject* node_type,
+                 PyObject* ctx) {
+    NodeObject* node = new_node(node_type, 1, 0, count);
     if (node == nullptr) return -1;
     set_edge(node, 0, source);
     node->ctx = Py_XNewRef(ctx);
-    const int status = attach_output(node, 0, view) < 0 ? -1 : finish_node(node);
+    int status = 0;
+    for (int i = 0; i < count && status == 0; ++i) status = attach_output(node, i, views[i]);
+    if (status == 0) status = finish_node(node);
     Py_DECREF(as_object(node));
     return status;
 }
 
-}  // namespace
-
-PyObject* make_view(TensorObject* source, PyObject* array, PyTypeObject* node_type, PyObject* ctx,
-                    ViewKind kind) {
+// A view without history; `recorded`: whether it is to get one. Steals `array`.
+PyObject* unrecorded_view(TensorObject* source, PyObject* array, ViewKind kind, bool* recorded) {
     PyObject* result = wrap(array);
     if (result == nullptr) return nullptr;
     TensorObject* view = as_tensor(result);
@@ -404,10 +407,40 @@ PyObject* make_view(TensorObject* source, PyObject* array, PyTypeObject* node_ty
     view->base = Py_NewRef(source->base != nullptr ? source->base : as_object(source));
     view->view_kind = kind_of_view(source, kind);
     view->inference = source->inference;
-    if (needs && modes.grad && record_view(view, source, node_type, ctx) < 0) {
-        Py_DECREF(result);
-        return nullptr;
+    *recorded = needs && modes.grad;
+    return result;
+}
+
+}  // namespace
+
+PyObject* make_view(TensorObject* source, PyObject* array, PyTypeObject* node_type, PyObject* ctx,
+                    ViewKind kind) {
+    bool recorded = false;
+    PyObject* result = unrecorded_view(source, array, kind, &recorded);
+    if (result == nullptr || !recorded) return result;
+    TensorObject* view = as_tensor(result);
+    if (record_views(&view, 1, source, node_type, ctx) < 0) Py_CLEAR(result);
+    return result;
+}
+
+PyObject* make_views(TensorObject* source, PyObject* arrays, PyTypeObject* node_type, PyObject* ctx) {
+    const Py_ssize_t count = PyTuple_GET_SIZE(arrays);
+    PyObject* result = PyTuple_New(count);
+    std::vector<TensorObject*> views(static_cast<size_t>(count));
+    bool recorded = false;
+    for (Py_ssize_t i = 0; result != nullptr && i < count; ++i) {
+        PyObject* view = unrecorded_view(source, Py_NewRef(PyTuple_GET_ITEM(arrays, i)),
+                                         ViewKind::multi_output, &recorded);
+        if (view == nullptr) {
+            Py_CLEAR(result);
+            break;
+        }
+        PyTuple_SET_ITEM(result, i, view);
+        views[static_cast<size_t>(i)] = as_tensor(view);
     }
+    if (result != nullptr && recorded &&
+        record_views(views.data(), static_cast<int>(count), source, node_type, ctx) < 0)
+        Py_CLEAR(result);
     return result;
 }
 

@@ -143,6 +143,8 @@ PyObject* size_from(int ndim, const int64_t* shape);  // pytensor.Size
 // `array` (stolen), a view of source's array, as a tensor that shares source's version counter and history.
 PyObject* make_view(TensorObject* source, PyObject* array, PyTypeObject* node_type, PyObject* ctx,
                     ViewKind kind);
+// Views of several parts, with one node whose outputs they are; in-place operations on them are refused.
+PyObject* make_views(TensorObject* source, PyObject* arrays, PyTypeObject* node_type, PyObject* ctx);
 
 void add_types(py::module_& m);      // TensorBase, NodeBase
 void add_functions(py::module_& m);  // record, modes, registration

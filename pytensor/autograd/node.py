@@ -26,11 +26,12 @@ from pytensor import _C
 if TYPE_CHECKING:
     from pytensor.tensor import Tensor
 
-__all__ = ["OUTPUT", "AccumulateGrad", "Node", "RemovableHandle", "record", "view", "wrap"]
+__all__ = ["OUTPUT", "AccumulateGrad", "Node", "RemovableHandle", "record", "view", "views", "wrap"]
 
 record = _C.record
 wrap = _C.wrap
 view = _C.view
+views = _C.views
 
 
 class OutputMarker:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pytensor import _C
-from pytensor.autograd.node import Node, record, view
+from pytensor.autograd.node import Node, record, view, views
 from pytensor.backend import backend_of
 from pytensor.backend.reference.array_module import array_module
 from pytensor.dtypes import promote_types
@@ -272,7 +272,7 @@ def column_stack(tensors: Sequence[Tensor], *, out: Tensor | None = None) -> Ten
     return hstack(given, out=out)
 
 
-class PartBackward(Node):
+class SliceBackward0(Node):
     """One of several views of a tensor; ctx = (input shape, key)."""
 
     def backward(self, grad: Tensor) -> Any:
@@ -282,19 +282,37 @@ class PartBackward(Node):
         return (place(grad, shape, key),)
 
 
-class SplitBackward0(PartBackward):
-    pass
+class SplitBackward0(Node):
+    """All parts of an axis, in order; ctx = (shapes of the parts, axis)."""
+
+    def backward(self, *grads: Tensor | None) -> Any:
+        shapes, axis = self.ctx
+        return (cat(_complete(grads, shapes), axis),)
 
 
-class UnbindBackward0(PartBackward):
-    pass
+class UnbindBackward0(Node):
+    """All entries of an axis; ctx as of SplitBackward0."""
+
+    def backward(self, *grads: Tensor | None) -> Any:
+        shapes, axis = self.ctx
+        return (stack(_complete(grads, shapes), axis),)
 
 
-def _parts(input: Any, axis: int, bounds: Sequence[tuple[int, int]], node: type[Node] = SplitBackward0) -> tuple:
+def _complete(grads: Sequence[Any], shapes: Sequence[tuple[int, ...]]) -> list[Any]:
+    """The gradients, zeros where none came."""
+    some = next(g for g in grads if g is not None)
+    return [some.new_zeros(shape) if g is None else g for g, shape in zip(grads, shapes, strict=True)]
+
+
+def _parts(input: Any, axis: int, bounds: Sequence[tuple[int, int]]) -> tuple:
     """Views of ranges of an axis."""
     array, shape, lead = input._array, input.shape, (slice(None),) * axis
     keys = [(*lead, slice(start, stop)) for start, stop in bounds]
-    return tuple(view(input, array[key], node, (shape, key), True) for key in keys)
+    arrays = tuple([array[key] for key in keys])
+    edges = [0, *(stop for _, stop in bounds)]
+    if edges[-1] == shape[axis] and all(start == edge for (start, _), edge in zip(bounds, edges, strict=False)):
+        return views(input, arrays, SplitBackward0, ([a.shape for a in arrays], axis))
+    return tuple(view(input, a, SliceBackward0, (shape, key), True) for a, key in zip(arrays, keys, strict=True))
 
 
 @op()
@@ -433,6 +451,6 @@ def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
     if input.ndim == 0:
         raise IndexError("Dimension specified as 0 but tensor has no dimensions")
     axis = normalize_dim(dim, input.ndim)
-    array, shape, lead = input._array, input.shape, (slice(None),) * axis
-    keys = [(*lead, i, Ellipsis) for i in range(shape[axis])]
-    return tuple(view(input, array[key], UnbindBackward0, (shape, key), True) for key in keys)
+    array, lead = input._array, (slice(None),) * axis
+    arrays = tuple([array[(*lead, i, Ellipsis)] for i in range(input.shape[axis])])
+    return views(input, arrays, UnbindBackward0, ([a.shape for a in arrays], axis))
