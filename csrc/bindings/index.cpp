@@ -11,7 +11,8 @@ namespace pt {
 
 namespace {
 
-// What all of these insist on; that the indices are inside is the op's affair.
+// What all of these insist on. For an index outside they give None or False; what that means to the user is
+// the op's affair.
 void check_index(const ArrayView& x, int axis, const ArrayView& index) {
     PT_CHECK(index.dtype == DType::int64, "index: expected int64");
     PT_CHECK(axis >= 0 && axis < x.ndim, "axis: no such axis");
@@ -24,12 +25,15 @@ py::object index_gather(const py::object& input, int axis, const py::object& ind
     PT_CHECK(places.ndim == in.ndim, "index: as many axes as input");
     const py::object result = make_array(places.ndim, places.shape, in.dtype);
     const ArrayView out = view_of(result);
-    ReleaseGil nogil(out.numel());
-    index::gather(in, axis, places, out);
-    return result;
+    bool inside;
+    {
+        ReleaseGil nogil(out.numel());
+        inside = index::gather(in, axis, places, out);
+    }
+    return inside ? result : py::none();
 }
 
-void index_scatter(const py::object& target, int axis, const py::object& index, const py::object& source,
+bool index_scatter(const py::object& target, int axis, const py::object& index, const py::object& source,
                    bool add) {
     const ArrayView out = writable_view(target, "out");
     const ArrayView places = view(index, "index");
@@ -39,7 +43,7 @@ void index_scatter(const py::object& target, int axis, const py::object& index, 
     PT_CHECK(values.dtype == out.dtype, "source: the dtype of out");
     PT_CHECK(!add || index::can_add(out.dtype), "scatter_add: no kernel for this dtype");
     ReleaseGil nogil(places.numel());
-    (add ? index::scatter_add : index::scatter)(out, axis, places, values);
+    return (add ? index::scatter_add : index::scatter)(out, axis, places, values);
 }
 
 bool index_in_bounds(const py::object& index, int64_t size) {
@@ -54,6 +58,7 @@ py::object index_take_rows(const py::object& input, int axis, const py::object& 
     const ArrayView places = view(index, "index");
     check_index(in, axis, places);
     PT_CHECK(in.is_contiguous() && places.is_contiguous(), "take_rows: expected contiguous arrays");
+    if (!index::in_bounds(places.as<int64_t>(), places.numel(), in.shape[axis])) return py::none();
     std::vector<int64_t> shape(in.shape, in.shape + axis);
     shape.insert(shape.end(), places.shape, places.shape + places.ndim);
     shape.insert(shape.end(), in.shape + axis + 1, in.shape + in.ndim);
@@ -64,7 +69,7 @@ py::object index_take_rows(const py::object& input, int axis, const py::object& 
     return result;
 }
 
-void index_add_rows(const py::object& target, int axis, const py::object& index, const py::object& source) {
+bool index_add_rows(const py::object& target, int axis, const py::object& index, const py::object& source) {
     const ArrayView out = writable_view(target, "out");
     const ArrayView places = view(index, "index");
     const ArrayView values = view(source, "source");
@@ -73,8 +78,10 @@ void index_add_rows(const py::object& target, int axis, const py::object& index,
              "add_rows: expected contiguous arrays");
     PT_CHECK(values.dtype == out.dtype && index::can_add(out.dtype), "add_rows: no kernel for these dtypes");
     PT_CHECK(values.ndim == out.ndim && values.shape[axis] == places.numel(), "source: a slice per index");
+    if (!index::in_bounds(places.as<int64_t>(), places.numel(), out.shape[axis])) return false;
     ReleaseGil nogil(values.numel());
     index::add_rows(out, axis, places.as<int64_t>(), places.numel(), values);
+    return true;
 }
 
 void index_copy_into(const py::object& target, const py::object& source) {

@@ -10,7 +10,6 @@ from pytensor.autograd.node import Node, record, wrap
 from pytensor.backend import backend_of
 from pytensor.ops.axes import zeros_beside
 from pytensor.ops.checks import check_tensor
-from pytensor.ops.index import check_bounds
 from pytensor.ops.index_rows import spread_rows
 from pytensor.ops.registry import op
 from pytensor.typename import type_string
@@ -42,16 +41,17 @@ def embedding_gradient(grad: Any, indices: Any, shape: Any, padding: int, by_fre
     return spread_rows(rows, shape, 0, wrap(numbers))
 
 
-def _check_indices(indices: Any, size: int, function: str) -> None:
+def _check_indices(indices: Any, function: str) -> None:
     if indices.dtype.name not in ("int64", "int32"):
         raise RuntimeError(
             "Expected tensor for argument #1 'indices' to have one of the following scalar types: Long, Int; but got "
             f"{type_string(indices.dtype)} instead (while checking arguments for {function})"
         )
-    try:
-        check_bounds(indices._array, size, 0)
-    except RuntimeError:
-        raise IndexError("index out of range in self") from None
+
+
+def _refuse_outside(array: Any, size: int) -> None:
+    if not backend_of(array).in_bounds(array, size):
+        raise IndexError("index out of range in self")
 
 
 def _renormalise(weight: Any, indices: Any, max_norm: float, norm_type: float) -> None:
@@ -104,10 +104,13 @@ def embedding(
     padding = _padding_row(padding_idx, weight)
     if weight.ndim != 2:
         raise RuntimeError("'weight' must be 2-D")
-    _check_indices(input, weight.shape[0], "embedding")
+    _check_indices(input, "embedding")
     if max_norm is not None:
+        _refuse_outside(input._array, weight.shape[0])
         _renormalise(weight, input, max_norm, norm_type)
     array = backend_of(weight._array).take_rows(weight._array, 0, input._array)
+    if array is None:
+        raise IndexError("index out of range in self")
     ctx = (weight.shape, padding, scale_grad_by_freq)
     return record(EmbeddingBackward0, (weight,), array, saved=(input,), ctx=ctx)
 

@@ -29,18 +29,24 @@ def check_bounds(array: Any, size: int, dim: int, error: type[Exception] = Runti
 
 
 def _check_index(name: str, input: Any, dim: int, index: Any, what: str) -> tuple[int, Any]:
-    """(dim, index array) after the checks that gather and the scatters share."""
+    """(dim, index array) after the checks that gather and the scatters share; that indices are inside of the axis is
+    seen to when they are used."""
     check_tensor(input, name, "input", 1)
     check_tensor(index, name, "index", 3)
-    dim = normalize_dim(dim, input.ndim)
-    if index.numel() == 0:
-        return dim, index._array
-    if index.dtype.name not in ("int32", "int64"):
+    places, ndim = index._array, input._array.ndim
+    dim = normalize_dim(dim, ndim)
+    if places.size == 0:
+        return dim, places
+    if places.dtype != np.int64 and places.dtype != np.int32:
         raise RuntimeError(f"{name}(): Expected dtype int32/int64 for index")
-    if max(index.ndim, 1) != max(input.ndim, 1):
+    if max(places.ndim, 1) != max(ndim, 1):
         raise RuntimeError(f"Index tensor must have the same number of dimensions as {what} tensor")
-    check_bounds(index._array, input.shape[dim] if input.ndim else 1, dim)
-    return dim, index._array
+    return dim, places
+
+
+def refuse_index(input: Any, dim: int, places: Any) -> None:
+    """The error for an index that is outside of the axis, if one is."""
+    check_bounds(places, input.shape[dim] if input.ndim else 1, dim)
 
 
 class GatherBackward0(Node):
@@ -90,13 +96,16 @@ def gather(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False,
     """
     dim, places = _check_index("gather", input, dim, index, "input")
     if places.size:
-        for d in range(input.ndim if index.ndim else 0):
-            if d != dim and index.shape[d] > input.shape[d]:
+        x = input._array
+        for d, (wanted, size) in enumerate(zip(places.shape, x.shape, strict=False)):
+            if wanted > size and d != dim:
                 raise RuntimeError(
                     f"Size does not match at dimension {d} expected index {list(index.shape)} to be no larger than self "
                     f"{list(input.shape)} apart from dimension {dim}"
                 )
-        array = backend_of(input._array).gather(input._array, dim, places)
+        array = backend_of(x).gather(x, dim, places)
+        if array is None:
+            refuse_index(input, dim, places)
     else:
         array = zeros_beside(input, index.shape)._array
     return write_out(record(GatherBackward0, (input,), array, saved=(index,), ctx=(input.shape, dim)), out, "gather")
@@ -226,6 +235,7 @@ def scatter(
     if reduce is not None:
         if not is_tensor(source):
             source = zeros_beside(input, index.shape).fill(source)
+        refuse_index(input, dim, places)
         kind = "sum" if reduce == "add" else "prod"
         return write_out(_combine(kind, input, dim, index, source), out, "scatter")
     if is_tensor(source):
@@ -233,7 +243,8 @@ def scatter(
     else:
         inputs, values, shape = (input, None), input._array.dtype.type(source), None
     array = fresh_copy(input._array)
-    backend_of(array).scatter(array, dim, places, values)
+    if not backend_of(array).scatter(array, dim, places, values):
+        refuse_index(input, dim, places)
     return write_out(record(ScatterBackward0, inputs, array, saved=(index,), ctx=(shape, dim)), out, "scatter")
 
 
@@ -251,7 +262,8 @@ def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor, *, out: Ten
     check_tensor(src, "scatter_add", "src", 4)
     _check_source("scatter", input, dim, index, src)
     array = fresh_copy(input._array)
-    backend_of(array).scatter_add(array, dim, places, src._array)
+    if not backend_of(array).scatter_add(array, dim, places, src._array):
+        refuse_index(input, dim, places)
     result = record(ScatterAddBackward0, (input, src), array, saved=(index,), ctx=(src.shape, dim))
     return write_out(result, out, "scatter_add")
 
@@ -371,7 +383,8 @@ def scatter_reduce(
     """
     if reduce not in ("sum", "prod", "mean", "amax", "amin"):
         raise RuntimeError(f"reduce argument must be either sum, prod, mean, amax or amin, got {reduce}")
-    dim, _ = _check_index("scatter", input, dim, index, "self")
+    dim, places = _check_index("scatter", input, dim, index, "self")
     check_tensor(src, "scatter_reduce", "src", 4)
     _check_source("scatter", input, dim, index, src)
+    refuse_index(input, dim, places)
     return write_out(_combine(reduce, input, dim, index, src, include_self), out, "scatter_reduce")

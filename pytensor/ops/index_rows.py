@@ -10,7 +10,7 @@ from pytensor.autograd.node import Node, record, wrap
 from pytensor.backend import backend_of
 from pytensor.ops.axes import fresh_copy, is_tensor, zeros_beside
 from pytensor.ops.checks import check_tensor, normalize_dim
-from pytensor.ops.index import check_bounds, scatter_reduce
+from pytensor.ops.index import check_bounds, refuse_index, scatter_reduce
 from pytensor.ops.out import write_out
 from pytensor.ops.registry import op
 from pytensor.typename import scalar_type_name
@@ -73,21 +73,14 @@ def index_select(input: Tensor, dim: int, index: Tensor, *, out: Tensor | None =
         raise RuntimeError("index_select(): Expected dtype int32 or int64 for index")
     if input.ndim == 0 and index.numel() != 1:
         raise RuntimeError(f"index_select(): Index to scalar can have only 1 value, got {index.numel()} value(s)")
-    places = index._array.reshape(-1)
-    _check_select(places, input.shape[dim] if input.ndim else 1)
-    if input.ndim == 0:
-        array = input._array.copy()
-    else:
-        array = backend_of(input._array).take_rows(input._array, dim, places)
+    x, places = input._array, index._array.reshape(-1)
+    array = backend_of(x).take_rows(x if x.ndim else x.reshape(1), dim, places)
+    if array is None:
+        raise IndexError("index out of range in self")
+    if not x.ndim:
+        array = array.reshape(())
     result = record(IndexSelectBackward0, (input,), array, saved=(index,), ctx=(input.shape, dim))
     return write_out(result, out, "index_select")
-
-
-def _check_select(places: Any, size: int) -> None:
-    try:
-        check_bounds(places, size, 0)
-    except RuntimeError:
-        raise IndexError("index out of range in self") from None
 
 
 def _check_rows(name: str, input: Any, dim: int, index: Any) -> tuple[int, Any]:
@@ -143,11 +136,11 @@ def index_add(
             "source tensor shape must match self tensor shape, excluding the specified dimension. Got self.shape = "
             f"{list(input.shape)} source.shape = {list(source.shape)}"
         )
-    check_bounds(places, input.shape[dim] if input.ndim else 1, dim)
     values = source._array if alpha == 1 else source._array * source._array.dtype.type(alpha)
     whole = input._array.reshape(-1) if input.ndim == 0 else input._array
     array = fresh_copy(whole)
-    backend_of(whole).add_rows(array, dim, places, values.reshape(-1) if input.ndim == 0 else values)
+    if not backend_of(whole).add_rows(array, dim, places, values.reshape(-1) if input.ndim == 0 else values):
+        refuse_index(input, dim, places)
     ctx = (dim, alpha, source.shape)
     result = record(IndexAddBackward0, (input, source), array.reshape(input.shape), saved=(index,), ctx=ctx)
     return write_out(result, out, "index_add")

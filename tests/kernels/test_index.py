@@ -173,3 +173,26 @@ def test_what_the_kernels_refuse():
         _C.index_scatter(np.broadcast_to(x, x.shape), 0, index, x, True)
     with pytest.raises(ValueError, match="no kernel"):
         _C.index_scatter(x.astype(np.int16), 0, index, x.astype(np.int16), True)
+
+
+def test_indices_outside_are_found_before_they_are_used(threads):
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((40, 50)).astype(np.float32)
+    for axis in (0, 1):
+        for wrong in (-1, x.shape[axis], 1 << 40):
+            index = rng.integers(0, x.shape[axis], x.shape)
+            index[39, 49] = wrong
+            for places in (index, np.asfortranarray(index)):
+                assert cpu.gather(x, axis, places) is None and reference.gather(x, axis, places) is None
+                for put in (cpu.scatter, cpu.scatter_add, reference.scatter, reference.scatter_add):
+                    out, intact = guarded(x)
+                    assert not put(out, axis, places, x)
+                    assert intact()
+            row = index[39, :40]
+            row[3] = wrong
+            assert cpu.take_rows(x, axis, row) is None and reference.take_rows(x, axis, row) is None
+            rows = np.ones([40 if i == axis else n for i, n in enumerate(x.shape)], np.float32)
+            out, intact = guarded(x)
+            assert not cpu.add_rows(out, axis, row, rows) and not reference.add_rows(out, axis, row, rows)
+            np.testing.assert_array_equal(out, x)
+            assert intact()

@@ -24,6 +24,11 @@ void reverse(const char* from, int64_t n, char* to) {
     for (int64_t i = 0; i < n; ++i) reinterpret_cast<T*>(to)[i] = reinterpret_cast<const T*>(from)[n - 1 - i];
 }
 
+void take_rows(const char* from, int64_t bytes, const int64_t* index, int64_t n, char* to) {
+    for (int64_t k = 0; k < n; ++k)
+        std::memcpy(to + k * bytes, from + index[k] * bytes, static_cast<size_t>(bytes));
+}
+
 template <class T>
 int64_t compress(const uint8_t* mask, const char* x, int64_t n, char* to) {
     int64_t kept = 0;
@@ -34,8 +39,8 @@ int64_t compress(const uint8_t* mask, const char* x, int64_t n, char* to) {
 
 }  // namespace
 
-const Kernels kernels = {transpose<int32_t>, transpose<int64_t>, reverse<int32_t>,
-                         reverse<int64_t>,   compress<int32_t>,  compress<int64_t>};
+const Kernels kernels = {transpose<int32_t>, transpose<int64_t>, reverse<int32_t>, reverse<int64_t>,
+                         take_rows,          compress<int32_t>,  compress<int64_t>};
 
 }  // namespace plain
 

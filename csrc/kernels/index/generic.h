@@ -33,6 +33,28 @@ static void reverse(const char* from, int64_t n, char* to) {
     for (; i < n; ++i) y[i] = x[-1 - i];
 }
 
+// Rows come from anywhere: the beginning of one that is needed soon is fetched ahead.
+static void take_rows(const char* from, int64_t bytes, const int64_t* index, int64_t n, char* to) {
+    constexpr int64_t kAhead = 4;
+    constexpr int64_t kFetched = 512;
+    const int64_t fetched = bytes < kFetched ? bytes : kFetched;
+    for (int64_t k = 0; k < n; ++k, to += bytes) {
+        if (k + kAhead < n)
+            for (int64_t b = 0; b < fetched; b += 64)
+                __builtin_prefetch(from + index[k + kAhead] * bytes + b);
+        const char* row = from + index[k] * bytes;
+        if (bytes >= 2048) {
+            __builtin_memcpy(to, row, static_cast<uint64_t>(bytes));
+            continue;
+        }
+        int64_t b = 0;
+        for (; b + PT_VEC_BYTES <= bytes; b += PT_VEC_BYTES)
+            store(reinterpret_cast<int32_t*>(to + b), load(reinterpret_cast<const int32_t*>(row + b)));
+        for (; b + 4 <= bytes; b += 4) __builtin_memcpy(to + b, row + b, 4);
+        for (; b < bytes; ++b) to[b] = row[b];
+    }
+}
+
 // The kept ones of up to kBlock elements go to a buffer first: no branch on the mask, and no write beyond
 // what belongs to the caller.
 constexpr int kBlock = 64;

@@ -1,9 +1,10 @@
 #include "kernels/index/index.h"
 
-#include <cstring>
+#include <atomic>
 
 #include "base/check.h"
 #include "base/parallel.h"
+#include "kernels/index/kernels.h"
 
 namespace pt::index {
 namespace {
@@ -84,18 +85,36 @@ struct Lines {
     }
 };
 
+bool line_in_bounds(const char* index, int64_t step, int64_t n, int64_t size) {
+    if (step == static_cast<int64_t>(sizeof(int64_t)))
+        return in_bounds(reinterpret_cast<const int64_t*>(index), n, size);
+    int64_t signs = 0;
+    for (int64_t i = 0; i < n; ++i, index += step) {
+        const int64_t place = *reinterpret_cast<const int64_t*>(index);
+        signs |= place | (size - 1 - place);
+    }
+    return signs >= 0;
+}
+
 // body(x element, y element) for every index. Whole lines go to one thread when they are along the indexed
-// axis; otherwise a thread takes a range of columns of every line: either way no two threads meet in x.
+// axis; otherwise a thread takes a range of columns of every line: either way no two threads meet in x. The
+// indices of a line are checked before it is walked; false when one is outside.
 template <class T, class Body>
-void walk(const Lines& lines, const Body& body) {
+bool walk(const Lines& lines, const Body& body) {
     constexpr int64_t item = sizeof(T);
     const bool packed = lines.axis == lines.last && lines.jump == item && lines.step_y == item &&
                         lines.step_index == static_cast<int64_t>(sizeof(int64_t));
+    const int64_t size = lines.x.shape[lines.axis];
+    std::atomic<bool> inside{true};
     const auto run = [&](int64_t line, int64_t begin, int64_t end) {
         char* x;
         char* y;
         const char* index;
         lines.start(line, x, y, index);
+        if (!line_in_bounds(index + begin * lines.step_index, lines.step_index, end - begin, size)) {
+            inside.store(false, std::memory_order_relaxed);
+            return;
+        }
         if (packed) {
             const int64_t* places = reinterpret_cast<const int64_t*>(index);
             T* from = reinterpret_cast<T*>(x);
@@ -118,6 +137,7 @@ void walk(const Lines& lines, const Body& body) {
             for (int64_t i = 0; i < lines.count; ++i) run(i, begin, end);
         });
     }
+    return inside.load(std::memory_order_relaxed);
 }
 
 // A C-contiguous array seen as (outer, size of the axis, inner).
@@ -146,31 +166,37 @@ bool can_add(DType dtype) {
            dtype == DType::int64;
 }
 
-void gather(const ArrayView& in, int axis, const ArrayView& index, const ArrayView& out) {
-    if (index.numel() == 0) return;
+bool gather(const ArrayView& in, int axis, const ArrayView& index, const ArrayView& out) {
+    if (index.numel() == 0) return true;
+    bool inside = true;
     const Lines lines(index, in, out, axis);
     with_size(item_size(in.dtype), [&](auto t) {
         using T = decltype(t);
-        walk<T>(lines, [](const T& x, T& y) { y = x; });
+        inside = walk<T>(lines, [](const T& x, T& y) { y = x; });
     });
+    return inside;
 }
 
-void scatter(const ArrayView& out, int axis, const ArrayView& index, const ArrayView& source) {
-    if (index.numel() == 0) return;
+bool scatter(const ArrayView& out, int axis, const ArrayView& index, const ArrayView& source) {
+    if (index.numel() == 0) return true;
+    bool inside = true;
     const Lines lines(index, out, source, axis);
     with_size(item_size(out.dtype), [&](auto t) {
         using T = decltype(t);
-        walk<T>(lines, [](T& x, const T& y) { x = y; });
+        inside = walk<T>(lines, [](T& x, const T& y) { x = y; });
     });
+    return inside;
 }
 
-void scatter_add(const ArrayView& out, int axis, const ArrayView& index, const ArrayView& source) {
-    if (index.numel() == 0) return;
+bool scatter_add(const ArrayView& out, int axis, const ArrayView& index, const ArrayView& source) {
+    if (index.numel() == 0) return true;
+    bool inside = true;
     const Lines lines(index, out, source, axis);
     with_number(out.dtype, [&](auto t) {
         using T = decltype(t);
-        walk<T>(lines, [](T& x, const T& y) { x += y; });
+        inside = walk<T>(lines, [](T& x, const T& y) { x += y; });
     });
+    return inside;
 }
 
 void take_rows(const ArrayView& in, int axis, const int64_t* index, int64_t n, const ArrayView& out) {
@@ -178,17 +204,16 @@ void take_rows(const ArrayView& in, int axis, const int64_t* index, int64_t n, c
     const Slabs slabs(in, axis);
     const int64_t item = item_size(in.dtype);
     const int64_t bytes = slabs.inner * item;
+    const Kernels& kernels = PT_SELECT(Kernels);
     if (slabs.inner > 1) {
         parallel_for(0, slabs.outer * n, kGrain / slabs.inner + 1, [&](int64_t begin, int64_t end) {
-            int64_t o = begin / n;
-            int64_t k = begin % n;
-            for (int64_t i = begin; i < end; ++i) {
-                std::memcpy(out.data + i * bytes, in.data + (o * slabs.size + index[k]) * bytes,
-                            static_cast<size_t>(bytes));
-                if (++k == n) {
-                    k = 0;
-                    ++o;
-                }
+            for (int64_t i = begin; i < end;) {
+                const int64_t o = i / n;
+                const int64_t k = i % n;
+                const int64_t some = end - i < n - k ? end - i : n - k;
+                kernels.take_rows(in.data + o * slabs.size * bytes, bytes, index + k, some,
+                                  out.data + i * bytes);
+                i += some;
             }
         });
         return;

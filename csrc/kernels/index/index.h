@@ -1,4 +1,7 @@
-// Gathering and scattering by tensors of int64 indices, all of them checked: 0 <= index < size.
+// Gathering and scattering by tensors of int64 indices.
+//
+// gather and the scatters check 0 <= index < size themselves, line by line, and give false when one is
+// outside: `out` is then written in part. The functions of slices expect indices that in_bounds() has seen.
 //
 // Contract: `index` is int64. Strides are any, except that no two elements of what is written may share
 // memory, and that nothing written overlaps what is read. Of several sources for one place the last in
@@ -18,11 +21,11 @@ bool in_bounds(const int64_t* index, int64_t n, int64_t size);
 
 // out[i][j] = in[index[i][j]][j] for axis 0, and so on. out has index's shape, which is no larger than in's
 // in the other axes.
-void gather(const ArrayView& in, int axis, const ArrayView& index, const ArrayView& out);
+bool gather(const ArrayView& in, int axis, const ArrayView& index, const ArrayView& out);
 
 // out[index[i][j]][j] = source[i][j], or += . source is at least as large as index.
-void scatter(const ArrayView& out, int axis, const ArrayView& index, const ArrayView& source);
-void scatter_add(const ArrayView& out, int axis, const ArrayView& index, const ArrayView& source);
+bool scatter(const ArrayView& out, int axis, const ArrayView& index, const ArrayView& source);
+bool scatter_add(const ArrayView& out, int axis, const ArrayView& index, const ArrayView& source);
 
 // Slices along an axis, by n indices in a row. `in` and `out` are C-contiguous, index too.
 void take_rows(const ArrayView& in, int axis, const int64_t* index, int64_t n, const ArrayView& out);

@@ -39,44 +39,44 @@ def in_bounds(index: np.ndarray, size: int) -> bool:
     return _C.index_in_bounds(np.ascontiguousarray(_int64(index)), size)
 
 
-def gather(x: np.ndarray, axis: int, index: np.ndarray) -> np.ndarray:
+def gather(x: np.ndarray, axis: int, index: np.ndarray) -> np.ndarray | None:
     """See :func:`pytensor.backend.reference.gather`."""
     if x.dtype in _MOVED and x.ndim and x.ndim == index.ndim:
         return _C.index_gather(x, axis, _int64(index))
     return plain.gather(x, axis, index)
 
 
-def scatter(out: np.ndarray, axis: int, index: np.ndarray, source: Any) -> None:
+def scatter(out: np.ndarray, axis: int, index: np.ndarray, source: Any) -> bool:
     """See :func:`pytensor.backend.reference.scatter`."""
     if out.dtype in _MOVED and out.ndim and out.ndim == index.ndim:
         if not getattr(source, "ndim", 0):
             source = np.broadcast_to(np.asarray(source, dtype=out.dtype), index.shape)
-        _C.index_scatter(out, axis, _int64(index), source, False)
-    else:
-        plain.scatter(out, axis, index, source)
+        return _C.index_scatter(out, axis, _int64(index), source, False)
+    return plain.scatter(out, axis, index, source)
 
 
-def scatter_add(out: np.ndarray, axis: int, index: np.ndarray, source: np.ndarray) -> None:
+def scatter_add(out: np.ndarray, axis: int, index: np.ndarray, source: np.ndarray) -> bool:
     """See :func:`pytensor.backend.reference.scatter_add`."""
     if out.dtype in _ADDED and out.ndim and out.ndim == index.ndim == source.ndim:
-        _C.index_scatter(out, axis, _int64(index), source, True)
-    else:
-        plain.scatter_add(out, axis, index, source)
+        return _C.index_scatter(out, axis, _int64(index), source, True)
+    return plain.scatter_add(out, axis, index, source)
 
 
-def take_rows(x: np.ndarray, axis: int, index: np.ndarray) -> np.ndarray:
+def take_rows(x: np.ndarray, axis: int, index: np.ndarray) -> np.ndarray | None:
     """See :func:`pytensor.backend.reference.take_rows`."""
     if x.dtype in _MOVED and x.flags.c_contiguous and x.ndim:
-        return _C.index_take_rows(x, axis, np.ascontiguousarray(_int64(index)).reshape(index.shape))
+        index = _int64(np.asarray(index))
+        if not index.flags.c_contiguous:
+            index = index.copy()
+        return _C.index_take_rows(x, axis, index)
     return plain.take_rows(x, axis, index)
 
 
-def add_rows(out: np.ndarray, axis: int, index: np.ndarray, source: np.ndarray) -> None:
+def add_rows(out: np.ndarray, axis: int, index: np.ndarray, source: np.ndarray) -> bool:
     """See :func:`pytensor.backend.reference.add_rows`."""
     if out.dtype in _ADDED and out.flags.c_contiguous and index.ndim == 1:
-        _C.index_add_rows(out, axis, np.ascontiguousarray(_int64(index)), np.ascontiguousarray(source))
-    else:
-        plain.add_rows(out, axis, index, source)
+        return _C.index_add_rows(out, axis, np.ascontiguousarray(_int64(index)), np.ascontiguousarray(source))
+    return plain.add_rows(out, axis, index, source)
 
 
 def copied(x: np.ndarray) -> np.ndarray:

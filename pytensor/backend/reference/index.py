@@ -1,6 +1,7 @@
-"""Gathering and scattering along one axis, in plain NumPy. Indices have been checked: 0 <= index < size.
+"""Gathering and scattering along one axis, in plain NumPy.
 
-What is scattered into is written in place: the caller has made the copy, or the zeros."""
+An index outside of [0, size) is answered with None instead of a result, with False by what writes in place; the op
+words the error. What is scattered into is written in place: the caller has made the copy, or the zeros."""
 
 from __future__ import annotations
 
@@ -31,6 +32,10 @@ def in_bounds(index: Any, size: int) -> bool:
     return bool(((index >= 0) & (index < size)).all())
 
 
+def _size(x: Any, axis: int) -> int:
+    return x.shape[axis] if x.ndim else 1
+
+
 def _grid(xp: Any, index: Any, axis: int) -> tuple[Any, ...]:
     """``index`` along ``axis``, every other axis counting itself."""
     places = []
@@ -48,28 +53,36 @@ def _part(x: Any, index: Any) -> Any:
 def gather(x: Any, axis: int, index: Any) -> Any:
     """``out[i][j] = x[index[i][j]][j]`` for axis 0, and so on."""
     xp = array_module(x)
+    if not in_bounds(index, _size(x, axis)):
+        return None
     if index.ndim == 0 or x.ndim == 0:
         return xp.broadcast_to(x.reshape(()), index.shape).copy() if x.size else x.copy()
     return x[_grid(xp, index, axis)]
 
 
-def scatter(out: Any, axis: int, index: Any, source: Any) -> None:
+def scatter(out: Any, axis: int, index: Any, source: Any) -> bool:
     """``out[index[i][j]][j] = source[i][j]`` for axis 0, in place; of several the last one in row-major order stays.
     ``source`` may be a number."""
     xp = array_module(out)
     if index.size == 0:
-        return
+        return True
+    if not in_bounds(index, _size(out, axis)):
+        return False
     if out.ndim == 0:
         out[...] = source.reshape(-1)[-1] if getattr(source, "ndim", 0) else source
-        return
-    out[_grid(xp, index, axis)] = _part(source, index) if getattr(source, "ndim", 0) else source
+    else:
+        out[_grid(xp, index, axis)] = _part(source, index) if getattr(source, "ndim", 0) else source
+    return True
 
 
-def scatter_add(out: Any, axis: int, index: Any, source: Any) -> None:
+def scatter_add(out: Any, axis: int, index: Any, source: Any) -> bool:
     """The same, adding up."""
     if index.size:
+        if not in_bounds(index, _size(out, axis)):
+            return False
         lines, places, values = _with_axes(out, index, source)
         array_module(out).add.at(lines, _grid(array_module(out), places, axis), _part(values, places))
+    return True
 
 
 _UFUNCS = {"sum": "add", "prod": "multiply", "amax": "maximum", "amin": "minimum"}
@@ -92,12 +105,15 @@ def _with_axes(*arrays: Any) -> tuple[Any, ...]:
 def take_rows(x: Any, axis: int, index: Any) -> Any:
     """Slices of x along ``axis`` at indices, whose axes take the place of that axis."""
     xp = array_module(x)
-    return xp.asarray(xp.take(x, index, axis=axis))
+    return xp.asarray(xp.take(x, index, axis=axis)) if in_bounds(index, x.shape[axis]) else None
 
 
-def add_rows(out: Any, axis: int, index: Any, source: Any) -> None:
+def add_rows(out: Any, axis: int, index: Any, source: Any) -> bool:
     """Adds the slices of ``source`` along ``axis`` to those of ``out`` at a vector of indices, in place."""
+    if not in_bounds(index, out.shape[axis]):
+        return False
     array_module(out).add.at(out, (slice(None),) * axis + (index,), source)
+    return True
 
 
 def copied(x: Any) -> Any:
