@@ -51,6 +51,7 @@ static void backward_step(const BackwardRun<T>& run, int64_t i, Range rows, Rang
                 cell_grads<T, mode>(run, i, part, unit, w.units, h);
         };
         each_tile(intersection(rows, {0, both}), w.tile_rows(), [&](Range part) {
+            if (run.state_grad == nullptr) prefetch_cells<T, mode>(run, i, part, unit, w.units);
             multiply(part);
             finish(part, true, false);
         });
@@ -129,24 +130,38 @@ static void backward_once(const BackwardRun<T>& run) {
     leave_initial_grad<T, mode>(run, {0, batch}, 0, state, dh, state);
 }
 
+// Columns [j, j + count) of sum_rows, count <= Vecs * L.
+template <class T, int Vecs>
+static void sum_some(const T* a, int64_t a_row, int64_t rows, int64_t count, T* to) {
+    constexpr int L = lanes<T>;
+    constexpr int64_t kBlock = 64;
+    const int tail = static_cast<int>(count - (Vecs - 1) * L);
+    Vec<T> totals[Vecs] = {};
+    for (int64_t block = 0; block < rows; block += kBlock) {
+        Vec<T> sums[Vecs] = {};
+        for (int64_t r = block; r < least(block + kBlock, rows); ++r)
+            for (int v = 0; v < Vecs; ++v) {
+                const T* at = a + r * a_row + v * L;
+                sums[v] += v < Vecs - 1 || tail == L ? load(at) : load_n(at, tail);
+            }
+        for (int v = 0; v < Vecs; ++v) totals[v] += sums[v];
+    }
+    for (int v = 0; v < Vecs; ++v) store_n(to + v * L, totals[v], v < Vecs - 1 ? L : tail);
+}
+
 // to[j] = sum over the rows of a, in blocks, so that rounding errors do not grow with the number of rows.
 template <class T>
 static void sum_rows(const T* a, int64_t a_row, int64_t rows, int64_t columns, T* to) {
     constexpr int L = lanes<T>;
-    constexpr int64_t kBlock = 64;
-    parallel_for(0, ceil_div(columns, L), 1 + 65536 / (rows * L + 1), [&](int64_t begin, int64_t end) {
-        for (int64_t j = begin * L; j < least(end * L, columns); j += L) {
-            const int n = static_cast<int>(least(columns - j, L));
-            Vec<T> total{};
-            for (int64_t block = 0; block < rows; block += kBlock) {
-                Vec<T> sum{};
-                for (int64_t r = block; r < least(block + kBlock, rows); ++r)
-                    sum += n == L ? load(a + r * a_row + j) : load_n(a + r * a_row + j, n);
-                total += sum;
-            }
-            store_n(to + j, total, n);
-        }
-    });
+    constexpr int64_t kWidth = 8 * L;
+    parallel_for(0, ceil_div(columns, kWidth), 1 + 65536 / (rows * kWidth + 1),
+                 [&](int64_t begin, int64_t end) {
+                     int64_t j = begin * kWidth;
+                     for (; j + kWidth <= least(end * kWidth, columns); j += kWidth)
+                         sum_some<T, 8>(a + j, a_row, rows, kWidth, to + j);
+                     for (; j < least(end * kWidth, columns); j += L)
+                         sum_some<T, 1>(a + j, a_row, rows, least(columns - j, L), to + j);
+                 });
 }
 
 // h before every row, as a matrix.
@@ -232,7 +247,7 @@ static void backward_as(const Backward<T>& b) {
     } else {
         run.recurrent = pack(recurrent, batch, w_hh.get());
         if (projects) run.projection = pack(projection, batch, w_hr.get());
-        backward_walk<T, mode>(run, share(walk, batch * columns * state));
+        backward_walk<T, mode>(run, share(walk, columns * state, sizeof(T)));
     }
     weight_grads(run);
 }

@@ -193,7 +193,7 @@ static void forward_many(ForwardRun<T>& run, const T* bias) {
     const Room<T> w_ih(run.fused ? packed_size(input, batch) : product_size<T>(s.input, columns));
     run.recurrent = pack(recurrent, batch, w_hh.get());
     if (s.projection > 0) run.projection = pack(projection, batch, w_hr.get());
-    const Sharing sharing = share(walk, batch * columns * (s.state() + (run.fused ? s.input : 0)));
+    const Sharing sharing = share(walk, columns * (s.state() + (run.fused ? s.input : 0)), sizeof(T));
     if (run.fused) {
         run.input = pack(input, batch, w_ih.get());
         run.pre = bias;

@@ -155,21 +155,22 @@ static void product(const Products<T>& products, int64_t m, int64_t n, int64_t k
                        bias == nullptr ? 0 : 1, matmul::Activation::none});
 }
 
-// How the threads share a walk. Sequences do not depend on each other: when each thread has enough of them,
-// it walks its own from end to end and waits for nobody. Else threads share the units of every step and wait
-// for each other after it. Neither changes a result.
+// How the threads share a walk. Sequences do not depend on each other: when each thread has enough of them
+// for reading all weights at every step, from level 2 or (many) from level 3, it walks its own from end to
+// end and waits for nobody. Else threads share the units, and so the weights, of every step and wait for each
+// other after it. Neither changes a result.
 struct Sharing {
     int threads;
     bool by_rows;
 };
-PT_INLINE Sharing share(const Walk& walk, int64_t step_work) {
+PT_INLINE Sharing share(const Walk& walk, int64_t weights, int64_t item) {
     constexpr int64_t kStepWork = int64_t{1} << 18;  // multiplications of a step that are worth its barrier
     constexpr int64_t kWalkWork = int64_t{1} << 20;  // and of a walk without barriers
-    constexpr int64_t kRowsEach = 6;
+    constexpr int64_t kCached = int64_t{1} << 20, kRowsEach = 6, kManyRowsEach = 48;
     const int threads = num_threads();
-    const int64_t batch = walk.first[1];
+    const int64_t batch = walk.first[1], step_work = batch * weights;
     if (threads == 1 || step_work * walk.steps < kWalkWork) return {1, true};
-    if (batch >= kRowsEach * threads) return {threads, true};
+    if (batch >= threads * (weights * item <= kCached ? kRowsEach : kManyRowsEach)) return {threads, true};
     return {step_work < kStepWork ? 1 : threads, false};
 }
 
