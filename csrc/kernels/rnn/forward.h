@@ -21,6 +21,7 @@ static void forward_step(const ForwardRun<T>& run, int64_t i, Range rows, Range 
     for (int64_t strip = strips.begin; strip < strips.end; ++strip) {
         const auto tile = [&](Range part, const T* h, int64_t h_row) {
             const int64_t rows = part.end - part.begin;
+            prefetch_cells(run, i, part, strip * w.units);
             multiply_strip(w, strip, h + part.begin * h_row, h_row, rows, sums, false);
             if (run.fused) {
                 const T* x = a.x + (walk.row(i) + part.begin) * input;
