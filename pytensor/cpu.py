@@ -54,7 +54,7 @@ def winograd_enabled() -> bool:
 
 
 def set_winograd(enabled: bool) -> None:
-    """Lets float32 convolutions with kernels of 3x3 and stride 1, and their input gradients, use Winograd's
+    """Lets float32 convolutions with kernels of 3x3 and stride 1, and their gradients, use Winograd's
     algorithm where it is faster, or forbids it.
 
     It takes up to four times fewer multiplications; its rounding errors are some 2 to 8 times larger than those of

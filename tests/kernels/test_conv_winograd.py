@@ -38,6 +38,13 @@ def bound(mode, source, weight, channel_axis):
     return (largest.size + 24) * 2.0**-24 * WORST[mode] * largest.sum() + 1e-37
 
 
+def bound_of_weight(mode, x, g):
+    """The same, of the weight gradient, whose sums run over tiles."""
+    side = 2 if mode == "tiles of 2" else 4
+    tiles = x.shape[0] * np.prod([-(-n // side) for n in g.shape[2:]])
+    return (tiles + 24) * 2.0**-24 * WORST[mode] * tiles * float(np.abs(x).max()) * float(np.abs(g).max()) + 1e-37
+
+
 def wide(*arrays):
     return [None if a is None else a.astype(float) for a in arrays]
 
@@ -46,6 +53,7 @@ def check(mode, x, w, b, g, where):
     size = x.shape[2:]
     expected = reference.conv_forward(*wide(x, w, b), *where)
     gradient = reference.conv_grad_input(*wide(g, w), None, size, *where)
+    taps = reference.conv_grad_weight(*wide(g, x), (3, 3), *where, False)[0]
     of_forward, of_gradient = bound(mode, x, w, 1), bound(mode, g, w, 0)
     _C.set_winograd(mode)
     results = {}
@@ -53,13 +61,17 @@ def check(mode, x, w, b, g, where):
         _C.set_cpu_level(level)
         _C.set_num_threads(threads)
         y, dx = conv.conv_forward(x, w, b, *where), conv.conv_grad_input(g, w, None, size, *where)
+        dw, db = conv.conv_grad_weight(g, x, (3, 3), *where, True)
+        np.testing.assert_allclose(db, g.sum((0, 2, 3), dtype=float), rtol=1e-5, atol=1e-4 * np.abs(g).max(initial=0))
+        assert np.abs(dw - taps).max(initial=0) <= bound_of_weight(mode, x, g)
         assert y.shape == expected.shape and dx.shape == gradient.shape
         bias = 0 if b is None else 2.0**-22 * np.abs(b).max()
         assert np.abs(y - expected).max(initial=0) <= of_forward + bias
         assert np.abs(dx - gradient).max(initial=0) <= of_gradient
-        one = results.setdefault(level, (y, dx))  # the number of threads changes nothing
+        one = results.setdefault(level, (y, dx, dw))  # the number of threads changes nothing
         np.testing.assert_array_equal(one[0], y)
         np.testing.assert_array_equal(one[1], dx)
+        np.testing.assert_array_equal(one[2], dw)
 
 
 @st.composite
@@ -110,12 +122,17 @@ def test_error_of_random_data(mode):
     rng = np.random.default_rng(5)
     x = rng.standard_normal((2, 128, 20, 20)).astype("float32")
     w = rng.standard_normal((16, 128, 3, 3)).astype("float32")
+    g = rng.standard_normal((2, 16, 20, 20)).astype("float32")
     expected = reference.conv_forward(*wide(x, w), None, *WHERE)
+    taps = reference.conv_grad_weight(*wide(g, x), (3, 3), *WHERE, False)[0]
     for level in LEVELS:
         _C.set_cpu_level(level)
         _C.set_winograd(mode)
+        most = {"tiles of 2": 1e-6, "tiles of 4": 4e-6}[mode]
         error = conv.conv_forward(x, w, None, *WHERE) - expected
-        assert np.sqrt((error**2).mean() / (expected**2).mean()) < {"tiles of 2": 1e-6, "tiles of 4": 4e-6}[mode]
+        assert np.sqrt((error**2).mean() / (expected**2).mean()) < most
+        error = conv.conv_grad_weight(g, x, (3, 3), *WHERE, False)[0] - taps
+        assert np.sqrt((error**2).mean() / (taps**2).mean()) < most
 
 
 @pytest.mark.parametrize("mode", WORST)
@@ -155,7 +172,11 @@ def test_special_values_reach_what_they_should(mode, value, where):
                 conv.conv_forward(x, w, None, *WHERE),
                 conv.conv_grad_input(x[:, :, :9], w[:5], None, (9, 12), *WHERE),
             )
+            dw = conv.conv_grad_weight(x[:, :, :9], x[:, :4, :9], (3, 3), *WHERE, False)[0]
             _C.set_winograd(mode)
+            if where == "input" and level != "plain":
+                actual = conv.conv_grad_weight(x[:, :, :9], x[:, :4, :9], (3, 3), *WHERE, False)[0]
+                np.testing.assert_array_equal(actual, dw)
             np.testing.assert_array_equal(conv.conv_forward(x, w, None, *WHERE), y)
             np.testing.assert_array_equal(conv.conv_grad_input(x[:, :, :9], w[:5], None, (9, 12), *WHERE), dx)
 

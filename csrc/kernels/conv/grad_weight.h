@@ -10,6 +10,7 @@
 
 #include "kernels/conv/depthwise_weight.h"
 #include "kernels/conv/forward.h"
+#include "kernels/conv/winograd_weight.h"
 #include "simd/transpose.h"
 
 namespace pt::conv::PT_ISA {
@@ -368,7 +369,8 @@ static void grad_weight(const Problem& p, const Operand& grad_output, const Oper
         if (to_bias != nullptr) sum_rows(p, static_cast<const T*>(grad_output.data), to_bias);
         return;
     }
-    if (depthwise::grad_weight<T>(p, static_cast<const T*>(grad_output.data), input, to)) {
+    if (depthwise::grad_weight<T>(p, static_cast<const T*>(grad_output.data), input, to) ||
+        winograd::grad_weight<T>(p, static_cast<const T*>(grad_output.data), input, to)) {
         if (to_bias != nullptr) sum_rows(p, static_cast<const T*>(grad_output.data), to_bias);
         return;
     }

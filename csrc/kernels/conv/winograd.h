@@ -23,7 +23,9 @@
 namespace pt::conv::PT_ISA::winograd {
 
 constexpr int64_t kLanes = lanes<float>;
-constexpr int64_t kMostTiles = 128;    // of a block
+constexpr int64_t kMostTiles = 128;                                // of a block
+constexpr int kVecs = 2, kRows = matmul::PT_ISA::max_rows(kVecs);  // of a tile of a product
+constexpr int64_t kColumns = kVecs * kLanes;
 constexpr int64_t kRowsTogether = 24;  // results whose products wait for their transform in the second cache
 constexpr float kLargest = 7.9e28f;    // 2^96, of a square: see above
 
@@ -211,7 +213,7 @@ template <int M>
 static void multiply(int64_t rows, int64_t channels, int64_t width, const float* weights,
                      const float* sources, float* products) {
     using namespace matmul::PT_ISA;
-    constexpr int A = M + 2, kVecs = 2, kRows = max_rows(kVecs), kColumns = kVecs * lanes<float>;
+    constexpr int A = M + 2;
     constexpr int64_t kDepth = 256;  // of a strip of the sources, which is to stay in level 1
     const int64_t row_size = weight_row_of(channels), weight_slice = slice_of(rows, row_size);
     const int64_t source_slice = slice_of(channels, width), product_slice = slice_of(rows, width);

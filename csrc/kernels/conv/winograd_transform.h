@@ -77,6 +77,41 @@ PT_INLINE void transform_result(const Floats* m, Floats* y) {
     }
 }
 
+// The adjoints of the last two, for the weight gradient: A y of M gradients of outputs, and G' t.
+template <int M>
+PT_INLINE void transform_gradient(const Floats* y, Floats* t) {
+    if constexpr (M == 2) {
+        t[0] = y[0];
+        t[1] = y[0] + y[1];
+        t[2] = y[0] - y[1];
+        t[3] = -y[1];
+    } else {
+        const Floats even_a = y[0] + kA2 * y[2], odd_a = kPointA * y[1] + (kPointA * kA2) * y[3];
+        const Floats even_b = y[0] + kB2 * y[2], odd_b = kPointB * y[1] + (kPointB * kB2) * y[3];
+        t[0] = y[0];
+        t[1] = even_a + odd_a;
+        t[2] = even_a - odd_a;
+        t[3] = even_b + odd_b;
+        t[4] = even_b - odd_b;
+        t[5] = y[3];
+    }
+}
+template <int M>
+PT_INLINE void gather_weight(const Floats* t, Floats* g) {
+    if constexpr (M == 2) {
+        const Floats sum = 0.5f * (t[1] + t[2]);
+        g[0] = t[0] + sum;
+        g[1] = 0.5f * (t[1] - t[2]);
+        g[2] = sum + t[3];
+    } else {
+        constexpr float for_a = 1.0f / (2 * kA2 * (kA2 - kB2)), for_b = 1.0f / (2 * kB2 * (kB2 - kA2));
+        const Floats even_a = t[1] + t[2], odd_a = t[1] - t[2], even_b = t[3] + t[4], odd_b = t[3] - t[4];
+        g[0] = (1.0f / (kA2 * kB2)) * t[0] + for_a * even_a + for_b * even_b;
+        g[1] = (for_a * kPointA) * odd_a + (for_b * kPointB) * odd_b;
+        g[2] = (for_a * kA2) * even_a + (for_b * kB2) * even_b + t[5];
+    }
+}
+
 // The same along both axes.
 template <int M, class Get>
 PT_INLINE void transform_weight_2d(const Get& tap, Floats* t) {
@@ -111,6 +146,26 @@ PT_INLINE void transform_result_2d(const float* from, int64_t slice, Floats* y) 
 #pragma GCC unroll 6
         for (int j = 0; j < A; ++j) row[j] = half[j][i];
         transform_result<M>(row, y + i * M);
+    }
+}
+
+template <int M>
+PT_INLINE void gather_weight_2d(const float* from, int64_t slice, Floats* g) {
+    constexpr int A = M + 2;
+    Floats half[A][3];
+#pragma GCC unroll 6
+    for (int j = 0; j < A; ++j) {
+        Floats column[A];
+#pragma GCC unroll 6
+        for (int i = 0; i < A; ++i) column[i] = load(from + (i * A + j) * slice);
+        gather_weight<M>(column, half[j]);
+    }
+#pragma GCC unroll 3
+    for (int i = 0; i < 3; ++i) {
+        Floats row[A];
+#pragma GCC unroll 6
+        for (int j = 0; j < A; ++j) row[j] = half[j][i];
+        gather_weight<M>(row, g + i * 3);
     }
 }
 
