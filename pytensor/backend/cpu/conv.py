@@ -3,6 +3,8 @@ NumPy for other dtypes."""
 
 from __future__ import annotations
 
+import numpy as np
+
 from pytensor import _C
 from pytensor.backend.reference import conv as plain
 from pytensor.backend.reference.conv import conv_output_size
@@ -15,11 +17,21 @@ def _has_kernel(array) -> bool:
 
 
 def _is_half(array) -> bool:
-    return array.dtype.name in ("float16", "bfloat16")
+    return array.dtype.itemsize == 2 and array.dtype.kind not in "iu"
 
 
 def _wide(array):
     return None if array is None else array.astype("float32")
+
+
+def _covers(kernel, image, padding, dilation, groups):
+    """Whether the kernel lies on the whole image at once: a matrix product, of rows that are whole images."""
+    fits = groups == 1 and tuple(kernel) == tuple(image)
+    return fits and not np.any(padding) and all(d == 1 for d in dilation)
+
+
+def _rows(array):
+    return array.reshape(array.shape[0], -1)
 
 
 def conv_forward(input, weight, bias, stride, padding, dilation, groups):
@@ -29,6 +41,9 @@ def conv_forward(input, weight, bias, stride, padding, dilation, groups):
     if not _has_kernel(input):
         return plain.conv_forward(input, weight, bias, stride, padding, dilation, groups)
     out = conv_output_size(input.shape[2:], weight.shape[2:], stride, padding, dilation)
+    if _covers(weight.shape[2:], input.shape[2:], padding, dilation, groups):
+        product = _C.matmul(_rows(input), _rows(weight).T, None, bias, "")
+        return product.reshape(*product.shape, *out)
     return _C.conv_forward(input, weight, bias, stride, padding, dilation, groups, out)
 
 
@@ -38,6 +53,12 @@ def conv_grad_input(grad_output, weight, bias, input_size, stride, padding, dila
         return conv_grad_input(*args).astype(grad_output.dtype)
     if not _has_kernel(grad_output):
         return plain.conv_grad_input(grad_output, weight, bias, input_size, stride, padding, dilation, groups)
+    if _covers(weight.shape[2:], input_size, padding, dilation, groups):
+        product = _C.matmul(_rows(grad_output), _rows(weight), None, None, "")
+        image = product.reshape(len(product), weight.shape[1], *input_size)
+        if bias is not None:
+            image += bias.reshape(-1, *[1] * len(input_size))
+        return image
     return _C.conv_grad_input(grad_output, weight, bias, stride, padding, dilation, groups, input_size)
 
 
@@ -48,6 +69,10 @@ def conv_grad_weight(grad_output, input, kernel_size, stride, padding, dilation,
         return weight.astype(grad_output.dtype), None if bias is None else bias.astype(grad_output.dtype)
     if not _has_kernel(grad_output):
         return plain.conv_grad_weight(grad_output, input, kernel_size, stride, padding, dilation, groups, with_bias)
+    if _covers(kernel_size, input.shape[2:], padding, dilation, groups):
+        product = _C.matmul(_rows(grad_output).T, _rows(input), None, None, "")
+        weight = product.reshape(len(product), *input.shape[1:])
+        return weight, _rows(grad_output).sum(axis=0) if with_bias else None
     return _C.conv_grad_weight(grad_output, input, stride, padding, dilation, groups, kernel_size, with_bias)
 
 
