@@ -92,6 +92,9 @@ def set_default_device(d: Any) -> None:
     """
     global _default
     _default = CPU if d is None else device(d)
+    from pytensor import _C
+
+    _C.set_default_cpu(_default.type == "cpu")
 
 
 def of_array(array: Any) -> device:

@@ -178,6 +178,9 @@ def set_default_dtype(d: dtype) -> None:
     if d.category != FLOATING:
         raise TypeError(f"only floating-point types are supported as the default type, got {d}")
     _default_dtype = d
+    from pytensor import _C
+
+    _C.set_default_dtype(d.numpy.num)
 
 
 def _promote(a: dtype, b: dtype) -> dtype:

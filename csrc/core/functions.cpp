@@ -308,6 +308,8 @@ void add_functions(py::module_& m) {
               registry.size_class = type_argument(size_class);
               for (size_t i = 0; i < dtypes.size(); ++i) registry.dtypes[i] = dtypes[i].inc_ref().ptr();
           });
+    m.def("set_default_dtype", [](int type_number) { registry.default_dtype = dtype_of_type(type_number); });
+    m.def("set_default_cpu", [](bool cpu) { registry.default_cpu = cpu; });
     m.def("register_autograd", [](py::object marker, py::object refresh_view, py::object version_error,
                                   py::object freed_error, std::vector<py::object> index_nodes) {
         PT_ASSERT(index_nodes.size() == 4);

@@ -287,7 +287,12 @@ constexpr KindOf kKinds[] = {{"unary", Kind::unary, call_unary},
                              {"reduction", Kind::reduction, call_reduction},
                              {"matmul", Kind::matmul, call_matmul},
                              {"linear", Kind::linear, call_linear},
-                             {"index", Kind::index, call_index}};
+                             {"index", Kind::index, call_index},
+                             {"sizes", Kind::factory, call_sizes},
+                             {"full", Kind::factory, call_full},
+                             {"arange", Kind::factory, call_arange},
+                             {"like", Kind::factory, call_like},
+                             {"tensor", Kind::factory, call_tensor}};
 
 SaveRule save_rule(const std::string& what, int needed_by) {
     if (what == "input") return {Saves::input, static_cast<int8_t>(needed_by)};

@@ -5,7 +5,19 @@
 
 namespace pt::core {
 
-enum class Kind : uint8_t { unary, binary, ternary, where, clamp, power, reduction, matmul, linear, index };
+enum class Kind : uint8_t {
+    unary,
+    binary,
+    ternary,
+    where,
+    clamp,
+    power,
+    reduction,
+    matmul,
+    linear,
+    index,
+    factory,
+};
 
 // What a node saves, and for the gradient of which input it is needed.
 enum class Saves : uint8_t { input, other, third, result };
@@ -25,7 +37,7 @@ struct OpObject {
     PyObject* dict;       // __name__, __doc__, __wrapped__ ...
     PyTypeObject* node;   // gradient node, or null for ops without a gradient
     PyObject* arguments;  // tuple of the names of the scalars after the operands, or null
-    PyObject* alternate;  // pow: the Op of squares; lerp: the Op that takes a number; else null
+    PyObject* alternate;  // see make_op in pytensor/ops/pointwise_core.py, or null
     PyObject* choices;    // (name, {value: Op}) of an argument that chooses among ops, or null
     Kind kind;
     Check check;
@@ -87,6 +99,11 @@ PyObject* call_index(PyObject* self, PyObject* const* args, size_t nargsf, PyObj
 PyObject* call_unary(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* names);
 PyObject* call_operands(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* names);
 PyObject* call_clamp(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* names);
+PyObject* call_sizes(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* names);
+PyObject* call_full(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* names);
+PyObject* call_arange(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* names);
+PyObject* call_like(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* names);
+PyObject* call_tensor(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* names);
 PyObject* call_power(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* names);
 
 }  // namespace pt::core

@@ -101,6 +101,8 @@ struct Registry {
     PyObject* version_error = nullptr;  // (value, node, expected, found): raises
     PyObject* freed_error = nullptr;    // (): raises
     PyObject* on_node = nullptr;        // (node): anomaly mode, else null
+    DType default_dtype = DType::float32;
+    bool default_cpu = true;            // new tensors are made on the CPU
     PyTypeObject* index_nodes[4] = {};  // select, slice, unsqueeze, alias
 };
 extern Registry registry;

@@ -14,13 +14,14 @@ from pytensor.device import device as Device
 from pytensor.device import get_default_device
 from pytensor.layout import memory_format, strided
 from pytensor.ops.out import write_out
+from pytensor.ops.pointwise_core import factory
 from pytensor.ops.registry import op
 from pytensor.ops.strides import dense_strides
 
 if TYPE_CHECKING:
     from pytensor.tensor import Tensor
 
-__all__ = ["Options", "module_of", "new_array", "new_strided_array", "number_for", "sizes_of"]
+__all__ = ["Options", "fill_number", "module_of", "new_array", "new_strided_array", "number_for", "sizes_of"]
 
 _PYTHON_TYPES = {float: dtypes.float64, int: dtypes.int64, bool: dtypes.bool, complex: dtypes.complex128}
 
@@ -178,6 +179,15 @@ def number_for(value: Any, dtype: dtypes.dtype) -> Any:
     return value
 
 
+def fill_number(value: Any, dtype: dtypes.dtype) -> Any:
+    """:func:`number_for`, and RuntimeError for finite numbers beyond the largest of a floating type."""
+    value = number_for(value, dtype)
+    if dtype.category == dtypes.FLOATING and math.isfinite(value) and abs(value) > dtypes.finfo(dtype).max:
+        kind = {"float32": "float", "float64": "double", "float16": "c10::Half"}.get(dtype.name, "c10::BFloat16")
+        raise RuntimeError(f"value cannot be converted to type {kind} without overflow")
+    return value
+
+
 def filled(options: Options, shape: tuple[int, ...], value: Any) -> Tensor:
     """A contiguous tensor of one value."""
     array = new_array(shape, options.dtype, options.device)
@@ -186,6 +196,7 @@ def filled(options: Options, shape: tuple[int, ...], value: Any) -> Tensor:
 
 
 @op(method=False)
+@factory("sizes")
 def empty(
     *sizes: Any,
     size: Any = None,
@@ -294,6 +305,7 @@ def empty_permuted(
 
 
 @op(method=False)
+@factory("sizes", 0.0)
 def zeros(
     *sizes: Any,
     size: Any = None,
@@ -319,6 +331,7 @@ def zeros(
 
 
 @op(method=False)
+@factory("sizes", 1.0)
 def ones(
     *sizes: Any,
     size: Any = None,
@@ -343,6 +356,7 @@ def ones(
 
 
 @op(method=False)
+@factory("full")
 def full(
     size: Sequence[int],
     fill_value: Any,
@@ -370,7 +384,7 @@ def full(
         return out.resize_(shape).fill_(fill_value)
     default = dtypes.category_default(dtypes.number_category(fill_value))
     options = Options("full", default, dtype, layout, device, requires_grad, pin_memory)
-    return filled(options, shape, number_for(fill_value, options.dtype))
+    return filled(options, shape, fill_number(fill_value, options.dtype))
 
 
 @op(method=False)
@@ -393,7 +407,7 @@ def scalar_tensor(
     if isinstance(s, complex):
         default = default.to_complex()
     options = Options("scalar_tensor", default, dtype, layout, device, requires_grad, pin_memory)
-    return filled(options, (), number_for(s, options.dtype))
+    return filled(options, (), fill_number(s, options.dtype))
 
 
 @op(method=False)

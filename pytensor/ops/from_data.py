@@ -13,6 +13,7 @@ from pytensor.autograd.node import wrap
 from pytensor.device import device as Device
 from pytensor.device import of_array
 from pytensor.ops.create import Options, module_of, number_for
+from pytensor.ops.pointwise_core import factory
 from pytensor.ops.registry import op
 from pytensor.typename import scalar_type_name
 
@@ -196,6 +197,7 @@ def _element(leaf: Any, target: dtypes.dtype) -> Any:
 
 
 @op(method=False)
+@factory("tensor")
 def tensor(
     data: Any,
     *,

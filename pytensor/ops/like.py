@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 from pytensor import dtypes
 from pytensor.layout import memory_format
 from pytensor.ops.checks import check_tensor
-from pytensor.ops.create import Options, new_array, new_strided_array, number_for
+from pytensor.ops.create import Options, fill_number, new_array, new_strided_array
+from pytensor.ops.pointwise_core import factory
 from pytensor.ops.registry import op
 from pytensor.ops.strides import dense_strides
 
@@ -40,6 +41,7 @@ def like(
 
 
 @op(method=False)
+@factory("like")
 def empty_like(
     input: Tensor,
     *,
@@ -61,6 +63,7 @@ def empty_like(
 
 
 @op(method=False)
+@factory("like", 0.0)
 def zeros_like(
     input: Tensor,
     *,
@@ -83,6 +86,7 @@ def zeros_like(
 
 
 @op(method=False)
+@factory("like", 1.0)
 def ones_like(
     input: Tensor,
     *,
@@ -123,5 +127,5 @@ def full_like(
     tensor([7., 7.])
     """
     options, array = like("full_like", input, dtype, layout, device, requires_grad, pin_memory, memory_format)
-    array.fill(number_for(fill_value, options.dtype))
+    array.fill(fill_number(fill_value, options.dtype))
     return options.finish(array)

@@ -43,7 +43,7 @@ from pytensor.ops.checks import broadcast_shapes_of, check_same_device
 from pytensor.ops.out import write_out
 from pytensor.ops.registry import op
 
-__all__ = ["apply_pointwise", "as_operand", "binary", "make_op", "operator", "result_type", "unary"]
+__all__ = ["apply_pointwise", "as_operand", "binary", "factory", "make_op", "operator", "result_type", "unary"]
 
 Number = bool | int | float | complex
 
@@ -203,14 +203,16 @@ def make_op(
     """The C callable in front of a Python function; the function itself when there is no such kernel.
 
     Args:
-        kind: "unary", "binary", "ternary", "where", "clamp", "power", "reduction", "matmul" or "linear".
+        kind: "unary", "binary", "ternary", "where", "clamp", "power", "reduction", "matmul" or "linear"; factories:
+            "sizes", "full", "arange", "like", "tensor".
         params: the kernel's scalars; where ``arguments`` has a name for one, this is its default.
         arguments: names of the function's arguments after the tensors. One beyond the params must be False in a quick
             call (``inplace``). The node's ctx is then the tuple of params, or for two tensors and more the one param.
         required: how many of the arguments have no default.
         mixed: tensors of different dtypes are promoted in C too.
         tensors_only: numbers as operands are left to Python ("ternary": always).
-        alternate: "power": the op for exponent 2; "ternary": the op whose last operand is a number.
+        alternate: "power": the op for exponent 2; "ternary": the op whose last operand is a number; "sizes": what fills
+            the new array.
         check: "ordered" (the first two), "not negative", "not zero": params that fail it are left to Python.
         choices: an argument that chooses among ops of one tensor: (its name, the op of each value).
     """
@@ -236,6 +238,23 @@ def make_op(
     for attribute in ("__module__", "__name__", "__qualname__", "__doc__", "__annotations__"):
         setattr(quick, attribute, getattr(slow, attribute))
     return quick
+
+
+def factory(
+    kind: str, *params: float, fill: Callable[[Any], None] | None = None
+) -> Callable[[Callable[..., Any]], Any]:
+    """Puts C in front of a function that makes new tensors: its plain calls.
+
+    Args:
+        kind: "sizes", "full", "arange", "like" or "tensor": the form of the arguments.
+        params: the value of all elements, none for uninitialised tensors.
+        fill: fills the new array of float32 or float64.
+    """
+
+    def decorate(fn: Callable[..., Any]) -> Any:
+        return make_op(kind, fn, params=params, alternate=fill)
+
+    return decorate
 
 
 def unary(

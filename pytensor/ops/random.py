@@ -15,6 +15,7 @@ from pytensor.ops.checks import check_tensor
 from pytensor.ops.create import Options, empty, new_array, sizes_of
 from pytensor.ops.like import empty_like
 from pytensor.ops.out import write_out
+from pytensor.ops.pointwise_core import factory
 from pytensor.ops.random_fill import (
     check_drawable,
     draw_integers,
@@ -29,7 +30,7 @@ from pytensor.ops.random_fill import (
     uniform_,
 )
 from pytensor.ops.registry import op
-from pytensor.random import Generator
+from pytensor.random import Generator, default_generator
 from pytensor.typename import scalar_type_name
 
 if TYPE_CHECKING:
@@ -84,6 +85,7 @@ def _filled(fill: Any, tensor: Tensor, *args: Any, generator: Generator | None) 
 
 
 @op(method=False)
+@factory("sizes", fill=lambda array: draw_uniform(default_generator._impl, array, 0.0, 1.0))
 def rand(
     *sizes: Any,
     size: Any = None,
@@ -114,6 +116,7 @@ def rand(
 
 
 @op(method=False)
+@factory("sizes", fill=lambda array: draw_normal(default_generator._impl, array, 0.0, 1.0))
 def randn(
     *sizes: Any,
     size: Any = None,

@@ -14,6 +14,7 @@ from pytensor.autograd.node import wrap
 from pytensor.ops.checks import check_tensor
 from pytensor.ops.create import Options, module_of
 from pytensor.ops.out import write_out
+from pytensor.ops.pointwise_core import factory
 from pytensor.ops.registry import op
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ def _progression(start: Any, step: Any, n: int, options: Options) -> Tensor:
 
 
 @op(method=False)
+@factory("arange")
 def arange(
     start: Any,
     end: Any = None,

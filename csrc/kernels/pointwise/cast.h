@@ -135,7 +135,8 @@ static void cast_loop(char* out, const char* const* in, const int64_t* steps, in
     To* y = reinterpret_cast<To*>(out);
     if (steps[0] != 0) return cast_run<From, To>(x, y, n);
     if (n > 0) cast_run<From, To>(x, y, 1);
-    for (int64_t i = 1; i < n; ++i) y[i] = y[0];
+    const To value = n > 0 ? y[0] : To{};
+    for (int64_t i = 1; i < n; ++i) y[i] = value;
 }
 
 #define PT_CASTS(T)                                                                               \
