@@ -93,6 +93,13 @@ void index_copy_into(const py::object& target, const py::object& source) {
     index::copy(in, out);
 }
 
+void index_clear(const py::object& target) {
+    const ArrayView out = writable_view(target, "out");
+    PT_CHECK(out.is_contiguous(), "clear: expected a contiguous array");
+    ReleaseGil nogil(out.numel());
+    index::clear(out);
+}
+
 py::object index_triangle(const py::object& input, bool upper, int64_t diagonal) {
     const ArrayView in = view(input, "input");
     PT_CHECK(in.is_contiguous() && in.ndim >= 2, "triangle: expected contiguous matrices");
@@ -218,6 +225,7 @@ void bind_index(py::module_& m) {
     m.def("index_add_rows", &index_add_rows, py::arg("out"), py::arg("axis"), py::arg("index"),
           py::arg("source"));
     m.def("index_copy_into", &index_copy_into, py::arg("out"), py::arg("source"));
+    m.def("index_clear", &index_clear, py::arg("out"));
     m.def("index_triangle", &index_triangle, py::arg("input"), py::arg("upper"), py::arg("diagonal"));
     m.def("index_compress", &index_compress, py::arg("input"), py::arg("mask"));
     m.def("index_places", &index_places, py::arg("mask"));

@@ -68,7 +68,7 @@ def zeros_beside(tensor: Any, shape: Sequence[int]) -> Any:
     if not isinstance(array, np.ndarray):
         return wrap(array_module(array).zeros(tuple(shape), dtype=array.dtype))
     zeros = _C.new_array(tuple(shape), array.dtype.num)
-    zeros.fill(0)
+    _C.index_clear(zeros)
     return wrap(zeros)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from pytensor.autograd.node import OUTPUT, Node, record
+from pytensor.backend import backend_of
 from pytensor.dtypes import FLOATING
 from pytensor.ops.axes import conjugate, count, like_input, numpy_names, reduced_axes
 from pytensor.ops.checks import check_tensor
@@ -24,15 +25,34 @@ __all__ = ["corrcoef", "cov", "std", "std_mean", "var", "var_mean"]
 Dims = int | Sequence[int] | None
 
 
+class ScaledDifferenceBackward(Node):
+    """Of (a - b) c; b and c broadcast."""
+
+    saves = ("a", "b", "c")
+
+    def backward(self, grad: Any) -> Any:
+        a, b, c = self.saved
+        own = grad * c
+        return own, -own, grad * (a - b) if self.needs_input_grad[2] else None
+
+
+def scaled_difference(a: Any, b: Any, c: Any) -> Any:
+    """(a - b) c in one pass."""
+    array = backend_of(a._array).pointwise("scaled_difference", (a._array, b._array, c._array))
+    return record(ScaledDifferenceBackward, (a, b, c), array, saved=(a, b, c))
+
+
 def variance_gradient(grad: Any, input: Any, dim: Dims, keepdim: bool, correction: float) -> Any:
     """The gradient of ``input.var(dim)``: twice the deviations, over the degrees of freedom."""
     axes = reduced_axes(dim, input.ndim)
     rest = count(input.shape, axes) - correction
-    deviation = input - input.mean(axes, True) if input.ndim else input - input
     grad = like_input(grad, input.shape, dim, keepdim)
     if rest <= 0:  # 2 / 0 times a deviation: NaN where that is zero, infinite elsewhere
-        return grad * (deviation / 0.0)
-    return grad * (deviation * (2.0 / rest))
+        return grad * ((input - input.mean(axes, True) if input.ndim else input - input) / 0.0)
+    mean = input.mean(axes, True) if input.ndim else input
+    if input.dtype.is_complex:
+        return grad * ((input - mean) * (2.0 / rest))
+    return scaled_difference(input, mean, grad * (2.0 / rest))
 
 
 class VarBackward0(Node):

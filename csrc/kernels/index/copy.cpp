@@ -190,6 +190,12 @@ void copy(const ArrayView& in, const ArrayView& out) {
     });
 }
 
+void clear(const ArrayView& out) {
+    parallel_for(0, out.nbytes(), 4 * kCopyGrain, [&](int64_t begin, int64_t end) {
+        std::memset(out.data + begin, 0, static_cast<size_t>(end - begin));
+    });
+}
+
 void triangle(const ArrayView& in, bool upper, int64_t diagonal, const ArrayView& out) {
     const int64_t total = in.numel();
     if (total == 0) return;

@@ -211,6 +211,7 @@ struct lerp_number {  // the weight chooses between the two forms once
     }
 };
 PT_DEFINE3(addcmul, a + p[0] * b * c)
+PT_DEFINE3(scaled_difference, (a - b) * c)
 PT_DEFINE3(addcdiv, a + p[0] * b / c)
 
 PT_DEFINE2(tanh_backward, a*(K(1) - b * b))

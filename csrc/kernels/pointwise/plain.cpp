@@ -245,6 +245,7 @@ struct where {
 PT_DEFINE2(lerp_number, std::fabs(P(0)) < T(0.5) ? a + P(0) * (b - a) : b - (b - a) * (1 - P(0)))
 PT_DEFINE3(lerp, std::fabs(c) < T(0.5) ? a + c * (b - a) : b - (b - a) * (1 - c))
 PT_DEFINE3(addcmul, a + P(0) * b * c)
+PT_DEFINE3(scaled_difference, (a - b) * c)
 PT_DEFINE3(addcdiv, a + P(0) * b / c)
 
 PT_DEFINE2(tanh_backward, a * (1 - b * b))

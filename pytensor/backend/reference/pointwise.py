@@ -254,6 +254,7 @@ _OPS = {
     "where": lambda xp, condition, a, b: xp.where(condition, a, b),
     "lerp": _lerp,
     "lerp_number": lambda xp, a, b, w: _lerp(xp, a, b, xp.asarray(w).astype(a.dtype)),
+    "scaled_difference": lambda xp, a, b, c: (a - b) * c,
     "addcmul": lambda xp, a, b, c, value: a + xp.asarray(value).astype(a.dtype) * b * c,
     "addcdiv": lambda xp, a, b, c, value: a + xp.asarray(value).astype(a.dtype) * b / c,
     "tanh_backward": lambda xp, g, y: g * (1 - y * y),
