@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import prod
 from typing import Any
 
 from benchmarks import Row, randint, randn
@@ -41,10 +42,7 @@ def batch_norm(*shape: int) -> list[Row]:
         call = lib.nn.functional.batch_norm
         return lambda: call(x, mean, var, weight, bias, training=True), [x, weight, bias]
 
-    elements = 1
-    for n in shape:
-        elements *= n
-    return both_ways(f"batch_norm {'x'.join(map(str, shape))}", make, elements)
+    return both_ways(f"batch_norm {'x'.join(map(str, shape))}", make, prod(shape))
 
 
 def layer_norm(rows: int, width: int) -> list[Row]:
@@ -66,22 +64,109 @@ def softmax(function: str, rows: int, columns: int, dim: int) -> list[Row]:
     return both_ways(f"{function} {rows}x{columns} dim {dim}", make, rows * columns)
 
 
-def cross_entropy(batch: int, classes: int) -> list[Row]:
+def cross_entropy(batch: int, classes: int, smoothing: float = 0.0) -> list[Row]:
     def make(lib):
         x = randn(lib, batch, classes, requires_grad=True)
         target = randint(lib, classes, batch)
-        return lambda: lib.nn.functional.cross_entropy(x, target), [x]
+        return lambda: lib.nn.functional.cross_entropy(x, target, label_smoothing=smoothing), [x]
 
-    return both_ways(f"cross_entropy {batch}x{classes}", make, batch * classes)
+    smoothed = f" smoothing {smoothing}" if smoothing else ""
+    return both_ways(f"cross_entropy {batch}x{classes}{smoothed}", make, batch * classes)
 
 
-def mse_loss(elements: int) -> list[Row]:
+def pair_loss(function: str, elements: int) -> list[Row]:
+    """A loss of two tensors; the target's sign makes it a class where the loss wants one."""
+
     def make(lib):
         x = randn(lib, elements, requires_grad=True)
         target = randn(lib, elements, seed=1)
-        return lambda: lib.nn.functional.mse_loss(x, target), [x]
+        if function.startswith("binary"):
+            target = (target > 0).float()
+        call = getattr(lib.nn.functional, function)
+        return lambda: call(x, target), [x]
 
-    return both_ways(f"mse_loss {elements}", make, elements)
+    return both_ways(f"{function} {elements}", make, elements)
+
+
+def kl_div(rows: int, width: int) -> list[Row]:
+    def make(lib):
+        x = randn(lib, rows, width).log_softmax(1).requires_grad_(True)
+        target = randn(lib, rows, width, seed=1).softmax(1)
+        return lambda: lib.nn.functional.kl_div(x, target, reduction="batchmean"), [x]
+
+    return both_ways(f"kl_div {rows}x{width}", make, rows * width)
+
+
+def nll_loss(*shape: int) -> list[Row]:
+    def make(lib):
+        x = randn(lib, *shape).log_softmax(1).requires_grad_(True)
+        target = randint(lib, shape[1], shape[0], *shape[2:])
+        return lambda: lib.nn.functional.nll_loss(x, target), [x]
+
+    return both_ways(f"nll_loss {'x'.join(map(str, shape))}", make, prod(shape))
+
+
+def ctc_loss(steps: int, batch: int, classes: int, length: int) -> list[Row]:
+    """A batch of speech recognition; the gradient of a mean."""
+
+    def make(lib):
+        x = randn(lib, steps, batch, classes).log_softmax(2).requires_grad_(True)
+        target = randint(lib, classes - 1, batch, length) + 1
+        lengths = (steps,) * batch, (length,) * batch
+        return lambda: lib.nn.functional.ctc_loss(x, target, *lengths), [x]
+
+    return both_ways(f"ctc_loss {steps}x{batch}x{classes} length {length}", make, steps * batch * classes)
+
+
+def normalised(function: str, shape: tuple[int, ...], arguments: Callable[[Any], tuple[Any, ...]]) -> list[Row]:
+    """``function(x, *arguments(lib), weight, bias)`` with a channel axis 1."""
+
+    def make(lib):
+        x = randn(lib, *shape, requires_grad=True)
+        weight = randn(lib, shape[1], seed=1, requires_grad=True)
+        bias = randn(lib, shape[1], seed=2, requires_grad=True)
+        call, given = getattr(lib.nn.functional, function), arguments(lib)
+        return lambda: call(x, *given, weight=weight, bias=bias), [x, weight, bias]
+
+    return both_ways(f"{function} {'x'.join(map(str, shape))}", make, prod(shape))
+
+
+def batch_norm_eval(*shape: int) -> Row:
+    def setup(lib):
+        x = randn(lib, *shape)
+        mean, weight, bias = (randn(lib, shape[1], seed=i) for i in (1, 2, 3))
+        var = randn(lib, shape[1], seed=4).abs() + 0.5
+        return lambda: lib.nn.functional.batch_norm(x, mean, var, weight, bias)
+
+    return Row(f"batch_norm eval {'x'.join(map(str, shape))}", setup, bytes=2 * FLOAT * prod(shape))
+
+
+def rms_norm(rows: int, width: int) -> list[Row]:
+    def make(lib):
+        x = randn(lib, rows, width, requires_grad=True)
+        weight = randn(lib, width, seed=1, requires_grad=True)
+        return lambda: lib.nn.functional.rms_norm(x, (width,), weight, 1e-6), [x, weight]
+
+    return both_ways(f"rms_norm {rows}x{width}", make, rows * width)
+
+
+def local_response_norm(*shape: int) -> list[Row]:
+    def make(lib):
+        x = randn(lib, *shape, requires_grad=True)
+        return lambda: lib.nn.functional.local_response_norm(x, 5), [x]
+
+    return both_ways(f"local_response_norm {'x'.join(map(str, shape))}", make, prod(shape))
+
+
+def masked_softmax(heads: int, length: int) -> list[Row]:
+    """Attention scores under a causal mask, as written by hand."""
+
+    def make(lib):
+        x = randn(lib, heads, length, length, requires_grad=True)
+        mask = lib.ones(length, length, dtype=lib.bool).tril().logical_not()
+        return lambda: lib.softmax(x.masked_fill(mask, float("-inf")), -1), [x]
+
+    return both_ways(f"masked_fill + softmax {heads}x{length}x{length}", make, heads * length * length)
 
 
 ROWS = [
@@ -96,6 +181,24 @@ ROWS = [
     *softmax("softmax", 64, 10, 1),
     *cross_entropy(1024, 1000),
     *cross_entropy(64, 10),
-    *mse_loss(1_000_000),
-    *mse_loss(96),
+    *pair_loss("mse_loss", 1_000_000),
+    *pair_loss("mse_loss", 96),
+    batch_norm_eval(16, 64, 56, 56),
+    batch_norm_eval(64, 256, 7, 7),
+    *layer_norm(512, 768),
+    *normalised("group_norm", (8, 256, 32, 32), lambda lib: (32,)),
+    *normalised("instance_norm", (8, 64, 64, 64), lambda lib: ()),
+    *rms_norm(2048, 768),
+    *local_response_norm(16, 96, 27, 27),
+    *softmax("softmax", 12 * 256, 256, 1),
+    *masked_softmax(12, 256),
+    *cross_entropy(2048, 8000),
+    *cross_entropy(1024, 1000, 0.1),
+    *nll_loss(1024, 1000),
+    *nll_loss(4, 21, 128, 128),
+    *pair_loss("binary_cross_entropy_with_logits", 1_000_000),
+    *pair_loss("smooth_l1_loss", 1_000_000),
+    *pair_loss("l1_loss", 1_000_000),
+    *kl_div(1024, 1000),
+    *ctc_loss(150, 16, 28, 30),
 ]

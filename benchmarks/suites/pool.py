@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import prod
+
 from benchmarks import Row, randn
 
 FLOAT = 4  # bytes
@@ -40,6 +42,26 @@ def adaptive(shape: tuple[int, ...], size: int, backward: bool) -> Row:
     return Row(name, setup, bytes=FLOAT * shape[0] * shape[1] * shape[2] * shape[3])
 
 
+def general(function: str, shape: tuple[int, ...], *args, backward: bool, channels_last: bool = False) -> Row:
+    """Any pooling function with positional arguments."""
+
+    def setup(lib):
+        x = randn(lib, *shape)
+        if channels_last:  # what permuting an NHWC array gives
+            x = x.permute(0, 2, 3, 1).contiguous().permute(0, 3, 1, 2)
+        x = x.requires_grad_(backward)
+        op = getattr(lib.nn.functional, function)
+        if not backward:
+            return lambda: op(x, *args)
+        y = op(x, *args)
+        g = randn(lib, *y.shape, seed=1)
+        return lambda: lib.autograd.grad(y, x, g, retain_graph=True)
+
+    layout = " channels last" if channels_last else ""
+    name = f"{function}{args} of {'x'.join(map(str, shape))}{layout}{', backward' if backward else ''}"
+    return Row(name, setup, bytes=FLOAT * prod(shape))
+
+
 IMAGES = (16, 64, 56, 56)
 
 ROWS = [
@@ -55,3 +77,22 @@ ROWS += [
     adaptive((16, 512, 7, 7), 1, True),
     adaptive(IMAGES, 7, False),
 ]
+ROWS += [
+    general(*row, backward=backward)
+    for row in (
+        ("max_pool2d", (1, 64, 112, 112), 3, 2, 1),
+        ("max_pool2d", (8, 64, 224, 224), 2, 2),
+        ("max_pool2d", (8, 192, 28, 28), 3, 1, 1),
+        ("avg_pool2d", (8, 192, 28, 28), 3, 1, 1),
+        ("avg_pool2d", (64, 6, 28, 28), 2),
+        ("max_pool1d", (16, 128, 1000), 2),
+        ("avg_pool1d", (16, 128, 1000), 3, 2),
+        ("max_pool3d", (2, 64, 16, 56, 56), 2, 2),
+        ("avg_pool3d", (2, 64, 16, 28, 28), 2, 2),
+        ("adaptive_avg_pool2d", (8, 256, 13, 13), 6),
+        ("adaptive_max_pool2d", (8, 256, 13, 13), 6),
+        ("lp_pool2d", (8, 64, 56, 56), 2.0, 2),
+    )
+    for backward in (False, True)
+]
+ROWS += [general("max_pool2d", IMAGES, 3, 2, 1, backward=backward, channels_last=True) for backward in (False, True)]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from benchmarks import Row, randn
 
 N = 1_000_000
@@ -45,6 +47,54 @@ def permutation(n: int) -> Row:
     return Row(f"randperm {n}", setup)
 
 
+def drawn(name: str, call, **options) -> Row:
+    """``call(lib)`` gives the function to time; both libraries draw the same numbers."""
+
+    def setup(lib):
+        function = call(lib)
+        lib.manual_seed(0)
+        return function
+
+    return Row(name, setup, **options)
+
+
+def multinomial(categories: int, samples: int, replacement: bool) -> Row:
+    def call(lib):
+        weights = lib.tensor(np.random.default_rng(0).random((16, categories)).astype("float32"))
+        return lambda: lib.multinomial(weights, samples, replacement)
+
+    kind = "with" if replacement else "without"
+    return drawn(f"multinomial 16x{categories}, {samples} {kind} replacement", call)
+
+
+def poisson(rate: float) -> Row:
+    def call(lib):
+        rates = lib.full((100_000,), rate)
+        return lambda: lib.poisson(rates)
+
+    return drawn(f"poisson({rate}) 100k", call)
+
+
+def initialised(name: str) -> Row:
+    """An initialisation of a 1024 x 1024 weight."""
+
+    def call(lib):
+        weight = lib.empty(1024, 1024)
+        function = getattr(lib.nn.init, name)
+        return lambda: function(weight)
+
+    return drawn(f"init.{name} 1024x1024", call)
+
+
+def dropped(function: str, *shape: int) -> Row:
+    def call(lib):
+        x = randn(lib, *shape)
+        op = getattr(lib.nn.functional, function)
+        return lambda: op(x, 0.3, True)
+
+    return drawn(f"{function} {'x'.join(map(str, shape))}", call)
+
+
 def small(name: str, *args) -> Row:
     def setup(lib):
         function = getattr(lib, name)
@@ -73,6 +123,20 @@ ROWS = [
     dropout(False),
     dropout(True),
     permutation(100_000),
+    permutation(1_000_000),
+    drawn("randint(1000, (1000000,))", lambda lib: lambda: lib.randint(1000, (N,))),
+    drawn("cauchy_ float32 1M", lambda lib: lib.empty(N).cauchy_),
+    drawn("exponential_ float64 1M", lambda lib: lib.empty(N, dtype=lib.float64).exponential_),
+    multinomial(1000, 64, True),
+    multinomial(1000, 64, False),
+    poisson(3.0),
+    poisson(50.0),
+    initialised("kaiming_uniform_"),
+    initialised("kaiming_normal_"),
+    initialised("xavier_uniform_"),
+    initialised("trunc_normal_"),
+    dropped("dropout2d", 32, 64, 28, 28),
+    dropped("alpha_dropout", 1000, 1000),
     small("rand", 4),
     small("randn", 4),
     small("randint", 10, (4,)),

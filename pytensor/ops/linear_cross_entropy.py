@@ -1,0 +1,91 @@
+"""Cross-entropy of a linear layer's logits."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from pytensor.ops.checks import check_tensor
+from pytensor.ops.cross_entropy import cross_entropy
+from pytensor.ops.linear import linear
+from pytensor.ops.registry import op
+
+if TYPE_CHECKING:
+    from pytensor.tensor import Tensor
+
+__all__ = ["linear_cross_entropy"]
+
+
+def _check(input: Tensor, weight: Tensor, bias: Tensor | None) -> tuple[int, ...]:
+    """The shape of the logits, after PyTorch's checks."""
+    if input.ndim < 1 or input.ndim > 2:
+        raise RuntimeError(f"expected input with dimensionality 1 or 2, got {input.ndim}")
+    if weight.ndim < 2:
+        raise RuntimeError(f"expected linear_weight with dimensionality at least 2, got {weight.ndim}")
+    batches, features = tuple(input.shape)[:-1], input.shape[-1]
+    if features != weight.shape[-1]:
+        raise RuntimeError(
+            f"expected equal input and linear_weight last dimensions (in_features), got {features} and "
+            f"{weight.shape[-1]}, respectively"
+        )
+    classes, *inner = tuple(weight.shape)[:-1]
+    if bias is not None and tuple(bias.shape) != (classes, *inner):
+        raise RuntimeError(f"expected linear_bias shape {(classes, *inner)}, got {tuple(bias.shape)}")
+    if inner and not batches:
+        raise RuntimeError(
+            f"K-dimensional loss defined by linear_weight shape {tuple(weight.shape)} requires batched input, "
+            f"(N, {features}), got unbatched input with shape {tuple(input.shape)}"
+        )
+    return (*batches, classes, *inner)
+
+
+@op(namespace="nn.functional")
+def linear_cross_entropy(
+    input: Tensor,
+    linear_weight: Tensor,
+    target: Tensor,
+    *,
+    linear_bias: Tensor | None = None,
+    weight: Tensor | None = None,
+    reduction: str = "mean",
+    ignore_index: int | None = None,
+    label_smoothing: float = 0.0,
+    options: Any = None,
+) -> Tensor:
+    """:func:`cross_entropy` of ``linear(input, linear_weight, linear_bias)``.
+
+    Args:
+        input: (features) or (batch, features).
+        linear_weight: (classes, features), or (classes, ..., features) for targets (batch, ...).
+        linear_bias: the shape of ``linear_weight`` without its last axis.
+        target, weight, reduction, ignore_index, label_smoothing: those of :func:`cross_entropy`.
+        options: only None: all logits at once.
+
+    Raises:
+        RuntimeError: when shapes do not match.
+        NotImplementedError: for options.
+
+    >>> import pytensor as torch
+    >>> x, weight = torch.eye(2), torch.tensor([[2., 0.], [0., 2.]])
+    >>> torch.nn.functional.linear_cross_entropy(x, weight, torch.tensor([0, 0]))
+    tensor(1.1269)
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.linear_cross_entropy.html
+    """
+    check_tensor(input, "linear_cross_entropy", "input", 1)
+    shape = _check(input, linear_weight, linear_bias)
+    if options is not None:
+        raise NotImplementedError("linear_cross_entropy: options (logits in chunks) are not implemented")
+    if target.shape == shape and ignore_index is not None:
+        raise RuntimeError("ignore_index cannot be specified when target contains probabilities")
+    rows = math.prod(tuple(linear_weight.shape)[:-1])
+    bias = None if linear_bias is None else linear_bias.reshape(rows)
+    logits = linear(input, linear_weight.reshape(rows, input.shape[-1]), bias).reshape(shape)
+    return cross_entropy(
+        logits,
+        target,
+        weight,
+        ignore_index=-100 if ignore_index is None else ignore_index,
+        reduction=reduction,
+        label_smoothing=label_smoothing,
+    )
