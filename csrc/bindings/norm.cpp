@@ -138,20 +138,20 @@ py::object batch_backward(const py::object& grad, const py::object& x, const py:
     return py::make_tuple(gx, gw, gb);
 }
 
-norm::Groups groups_of(const ArrayView& x, int64_t batch, int64_t channels, int64_t groups) {
+norm::Groups groups_of(const ArrayView& x, int64_t batch, int64_t channels, int64_t groups, bool centered) {
     PT_CHECK(batch >= 0 && channels > 0 && groups > 0 && channels % groups == 0,
              "group norm: channels must be a multiple of groups");
     const int64_t numel = x.numel();
     PT_CHECK(batch == 0 ? numel == 0 : numel % (batch * channels) == 0,
              "group norm: x does not consist of batch * channels planes");
-    return {batch, channels, batch == 0 ? 1 : numel / (batch * channels), groups};
+    return {batch, channels, batch == 0 ? 1 : numel / (batch * channels), groups, centered};
 }
 
 // (y, mean, rstd), the latter two with batch * groups elements. Layer norm: batch rows, groups = 1.
 py::object group_forward(const py::object& x, const py::object& weight, const py::object& bias, int64_t batch,
-                         int64_t channels, int64_t groups, double eps) {
+                         int64_t channels, int64_t groups, double eps, bool centered) {
     const ArrayView in = input(x, "x");
-    const norm::Groups s = groups_of(in, batch, channels, groups);
+    const norm::Groups s = groups_of(in, batch, channels, groups, centered);
     char* w = vector_or_null(weight, in.dtype, channels, "weight");
     char* b = vector_or_null(bias, in.dtype, channels, "bias");
     py::object y = make_array(in.ndim, in.shape, in.dtype);
@@ -171,9 +171,9 @@ py::object group_forward(const py::object& x, const py::object& weight, const py
 // (grad_x or None, grad_weight, grad_bias)
 py::object group_backward(const py::object& grad, const py::object& x, const py::object& weight,
                           const py::object& mean, const py::object& rstd, int64_t batch, int64_t channels,
-                          int64_t groups, bool need_x) {
+                          int64_t groups, bool need_x, bool centered) {
     const ArrayView in = input(x, "x"), g = input_like(grad, in, "grad");
-    const norm::Groups s = groups_of(in, batch, channels, groups);
+    const norm::Groups s = groups_of(in, batch, channels, groups, centered);
     char* w = vector_or_null(weight, in.dtype, channels, "weight");
     char* m = vector_or_null(mean, in.dtype, s.rows(), "mean");
     char* r = vector_or_null(rstd, in.dtype, s.rows(), "rstd");

@@ -19,7 +19,7 @@ from pytensor.typename import scalar_type_name
 if TYPE_CHECKING:
     from pytensor.tensor import Tensor
 
-__all__ = ["batch_norm", "group_norm", "instance_norm", "layer_norm", "local_response_norm", "normalize", "rms_norm"]
+__all__ = ["batch_norm", "group_norm", "instance_norm", "layer_norm", "local_response_norm", "normalize"]
 
 
 def _array(tensor: Any) -> Any:
@@ -85,7 +85,7 @@ class NativeBatchNormBackwardBackward0(Node):
         return gradient_through(composition, (grad, x, weight), grads, self.needs_input_grad)
 
 
-def _recorded(node: type[Node], inputs: tuple[Any, ...], results: Any, asked: Any, saved: Any, ctx: Any) -> Any:
+def recorded(node: type[Node], inputs: tuple[Any, ...], results: Any, asked: Any, saved: Any, ctx: Any) -> Any:
     """Records the results that were asked for, with None in the place of the others."""
     wanted = tuple(r for r, a in zip(results, asked, strict=True) if a)
     outputs = iter(record(node, inputs, wanted, saved=saved, ctx=ctx))
@@ -100,7 +100,7 @@ def _batch_norm_backward(
         grad._array, x._array, _array(weight), mean, var, eps, training, asked[0]
     )
     saved, ctx = (grad, x, weight, mean, var), (training, eps, asked)
-    return _recorded(NativeBatchNormBackwardBackward0, (grad, x, weight), results, asked, saved, ctx)
+    return recorded(NativeBatchNormBackwardBackward0, (grad, x, weight), results, asked, saved, ctx)
 
 
 def _check_channels(input: Any, training: bool, running_mean: Any, running_var: Any, weight: Any, bias: Any) -> None:
@@ -296,7 +296,7 @@ def _group_norm_backward(
     )
     results = (results[0], *(r.reshape(shape) for r in results[1:]))
     saved, ctx = (grad, x, weight), (sizes, eps, shape, asked)
-    return _recorded(NativeGroupNormBackwardBackward0, (grad, x, weight), results, asked, saved, ctx)
+    return recorded(NativeGroupNormBackwardBackward0, (grad, x, weight), results, asked, saved, ctx)
 
 
 def _group_norm(
@@ -334,7 +334,7 @@ def layer_norm(
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.layer_norm.html
     """
     check_tensor(input, "layer_norm", "input", 1)
-    shape = _check_normalized_shape("layer_norm", input, normalized_shape, weight, bias, "*, ")
+    shape = check_normalized_shape("layer_norm", input, normalized_shape, weight, bias, "*, ")
     _check_dtypes(input, "LayerNormKernelImpl", weight, bias)
     channels = math.prod(shape)
     if channels == 0:
@@ -343,7 +343,7 @@ def layer_norm(
     return _group_norm(NativeLayerNormBackward0, input, weight, bias, sizes, eps, tuple(shape))
 
 
-def _check_normalized_shape(function: str, input: Any, normalized_shape: Any, weight: Any, bias: Any, star: str) -> Any:
+def check_normalized_shape(function: str, input: Any, normalized_shape: Any, weight: Any, bias: Any, star: str) -> Any:
     if not isinstance(normalized_shape, (tuple, list)):
         raise TypeError(
             f"{function}(): argument 'normalized_shape' (position 2) must be tuple of ints, "
@@ -424,34 +424,6 @@ def group_norm(
 
 
 # --- composed ---
-
-
-@op(namespace="nn.functional")
-@op(method=False)
-def rms_norm(
-    input: Tensor,
-    normalized_shape: tuple[int, ...] | list[int],
-    weight: Tensor | None = None,
-    eps: float | None = None,
-) -> Tensor:
-    """x / sqrt(mean of x² + eps) * weight over the last axes, whose sizes are ``normalized_shape``.
-
-    ``eps`` is the dtype's machine epsilon by default.
-
-    >>> import pytensor as torch
-    >>> torch.nn.functional.rms_norm(torch.tensor([[1., 7.]]), (2,))
-    tensor([[0.2000, 1.4000]])
-
-    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.rms_norm.html
-    """
-    check_tensor(input, "rms_norm", "input", 1)
-    shape = _check_normalized_shape("rms_norm", input, normalized_shape, weight, None, "*")
-    wide = input.float() if input.dtype.itemsize == 2 else input
-    if eps is None:
-        eps = 2.0**-52 if input.dtype.itemsize == 8 else 2.0**-23
-    axes = list(range(input.ndim - len(shape), input.ndim))
-    result = (wide * ((wide * wide).mean(axes, keepdim=True) + eps).rsqrt()).type_as(input)
-    return result if weight is None else result * weight
 
 
 @op(namespace="nn.functional")

@@ -249,27 +249,36 @@ void cross_entropy_backward(const CrossEntropy<T>& ce, const T* largest, const T
 
 template <class T>
 double nll(const CrossEntropy<T>& p, T* losses) {
+    const int64_t inner = p.shape.inner;
     double counted = 0;
-    for (int64_t i = 0; i < p.shape.count(); ++i) {
-        const int64_t t = p.target[i];
-        losses[i] = 0;
-        if (t == p.ignore_index) continue;
-        const T w = p.weight == nullptr ? T(1) : p.weight[t];
-        losses[i] = -w * p.x[logit_at(p.shape, i, t)];
-        counted += w;
+    int64_t i = 0;
+    for (int64_t b = 0; b < p.shape.batch; ++b) {
+        const T* x = p.x + b * p.shape.classes * inner;
+        for (int64_t j = 0; j < inner; ++j, ++i) {
+            const int64_t t = p.target[i];
+            losses[i] = 0;
+            if (t == p.ignore_index) continue;
+            const T w = p.weight == nullptr ? T(1) : p.weight[t];
+            losses[i] = -w * x[t * inner + j];
+            counted += w;
+        }
     }
     return counted;
 }
 
 template <class T>
 void nll_backward(const CrossEntropy<T>& p, const T* grad, int64_t grad_step, T factor, T* grad_x) {
-    std::fill_n(grad_x, p.shape.batch * p.shape.classes * p.shape.inner, T(0));
-    for (int64_t i = 0; i < p.shape.count(); ++i) {
-        const int64_t t = p.target[i];
-        if (t == p.ignore_index) continue;
-        const T w = p.weight == nullptr ? T(1) : p.weight[t];
-        grad_x[logit_at(p.shape, i, t)] = -w * factor * grad[i * grad_step];
-    }
+    const int64_t inner = p.shape.inner, block = p.shape.classes * inner;
+    parallel_for(0, p.shape.batch, 1 + 65536 / std::max<int64_t>(block, 1), [&](int64_t begin, int64_t end) {
+        std::fill_n(grad_x + begin * block, (end - begin) * block, T(0));
+        for (int64_t b = begin; b < end; ++b)
+            for (int64_t j = 0; j < inner; ++j) {
+                const int64_t i = b * inner + j, t = p.target[i];
+                if (t == p.ignore_index) continue;
+                const T w = p.weight == nullptr ? T(1) : p.weight[t];
+                grad_x[b * block + t * inner + j] = -w * factor * grad[i * grad_step];
+            }
+    });
 }
 
 // Sums are taken per piece of this size and added in order.

@@ -11,21 +11,24 @@ template <class T>
 static void batch_forward_planes(const Batch& s, const T* x, const T* weight, const T* bias, T* mean, T* var,
                                  T eps, bool training, T* y, int64_t begin, int64_t end) {
     const int64_t step = s.channels * s.spatial;
-    for (int64_t c = begin; c < end; ++c) {
-        const int64_t first = c * s.spatial;
-        if (training) {
-            Moments moments;
-            for (int64_t b = 0; b < s.batch; ++b) add_moments(moments, x + first + b * step, s.spatial);
-            mean[c] = static_cast<T>(moments.mean);
-            var[c] = static_cast<T>(moments.squares / moments.count);
-        }
+    const auto normalise = [&](int64_t b, int64_t c) __attribute__((always_inline)) {
         const T rstd =
             static_cast<T>(1 / square_root(static_cast<double>(var[c]) + static_cast<double>(eps)));
         const T scale = weight == nullptr ? rstd : weight[c] * rstd, shift = bias == nullptr ? T(0) : bias[c];
-        for (int64_t b = 0; b < s.batch; ++b) {
-            const int64_t at = first + b * step;
-            apply(x + at, y + at, s.spatial, mean[c], scale, shift);
-        }
+        const int64_t at = c * s.spatial + b * step;
+        apply(x + at, y + at, s.spatial, mean[c], scale, shift);
+    };
+    if (!training) {  // in the order of memory
+        for (int64_t b = 0; b < s.batch; ++b)
+            for (int64_t c = begin; c < end; ++c) normalise(b, c);
+        return;
+    }
+    for (int64_t c = begin; c < end; ++c) {
+        Moments moments;
+        for (int64_t b = 0; b < s.batch; ++b) add_moments(moments, x + c * s.spatial + b * step, s.spatial);
+        mean[c] = static_cast<T>(moments.mean);
+        var[c] = static_cast<T>(moments.squares / moments.count);
+        for (int64_t b = 0; b < s.batch; ++b) normalise(b, c);
     }
 }
 

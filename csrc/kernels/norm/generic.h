@@ -15,10 +15,10 @@ static void group_forward(const Groups& s, const T* x, const T* weight, const T*
         const T* row = x + r * size;
         T* out = y + r * size;
         Moments moments;
-        add_moments(moments, row, size);
+        if (s.centered) add_moments(moments, row, size);
+        const double spread = s.centered ? moments.squares / moments.count : mean_square(row, size);
         const T m = mean[r] = static_cast<T>(moments.mean);
-        const T k = rstd[r] =
-            static_cast<T>(1 / square_root(moments.squares / moments.count + static_cast<double>(eps)));
+        const T k = rstd[r] = static_cast<T>(1 / square_root(spread + static_cast<double>(eps)));
         const T* w = weight == nullptr ? nullptr : weight + r % s.groups * channels;
         const T* b = bias == nullptr ? nullptr : bias + r % s.groups * channels;
         if (s.spatial != 1) {
@@ -40,7 +40,7 @@ static void group_forward(const Groups& s, const T* x, const T* weight, const T*
 // and written once for all of them, and the chains of additions of one row overlap those of the others.
 template <int R, class T>
 static void layer_backward_rows(const T* grad, const T* x, const T* weight, const T* mean, const T* rstd,
-                                T* grad_x, T* grad_weight, T* grad_bias, int64_t n) {
+                                T* grad_x, T* grad_weight, T* grad_bias, int64_t n, bool centered) {
     Vec<T> sum[R] = {}, dot[R] = {};
     each_vector<T>(n, [&](int64_t i, int used) __attribute__((always_inline)) {
         const Vec<T> w = weight == nullptr ? broadcast(T(1)) : load_upto(weight + i, used);
@@ -60,7 +60,7 @@ static void layer_backward_rows(const T* grad, const T* x, const T* weight, cons
     if (grad_x == nullptr) return;
     for (int r = 0; r < R; ++r) {
         const Vec<T> m = broadcast(mean[r]), k = broadcast(rstd[r]);
-        const Vec<T> shift = broadcast(sum_lanes<T>(sum[r]) / static_cast<T>(n));
+        const Vec<T> shift = broadcast(centered ? sum_lanes<T>(sum[r]) / static_cast<T>(n) : T(0));
         const Vec<T> slope = broadcast(sum_lanes<T>(dot[r]) / static_cast<T>(n)) * k;
         each_vector<T>(n, [&](int64_t i, int used) __attribute__((always_inline)) {
             const Vec<T> g = load_upto(grad + r * n + i, used);
@@ -82,7 +82,7 @@ static void layer_backward(const Groups& s, const T* grad, const T* x, const T* 
         const int64_t at = r * n, first = r % s.groups * n, rows = end - r >= together ? together : 1;
         const auto run = rows == kRows ? layer_backward_rows<kRows, T> : layer_backward_rows<1, T>;
         run(grad + at, x + at, weight == nullptr ? nullptr : weight + first, mean + r, rstd + r,
-            grad_x == nullptr ? nullptr : grad_x + at, grad_weight + first, grad_bias + first, n);
+            grad_x == nullptr ? nullptr : grad_x + at, grad_weight + first, grad_bias + first, n, s.centered);
         r += rows;
     }
 }
@@ -110,7 +110,8 @@ static void group_backward(const Groups& s, const T* grad, const T* x, const T* 
         }
         if (gx == nullptr) continue;
         const double k = static_cast<double>(rstd[r]), count = static_cast<double>(size);
-        const T shift = static_cast<T>(sum / count * k), slope = static_cast<T>(dot / count * k * k * k);
+        const T shift = s.centered ? static_cast<T>(sum / count * k) : T(0),
+                slope = static_cast<T>(dot / count * k * k * k);
         const Vec<T> m = broadcast(mean[r]), a = broadcast(shift), b = broadcast(slope);
         for (int64_t c = 0; c < channels; ++c) {
             const int64_t from = c * s.spatial;

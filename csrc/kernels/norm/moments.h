@@ -80,6 +80,20 @@ PT_INLINE void add_moments(Moments& moments, const T* x, int64_t n) {
     }
 }
 
+// Mean of the squares of n contiguous elements.
+template <class T>
+PT_INLINE double mean_square(const T* x, int64_t n) {
+    constexpr int64_t kPiece = kPieceBytes / sizeof(T);
+    double total = 0;
+    for (int64_t at = 0; at < n; at += kPiece)
+        total += static_cast<double>(
+            sum_terms<T>(at_most(n - at, kPiece), [&](int64_t i, int used) __attribute__((always_inline)) {
+                const Vec<T> v = load_upto(x + at + i, used);
+                return v * v;
+            }));
+    return total / static_cast<double>(n);
+}
+
 // Sums of grad and of grad * (x - mean) over n contiguous elements.
 struct Products {
     double grad = 0, dot = 0;

@@ -78,7 +78,7 @@ void group_forward(const Groups& s, const T* x, const T* weight, const T* bias, 
     for (int64_t r = begin; r < end; ++r) {
         long double sum = 0, squares = 0;
         for (int64_t i = r * size; i < (r + 1) * size; ++i) sum += x[i];
-        const double center = static_cast<double>(sum) / static_cast<double>(size);
+        const double center = s.centered ? static_cast<double>(sum) / static_cast<double>(size) : 0;
         for (int64_t i = r * size; i < (r + 1) * size; ++i) squares += (x[i] - center) * (x[i] - center);
         mean[r] = static_cast<T>(center);
         rstd[r] =
@@ -112,8 +112,9 @@ void group_backward(const Groups& s, const T* grad, const T* x, const T* weight,
         for (int64_t i = 0; i < size; ++i) {
             const int64_t at = r * size + i, c = first + i / s.spatial;
             const double normal = (x[at] - mean[r]) * scale;
-            grad_x[at] = static_cast<T>(
-                (grad[at] * weight_at(weight, c) - sum / count - normal * dot / count) * scale);
+            const long double shift = s.centered ? sum / count : 0;
+            grad_x[at] =
+                static_cast<T>((grad[at] * weight_at(weight, c) - shift - normal * dot / count) * scale);
         }
     }
 }

@@ -12,9 +12,11 @@ namespace pt::norm {
 struct Batch {
     int64_t batch, channels, spatial;
 };
-// Rows are (batch, group) pairs; a row is channels / groups channels of `spatial` elements each.
+// Rows are (batch, group) pairs; a row is channels / groups channels of `spatial` elements each. Not centered
+// (RMS norm) the mean counts as 0.
 struct Groups {
     int64_t batch, channels, spatial, groups;
+    bool centered;
 
     int64_t rows() const { return batch * groups; }
     int64_t row_channels() const { return channels / groups; }

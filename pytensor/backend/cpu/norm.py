@@ -61,17 +61,17 @@ def batch_norm_backward(grad, x, weight, mean, var, eps, training, need_x):
     return _C.norm_batch_backward(*arrays, eps, training, need_x)
 
 
-def group_norm(x, weight, bias, batch, channels, groups, eps):
+def group_norm(x, weight, bias, batch, channels, groups, eps, centered=True):
     if not _has_kernel(x, weight, bias):
-        return plain.group_norm(x, weight, bias, batch, channels, groups, eps)
-    return _C.norm_group_forward(_dense(x), _vector(weight), _vector(bias), batch, channels, groups, eps)
+        return plain.group_norm(x, weight, bias, batch, channels, groups, eps, centered)
+    return _C.norm_group_forward(_dense(x), _vector(weight), _vector(bias), batch, channels, groups, eps, centered)
 
 
-def group_norm_backward(grad, x, weight, mean, rstd, batch, channels, groups, need_x):
+def group_norm_backward(grad, x, weight, mean, rstd, batch, channels, groups, need_x, centered=True):
     if not _has_kernel(x, grad, weight, mean, rstd):
-        return plain.group_norm_backward(grad, x, weight, mean, rstd, batch, channels, groups, need_x)
+        return plain.group_norm_backward(grad, x, weight, mean, rstd, batch, channels, groups, need_x, centered)
     arrays = _dense(grad), _dense(x), _vector(weight), mean, rstd
-    return _C.norm_group_backward(*arrays, batch, channels, groups, need_x)
+    return _C.norm_group_backward(*arrays, batch, channels, groups, need_x, centered)
 
 
 def softmax(x, axis, log):

@@ -82,11 +82,15 @@ def _rows(x, batch, channels, groups):
     return _wide(x).reshape(batch, groups, channels // groups, spatial)
 
 
-def group_norm(x, weight, bias, batch, channels, groups, eps):
-    """(y, mean, rstd) of x seen as (batch, channels, ...) in groups of channels; layer norm has one group."""
+def group_norm(x, weight, bias, batch, channels, groups, eps, centered=True):
+    """(y, mean, rstd) of x seen as (batch, channels, ...) in groups of channels; layer norm has one group.
+
+    Not centered, the mean counts as 0.
+    """
     xp = array_module(x)
     rows = _rows(x, batch, channels, groups)
     mean = rows.mean(axis=(2, 3), keepdims=True)
+    mean = mean if centered else xp.zeros_like(mean)
     rstd = 1 / xp.sqrt(xp.square(rows - mean).mean(axis=(2, 3), keepdims=True) + rows.dtype.type(eps))
     y = (rows - mean) * rstd
     if weight is not None:
@@ -96,7 +100,7 @@ def group_norm(x, weight, bias, batch, channels, groups, eps):
     return y.reshape(x.shape).astype(x.dtype), mean.reshape(-1), rstd.reshape(-1)
 
 
-def group_norm_backward(grad, x, weight, mean, rstd, batch, channels, groups, need_x):
+def group_norm_backward(grad, x, weight, mean, rstd, batch, channels, groups, need_x, centered=True):
     """(grad_x or None, grad_weight, grad_bias)."""
     rows, g = _rows(x, batch, channels, groups), _rows(grad, batch, channels, groups)
     k = rstd.reshape(batch, groups, 1, 1)
@@ -107,7 +111,7 @@ def group_norm_backward(grad, x, weight, mean, rstd, batch, channels, groups, ne
     if need_x:
         if weight is not None:
             g = g * weight.reshape(1, groups, -1, 1)
-        shift = g.mean(axis=(2, 3), keepdims=True)
+        shift = g.mean(axis=(2, 3), keepdims=True) if centered else 0
         slope = (g * normal).mean(axis=(2, 3), keepdims=True)
         grad_x = ((g - shift - normal * slope) * k).reshape(x.shape).astype(x.dtype)
     return grad_x, grad_weight.astype(x.dtype), grad_bias.astype(x.dtype)
