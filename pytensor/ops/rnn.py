@@ -22,13 +22,16 @@ if TYPE_CHECKING:
 
 __all__: list[str] = []
 
+_GATES = {"lstm": 4, "gru": 3}  # of the others 1
 _NAMES = ("input", "hx", "params", "has_biases", "num_layers", "dropout", "train", "bidirectional", "batch_first")
 _PACKED_NAMES = ("data", "batch_sizes", "hx", *_NAMES[2:-1])
 
 
-def _arguments(function: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
-    """The arguments by name, in either form: padded input, or packed data with batch sizes."""
-    packed = "data" in kwargs or "batch_sizes" in kwargs or (len(args) + len(kwargs) == 9 and _is_packed(args))
+def _arguments(function: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[bool, tuple[Any, ...]]:
+    """(whether packed, the arguments in order), in either form: padded input, or packed data with batch sizes."""
+    if not kwargs and len(args) == 9:
+        return _is_packed(args), args
+    packed = "data" in kwargs or "batch_sizes" in kwargs or _is_packed(args)
     names = _PACKED_NAMES if packed else _NAMES
     given = dict(zip(names, args, strict=False))
     if len(args) > len(names) or given.keys() & kwargs.keys() or (given | kwargs).keys() != set(names):
@@ -37,11 +40,12 @@ def _arguments(function: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> 
             f"{function}() received an invalid combination of arguments - got ({kinds}), but expected one of:\n"
             f" * ({', '.join(_PACKED_NAMES)})\n * ({', '.join(_NAMES)})\n"
         )
-    return given | kwargs
+    given |= kwargs
+    return packed, tuple(given[name] for name in names)
 
 
 def _is_packed(args: tuple[Any, ...]) -> bool:
-    """Whether the third argument is the state (or a tuple of two), and not the list of parameters, of one form."""
+    """Whether the fourth argument is the list of parameters, which is the third one of padded input."""
     return len(args) > 3 and isinstance(args[3], tuple | list)
 
 
@@ -51,16 +55,11 @@ def _check_dtypes(first: Any, *others: Any) -> None:
         if first.dtype.is_complex:
             raise NotImplementedError(f"recurrent layers of {name} are not there yet: only floating-point types")
         raise RuntimeError(f"\"addmm_impl_cpu_\" not implemented for '{name}'")
+    dtype = first.dtype
     for other in others:
-        if other is not None and other.dtype is not first.dtype:
+        if other is not None and other.dtype is not dtype:
             names = scalar_type_name(first.dtype), scalar_type_name(other.dtype)
             raise RuntimeError(f"mat1 and mat2 must have the same dtype, but got {names[0]} and {names[1]}")
-
-
-def _check_product(rows: int, width: int, weight: Any) -> None:
-    if weight.shape[1] != width:
-        columns, depth = weight.shape
-        raise RuntimeError(f"mat1 and mat2 shapes cannot be multiplied ({rows}x{width} and {depth}x{columns})")
 
 
 def _batch_sizes(batch_sizes: Any, rows: int, batch: int) -> Any:
@@ -80,62 +79,78 @@ def _batch_sizes(batch_sizes: Any, rows: int, batch: int) -> Any:
 
 def _check_stack(stack: Stack, x: Any, hx: Any, cx: Any, params: Any) -> None:
     """Every shape, from the input upwards. PyTorch's words where it has any."""
-    weights = stack.weights(params)
+    weights = stack.weights([p._array.shape for p in params])
     count = stack.layers * stack.directions
-    if hx.shape[0] != count or (cx is not None and cx.shape[0] != count):
+    layers, states, state = hx._array.shape
+    hidden = state
+    if cx is not None:
+        cells, cell_states, hidden = cx._array.shape
+        if cells != count:
+            raise RuntimeError("Expected more hidden states in stacked_rnn")
+    if layers != count:
         raise RuntimeError("Expected more hidden states in stacked_rnn")
     if len(weights) != count:
         raise RuntimeError("Expected more weights in stacked_rnn")
-    gates = {"lstm": 4, "gru": 3}.get(stack.mode, 1)
-    width, state = x.shape[-1], hx.shape[2]
-    hidden = state if cx is None else cx.shape[2]
-    packed = stack.batch_sizes is not None
-    batch = hx.shape[1] if packed else x.shape[0 if stack.batch_first else 1]
-    rows = x.shape[0] if packed else x.shape[0] * x.shape[1]
-    for name, states in (("hidden", hx), ("cell", cx)):
-        if states is not None and states.shape[1] != batch:
-            raise RuntimeError(f"Expected {name} state of batch size {batch}, got {tuple(states.shape)}")
+    shape = x._array.shape
+    if stack.batch_sizes is not None:
+        rows, width, batch = shape[0], shape[1], states
+    else:
+        rows, width, batch = shape[0] * shape[1], shape[2], shape[0 if stack.batch_first else 1]
+    if states != batch:
+        raise RuntimeError(f"Expected hidden state of batch size {batch}, got {tuple(hx.shape)}")
+    if cx is not None and cell_states != batch:
+        raise RuntimeError(f"Expected cell state of batch size {batch}, got {tuple(cx.shape)}")
+    columns = _GATES.get(stack.mode, 1) * hidden
     for i, (w_ih, w_hh, b_ih, b_hh, w_hr) in enumerate(weights):
-        _check_product(rows, width if i < stack.directions else state * stack.directions, w_ih)
-        _check_product(batch, state, w_hh)
-        columns = gates * hidden
-        for weight in (w_ih, w_hh, b_ih, b_hh):
-            if weight is not None and weight.shape[0] != columns:
-                raise RuntimeError(f"Expected parameters with {columns} rows, got {tuple(weight.shape)}")
-        if w_hr is not None and tuple(w_hr.shape) != (state, hidden):
-            raise RuntimeError(f"Expected a projection of shape ({state}, {hidden}), got {tuple(w_hr.shape)}")
+        expected = width if i < stack.directions else state * stack.directions
+        if w_ih != (columns, expected) or w_hh != (columns, state):
+            _refuse_weights(rows, expected, batch, state, columns, w_ih, w_hh)
+        for bias in (b_ih, b_hh):
+            if bias is not None and bias != (columns,):
+                raise RuntimeError(f"Expected parameters with {columns} rows, got {bias}")
+        if w_hr is not None and w_hr != (state, hidden):
+            raise RuntimeError(f"Expected a projection of shape ({state}, {hidden}), got {w_hr}")
+
+
+def _refuse_weights(rows: int, width: int, batch: int, state: int, columns: int, w_ih: Any, w_hh: Any) -> None:
+    for m, k, weight in ((rows, width, w_ih), (batch, state, w_hh)):
+        if weight[1] != k:
+            raise RuntimeError(f"mat1 and mat2 shapes cannot be multiplied ({m}x{k} and {weight[1]}x{weight[0]})")
+        if weight[0] != columns:
+            raise RuntimeError(f"Expected parameters with {columns} rows, got {weight}")
 
 
 def _recurrent(function: str, mode: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """The body of lstm, gru, rnn_tanh and rnn_relu."""
-    a = _arguments(function, args, kwargs)
-    packed = "data" in a
-    x, states, params = a["data" if packed else "input"], a["hx"], a["params"]
+    packed, args = _arguments(function, args, kwargs)
+    if packed:
+        x, batch_sizes, states, params, biases, layers, dropout, train, bidirectional = args
+        batch_first = False
+    else:
+        x, states, params, biases, layers, dropout, train, bidirectional, batch_first = args
     check_tensor(x, function, "data" if packed else "input", 1)
+    hx, cx = states, None
     if mode == "lstm":
         if len(states) != 2:
             raise RuntimeError("lstm expects two hidden states")
         hx, cx = states
-    else:
-        hx, cx = states, None
     check_tensor(hx, function, "hx", 3 if packed else 2)
-    if x.dim() != (2 if packed else 3):
+    if x.ndim != (2 if packed else 3):
         raise RuntimeError(f"input must have {2 if packed else 3} dimensions, got {x.dim()}")
-    if hx.dim() != 3 or (cx is not None and cx.dim() != 3):
+    if hx.ndim != 3 or (cx is not None and cx.ndim != 3):
         raise RuntimeError("For batched 3-D input, hx should also be 3-D")
-    biases = bool(a["has_biases"])
-    projects = cx is not None and hx.shape[2] != cx.shape[2]
+    biases = bool(biases)
+    projects = cx is not None and hx._array.shape[2] != cx._array.shape[2]
     if len(params) % (2 + 2 * biases + projects):
         raise RuntimeError("got an incorrect number of RNN parameters")
     _check_dtypes(x, hx, cx, *params)
-    batch_first, dropout = not packed and bool(a["batch_first"]), a["dropout"] if a["train"] else 0.0
+    dropout = dropout if train else 0.0
     if dropout < 0.0 or dropout > 1.0:
         raise RuntimeError(f"dropout probability has to be between 0 and 1, but got {dropout}")
-    if not packed and x.shape[1 if batch_first else 0] == 0:
+    if not packed and x._array.shape[1 if batch_first else 0] == 0:
         raise RuntimeError("Expected sequence length to be larger than 0 in RNN")
-    sizes = _batch_sizes(a["batch_sizes"], x.shape[0], hx.shape[1]) if packed else None
-    directions = 2 if a["bidirectional"] else 1
-    stack = Stack(mode, a["num_layers"], directions, biases, projects, sizes, batch_first, dropout)
+    sizes = _batch_sizes(batch_sizes, x.shape[0], hx.shape[1]) if packed else None
+    stack = Stack(mode, layers, 2 if bidirectional else 1, biases, projects, sizes, bool(batch_first), dropout)
     _check_stack(stack, x, hx, cx, params)
     return run_stack(stack, x, hx, cx, params)
 
@@ -219,18 +234,20 @@ def _cell(function: str, mode: str, input: Any, hx: Any, w_ih: Any, w_hh: Any, b
         raise RuntimeError("lstm_cell expects two hidden states")
     for state in states:
         check_tensor(state, function, "hx", 2)
-    if input.shape[1] != w_ih.shape[1]:
-        raise RuntimeError(f"input has inconsistent input_size: got {input.shape[1]} expected {w_ih.shape[1]}")
+    batch, width = input._array.shape
+    if width != w_ih.shape[1]:
+        raise RuntimeError(f"input has inconsistent input_size: got {width} expected {w_ih.shape[1]}")
     hidden = w_hh.shape[1]
     for i, state in enumerate(states):
-        if state.shape[0] != input.shape[0]:
-            raise RuntimeError(f"Input batch size {input.shape[0]} doesn't match hidden{i} batch size {state.shape[0]}")
-        if state.shape[1] != hidden:
-            raise RuntimeError(f"hidden{i} has inconsistent hidden_size: got {state.shape[1]}, expected {hidden}")
+        rows, found = state._array.shape
+        if rows != batch:
+            raise RuntimeError(f"Input batch size {batch} doesn't match hidden{i} batch size {rows}")
+        if found != hidden:
+            raise RuntimeError(f"hidden{i} has inconsistent hidden_size: got {found}, expected {hidden}")
     _check_dtypes(input, *states, w_ih, w_hh, b_ih, b_hh)
-    columns = {"lstm": 4, "gru": 3}.get(mode, 1) * hidden
+    columns = _GATES.get(mode, 1) * hidden
     for weight in (w_ih, w_hh, b_ih, b_hh):
-        if weight is not None and weight.shape[0] != columns:
+        if weight is not None and weight._array.shape[0] != columns:
             raise RuntimeError(f"Expected parameters with {columns} rows, got {tuple(weight.shape)}")
     if (b_ih is None) != (b_hh is None):
         b_ih, b_hh = (w_ih.new_zeros(columns) if b is None else b for b in (b_ih, b_hh))

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
+
 from pytensor import _C
 from pytensor.autograd import grad as engine_grad
 from pytensor.autograd.node import OUTPUT, Node, record
@@ -70,7 +72,7 @@ class Stack(NamedTuple):
 
 
 def _empty(shape: tuple[int, ...], like: Any) -> Any:
-    if array_module(like).__name__ == "numpy":
+    if type(like) is np.ndarray:
         return _C.new_array(shape, like.dtype.num)
     return array_module(like).empty(shape, like.dtype)
 

@@ -121,10 +121,12 @@ class RNNBase(Module):
     @property
     def _flat_weights(self) -> list[Tensor]:
         """All parameters, as the functions take them."""
-        parameters = self._parameters
-        found = [parameters.get(name) for name in self._flat_weights_names]
-        if None in found:  # a plain tensor was put in the place of a parameter, or it is parametrized
-            return [getattr(self, name) for name in self._flat_weights_names]
+        parameters, found = self._parameters, []
+        for name in self._flat_weights_names:
+            weight = parameters.get(name)
+            if weight is None:  # a plain tensor was put in the place of a parameter, or it is parametrized
+                weight = getattr(self, name)
+            found.append(weight)
         return found
 
     @property
@@ -143,8 +145,9 @@ class RNNBase(Module):
 
     def check_input(self, input: Tensor, batch_sizes: Tensor | None) -> None:
         """ValueError for another dtype than the weights', RuntimeError for a wrong shape."""
-        dtype = self._flat_weights[0].dtype
-        if input.dtype != dtype:
+        first = self._parameters.get("weight_ih_l0")
+        dtype = (self.weight_ih_l0 if first is None else first).dtype
+        if input.dtype is not dtype:
             raise ValueError(
                 f"RNN input dtype ({input.dtype}) does not match weight dtype ({dtype}). "
                 f"Convert input: input.to({dtype}), or convert model: model.to({input.dtype})"
@@ -152,7 +155,7 @@ class RNNBase(Module):
         expected = 2 if batch_sizes is not None else 3
         if input.dim() != expected:
             raise RuntimeError(f"input must have {expected} dimensions, got {input.dim()}")
-        if self.input_size != input.size(-1):
+        if self.input_size != input.shape[-1]:
             raise RuntimeError(
                 f"input.size(-1) must be equal to input_size. Expected {self.input_size}, got {input.size(-1)}"
             )
@@ -251,8 +254,10 @@ class RNNBase(Module):
             input = input.unsqueeze(batch_dim)
             hx = hx if hx is None else self._each_state(lambda h: h.unsqueeze(1), hx)
         if hx is None:
+            self.check_input(input, None)
             hx = self._initial(input, None)
-        self.check_forward_args(input, hx, None)
+        else:
+            self.check_forward_args(input, hx, None)
         output, state = self._call(input, None, hx)
         if dims == 2:
             output, state = output.squeeze(batch_dim), self._each_state(lambda h: h.squeeze(1), state)

@@ -49,7 +49,7 @@ class RNNCellBase(Module):
             init.uniform_(weight, -bound, bound)
 
     def _check_dim(self, value: Any, what: str) -> None:
-        if value.dim() not in (1, 2):
+        if value.ndim not in (1, 2):
             name = type(self).__name__
             raise ValueError(f"{name}: Expected {what} to be 1D or 2D, got {value.dim()}D instead")
 
@@ -57,14 +57,19 @@ class RNNCellBase(Module):
         return torch.zeros((input.shape[0], self.hidden_size), dtype=input.dtype, device=input.device)
 
     def _weights(self) -> tuple[Any, ...]:
-        return self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh
+        # Looked up where they usually are, as in Linear.
+        found = self._parameters
+        w_ih, w_hh, b_ih, b_hh = (found.get(n) for n in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"))
+        if w_ih is None or w_hh is None or (self.bias and (b_ih is None or b_hh is None)):
+            return self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh
+        return w_ih, w_hh, b_ih, b_hh
 
     def _step(self, function: Any, input: Tensor, hx: Any) -> Tensor:
         """A step of a cell with one state."""
         self._check_dim(input, "input")
         if hx is not None:
             self._check_dim(hx, "hidden")
-        if input.dim() == 2:
+        if input.ndim == 2:
             return function(input, self._zeros(input) if hx is None else hx, *self._weights())
         input = input.unsqueeze(0)
         return function(input, self._zeros(input) if hx is None else hx.unsqueeze(0), *self._weights()).squeeze(0)
@@ -121,7 +126,7 @@ class LSTMCell(RNNCellBase):
         self._check_dim(input, "input")
         for i, state in enumerate(hx or ()):
             self._check_dim(state, f"hx[{i}]")
-        if input.dim() == 2:
+        if input.ndim == 2:
             return torch.lstm_cell(input, (self._zeros(input),) * 2 if hx is None else hx, *self._weights())
         input = input.unsqueeze(0)
         hx = (self._zeros(input),) * 2 if hx is None else (hx[0].unsqueeze(0), hx[1].unsqueeze(0))
