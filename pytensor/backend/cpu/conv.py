@@ -3,6 +3,8 @@ NumPy for other dtypes."""
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from pytensor import _C
@@ -31,7 +33,7 @@ def _covers(kernel, image, padding, dilation, groups):
 
 
 def _rows(array):
-    return array.reshape(array.shape[0], -1)
+    return array.reshape(array.shape[0], math.prod(array.shape[1:]))
 
 
 def conv_forward(input, weight, bias, stride, padding, dilation, groups):
