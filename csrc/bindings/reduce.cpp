@@ -69,6 +69,33 @@ py::object reduce_scan(const std::string& name, const py::object& array, int axi
     return result;
 }
 
+py::tuple reduce_scan_extremes(bool greatest, const py::object& array, int axis) {
+    const ArrayView in = view(array, "input");
+    PT_CHECK(reduce::can_scan_extremes(in.dtype), "cummax: no kernel for this dtype");
+    PT_CHECK(axis >= 0 && axis < in.ndim, "cummax: no such axis");
+    const py::object values = make_array(in.ndim, in.shape, in.dtype);
+    const py::object places = make_array(in.ndim, in.shape, DType::int64);
+    const ArrayView best = view_of(values);
+    const ArrayView indices = view_of(places);
+    {
+        ReleaseGil nogil(in.numel());
+        reduce::scan_extremes(greatest, in, axis, best, indices);
+    }
+    return py::make_tuple(values, places);
+}
+
+py::object reduce_scan_logsumexp(const py::object& array, int axis) {
+    const ArrayView in = view(array, "input");
+    PT_CHECK(in.dtype == DType::float32 || in.dtype == DType::float64,
+             "logcumsumexp: no kernel for this dtype");
+    PT_CHECK(axis >= 0 && axis < in.ndim, "logcumsumexp: no such axis");
+    const py::object result = make_array(in.ndim, in.shape, in.dtype);
+    const ArrayView out = view_of(result);
+    ReleaseGil nogil(in.numel() * 8);
+    reduce::scan_logsumexp(in, axis, out);
+    return result;
+}
+
 }  // namespace
 
 void bind_reduce(py::module_& m) {
@@ -76,6 +103,9 @@ void bind_reduce(py::module_& m) {
           py::arg("param") = 0.0, py::arg("with_indices") = false);
     m.def("reduce_scan", &reduce_scan, py::arg("name"), py::arg("input"), py::arg("axis"),
           py::arg("reverse") = false);
+    m.def("reduce_scan_extremes", &reduce_scan_extremes, py::arg("greatest"), py::arg("input"),
+          py::arg("axis"));
+    m.def("reduce_scan_logsumexp", &reduce_scan_logsumexp, py::arg("input"), py::arg("axis"));
     m.def("reduce_supports", [](const std::string& name, const py::object& array) {
         return reduce::supports(find_reduction(name), view(array, "input").dtype);
     });

@@ -203,6 +203,33 @@ def test_scans(machine):
     check_scans()
 
 
+@given(
+    x=st.sampled_from(["float32", "float64", "bool", "uint8", "int32", "int64"]).flatmap(
+        lambda d: arrays(d, shapes(1, 3), values="any")
+    ),
+    axis=st.integers(0, 2),
+)
+def test_scans_of_extremes(x, axis):
+    axis %= x.ndim
+    for name in ("cummax", "cummin"):
+        for layout in (x, x[::-1], x.T):
+            at = axis if layout is not x.T else axis % layout.ndim
+            for got, want in zip(*(b.cumulative_extreme(name, layout, at) for b in (cpu, reference)), strict=True):
+                assert got.dtype == want.dtype
+                np.testing.assert_array_equal(got, want)
+
+
+@given(
+    x=st.sampled_from(FLOATS).flatmap(lambda d: arrays(d, shapes(1, 3), values="any")),
+    axis=st.integers(0, 2),
+)
+def test_scans_of_exponentials(x, axis):
+    axis %= x.ndim
+    got, want = (b.logcumsumexp(x, axis) for b in (cpu, reference))
+    assert got.dtype == want.dtype
+    np.testing.assert_allclose(got, want, rtol=1e-5 if x.dtype == np.float32 else 1e-12, atol=1e-12)
+
+
 def test_what_has_no_kernel_is_refused():
     with pytest.raises(ValueError, match="unknown reduction"):
         _C.reduce_run("median", np.ones(3), 1, False)

@@ -14,4 +14,13 @@ enum class Scan : int { sum, product };
 // reverse: from the end of the axis to its beginning.
 void scan(Scan op, const ArrayView& in, int axis, const ArrayView& out, bool reverse);
 
+// The greatest (or least) element so far and the place of the last such element; NaN wins. `in`: one of the
+// types of the reductions; `indices`: int64, of the same shape.
+bool can_scan_extremes(DType dtype);
+void scan_extremes(bool greatest, const ArrayView& in, int axis, const ArrayView& values,
+                   const ArrayView& indices);
+
+// log(exp(x0) + ... + exp(xi)), float32 or float64, in double precision and without overflow.
+void scan_logsumexp(const ArrayView& in, int axis, const ArrayView& out);
+
 }  // namespace pt::reduce
