@@ -441,4 +441,10 @@ def _without_replacement(source: Any, rows: Any, num_samples: int) -> np.ndarray
         keys = (rows / arrivals.astype(rows.dtype)).astype(np.float64)
     if num_samples == 1:
         return keys.argmax(axis=1)[:, None]
-    return np.argsort(-keys, axis=1, kind="stable")[:, :num_samples]
+    keys = -keys
+    if 4 * num_samples < keys.shape[1]:  # only the first few have to be in order, where they can be told apart
+        first = np.argpartition(keys, num_samples, axis=1)[:, :num_samples]
+        chosen = np.take_along_axis(keys, first, axis=1)
+        if (chosen < 0).all():
+            return np.take_along_axis(first, chosen.argsort(axis=1, kind="stable"), axis=1)
+    return np.argsort(keys, axis=1, kind="stable")[:, :num_samples]

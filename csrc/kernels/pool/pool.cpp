@@ -8,6 +8,7 @@
 #include <type_traits>
 
 #include "base/parallel.h"
+#include "base/pool.h"
 
 namespace pt::pooling {
 
@@ -259,18 +260,29 @@ void adaptive_avg_backward(const T* grad, T* grad_x, int64_t planes, const Windo
 
 template <class T>
 void adaptive_max_forward(const T* x, T* values, int64_t* indices, int64_t planes, const Window& w) {
+    const int64_t outs[3] = {w.out[0], w.out[1], w.out[2]};
+    pool::Scratch scratch(static_cast<size_t>(outs[0] + outs[1] + outs[2]) * sizeof(Span));
+    Span* spans[3] = {scratch.as<Span>(), scratch.as<Span>() + outs[0],
+                      scratch.as<Span>() + outs[0] + outs[1]};
+    for (int axis = 0; axis < 3; ++axis)  // once for all planes: they cost divisions
+        for (int64_t o = 0; o < outs[axis]; ++o) spans[axis][o] = adaptive_span(w, axis, o);
     over_planes(planes, w.in_size(), [&](int64_t p, int64_t n) {
         for (const int64_t last = p + n; p < last; ++p) {
             const T* plane = x + p * w.in_size();
             plain::each_output(w, [&](int64_t o, int64_t od, int64_t oh, int64_t ow) {
+                const Span d = spans[0][od], h = spans[1][oh], s = spans[2][ow];
                 T best = -std::numeric_limits<T>::infinity();
-                int64_t position = -1;
-                plain::each_adaptive(w, od, oh, ow, [&](int64_t i) {
-                    if (plane[i] > best || position < 0 || std::isnan(plane[i])) {
-                        best = plane[i];
-                        position = i;
+                int64_t position = (d.begin * w.in[1] + h.begin) * w.in[2] + s.begin;
+                for (int64_t a = d.begin; a < d.end; ++a)
+                    for (int64_t b = h.begin; b < h.end; ++b) {
+                        const int64_t row = (a * w.in[1] + b) * w.in[2];
+                        for (int64_t i = row + s.begin; i < row + s.end; ++i) {
+                            const T v = plane[i];
+                            const bool better = (v > best) | (v != v);
+                            position = better ? i : position;
+                            best = better ? v : best;
+                        }
                     }
-                });
                 values[p * w.out_size() + o] = best;
                 indices[p * w.out_size() + o] = position;
             });

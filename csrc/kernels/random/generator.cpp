@@ -40,9 +40,17 @@ void Generator::set_seed(uint64_t seed) {
 }
 
 uint32_t Generator::next() {
-    uint32_t word;
-    raw(&word, 1);
-    return word;
+    if (left_ == 1) {
+        uint32_t word;
+        raw(&word, 1);
+        return word;
+    }
+    uint32_t y = state_[next_++];  // what raw() does, without a call for one number
+    --left_;
+    y ^= y >> 11;
+    y ^= (y << 7) & 0x9d2c5680u;
+    y ^= (y << 15) & 0xefc60000u;
+    return y ^ (y >> 18);
 }
 
 void Generator::raw(uint32_t* out, int64_t n) {

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from pytensor import _C
+from pytensor.backend.cpu.index import copied
 from pytensor.backend.reference import norm as plain
 
 __all__ = [
@@ -19,7 +18,7 @@ __all__ = [
 
 
 def _dense(array):
-    return array if array.flags.c_contiguous else np.ascontiguousarray(array)
+    return array if array.flags.c_contiguous else copied(array)
 
 
 def _has_kernel(x, *vectors) -> bool:

@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from pytensor import _C
+from pytensor.backend.cpu.index import copied
 from pytensor.backend.reference import pool as plain
 from pytensor.backend.reference.pool import max_pool_gather, pool_gather
 
@@ -26,7 +27,7 @@ __all__ = [
 
 
 def _dense(array):
-    return array if array.flags.c_contiguous else np.ascontiguousarray(array)
+    return array if array.flags.c_contiguous else copied(array)
 
 
 def _has_kernel(array) -> bool:
