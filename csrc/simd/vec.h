@@ -52,6 +52,7 @@ template <class T>
 constexpr int lanes = PT_VEC_BYTES / sizeof(T);
 
 #define PT_INLINE static inline __attribute__((always_inline))
+#define PT_INLINE_MEMBER inline __attribute__((always_inline))
 
 template <class T>
 PT_INLINE Vec<T> load(const T* p) {

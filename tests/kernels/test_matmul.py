@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ml_dtypes
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import pytensor as torch
 from pytensor import _C
 from pytensor.backend import cpu, reference
 from pytensor.testing.levels import LEVELS, SETTINGS
@@ -228,7 +230,7 @@ def test_random_projection(level):
     np.testing.assert_allclose(cpu.matmul(cpu.matmul(a, b), x), cpu.matmul(a, cpu.matmul(b, x)), rtol=0, atol=1e-9)
 
 
-@pytest.mark.parametrize("dtype", ["int64", "int32", "int16", "uint8", "int8", "float16", "complex64", "complex128"])
+@pytest.mark.parametrize("dtype", ["int64", "int32", "int16", "uint8", "int8", "complex64", "complex128"])
 def test_other_dtypes(dtype):
     rng = np.random.default_rng(5)
     a, b = rng.integers(0, 9, (2, 5, 40)).astype(dtype), rng.integers(0, 9, (40, 7)).astype(dtype)
@@ -237,6 +239,62 @@ def test_other_dtypes(dtype):
     exact = reference.matmul(a.astype("complex128"), b.astype("complex128")) + 1
     expected = exact.astype(dtype) if dtype.startswith("complex") else exact.real.astype("int64").astype(dtype)
     np.testing.assert_array_equal(actual, expected)
+
+
+HALVES = {"float16": torch.float16.numpy, "bfloat16": torch.bfloat16.numpy}
+
+
+@pytest.mark.parametrize("kind", HALVES)
+@given(data=st.data())
+def test_half_precision(kind, data):
+    """float16 and bfloat16: sums in float32, rounded once."""
+    dtype = HALVES[kind]
+    m, n = data.draw(sides), data.draw(sides)
+    k, batch = data.draw(sides | st.sampled_from([257, 1300])), data.draw(st.sampled_from([(), (2,)]))
+    rng = np.random.default_rng(data.draw(st.integers(0, 99)))
+
+    def matrix(*shape):
+        how = data.draw(st.sampled_from(["plain", "transposed", "stepped", "odd"]))
+        if how == "transposed":
+            return rng.normal(size=(*shape[:-2], shape[-1], shape[-2])).astype(dtype).swapaxes(-1, -2)
+        if how == "odd":  # rows that do not begin at multiples of 4 bytes
+            return rng.normal(size=(*shape[:-1], shape[-1] + 3)).astype(dtype)[..., 1:-2]
+        return rng.normal(size=(*shape[:-1], shape[-1] * (1 + (how == "stepped")))).astype(dtype)[
+            ..., :: 1 + (how == "stepped")
+        ]
+
+    a, b = matrix(*batch, m, k), matrix(k, n)
+    bias = data.draw(st.sampled_from([None, rng.normal(size=n).astype(dtype)]))
+    activation = data.draw(st.sampled_from(ACTIVATIONS))
+    wide = [None if x is None else x.astype(np.float64) for x in (a, b, bias)]
+    expected = reference.matmul(*wide, activation)
+    scale = reference.matmul(*(None if x is None else np.abs(x) for x in wide))
+    allowed = float(ml_dtypes.finfo(dtype).eps) * np.abs(expected) + 64 * np.finfo("float32").eps * scale + 1e-7
+    for level, threads in SETTINGS:
+        _C.set_cpu_level(level)
+        _C.set_num_threads(threads)
+        actual = cpu.matmul(a, b, bias, activation)
+        assert actual.dtype == dtype
+        error = np.abs(actual.astype(np.float64) - expected)
+        assert (error <= allowed).all(), (level, float(error.max()))
+
+
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("kind", HALVES)
+def test_half_precision_special_values(level, kind):
+    """Rounding to nearest even, overflow, NaN, infinities; denormal numbers where the format has no float32 range."""
+    _C.set_cpu_level(level)
+    dtype = HALVES[kind]
+    x = np.array([1.0, -2.5, 0.0, np.inf, -np.inf, np.nan, 60000.0, 1.0078125, 3e-5], np.float32).astype(dtype)
+    with np.errstate(all="ignore"):
+        for factor in (1.0, 1.0078125, 3.0, 1e-3):
+            f = np.array([[factor]], np.float32).astype(dtype)
+            expected = (x.astype(np.float32) * f.astype(np.float32)[0]).astype(dtype)
+            actual = cpu.matmul(x[:, None], f)[:, 0]
+            np.testing.assert_array_equal(actual.astype(np.float64), expected.astype(np.float64))
+    if kind == "float16":
+        tiny = (np.arange(1, 40) * 2.0**-24).astype(dtype)
+        np.testing.assert_array_equal(cpu.matmul(tiny[:, None], np.ones((1, 1), dtype))[:, 0], tiny)
 
 
 def test_bindings_refuse_what_does_not_fit():

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "kernels/matmul/few.h"
+#include "kernels/matmul/half.h"
 #include "kernels/matmul/packed.h"
 
 namespace pt::matmul::PT_ISA {

@@ -121,7 +121,7 @@ void check(const ArrayView& a, const ArrayView& b, const ArrayView& out, const A
     PT_CHECK(out.ndim >= 2 && a.ndim == out.ndim && b.ndim == out.ndim,
              "matmul: expected the same number of axes, at least 2");
     PT_CHECK(supports(out.dtype) && a.dtype == out.dtype && b.dtype == out.dtype,
-             "matmul: expected one dtype, float32 or float64");
+             "matmul: expected one dtype, a real floating one");
     const int row = out.ndim - 2, col = out.ndim - 1;
     PT_CHECK(a.shape[col] == b.shape[row] && a.shape[row] == out.shape[row] && b.shape[col] == out.shape[col],
              "matmul: sizes do not fit together");
@@ -136,15 +136,21 @@ void check(const ArrayView& a, const ArrayView& b, const ArrayView& out, const A
 
 }  // namespace
 
-bool supports(DType dtype) { return dtype == DType::float32 || dtype == DType::float64; }
+bool supports(DType dtype) { return dtype >= DType::float16 && dtype <= DType::float64; }
 
 void matmul(const ArrayView& a, const ArrayView& b, const ArrayView& out, const ArrayView* bias,
             Activation activation) {
     check(a, b, out, bias);
-    if (out.dtype == DType::float32)
-        run<float>(a, b, out, bias, activation, kernels().multiply_float32);
-    else
-        run<double>(a, b, out, bias, activation, kernels().multiply_float64);
+    switch (out.dtype) {
+        case DType::float32:
+            return run<float>(a, b, out, bias, activation, kernels().multiply_float32);
+        case DType::float64:
+            return run<double>(a, b, out, bias, activation, kernels().multiply_float64);
+        case DType::float16:
+            return run<uint16_t>(a, b, out, bias, activation, kernels().multiply_float16);
+        default:
+            return run<uint16_t>(a, b, out, bias, activation, kernels().multiply_bfloat16);
+    }
 }
 
 size_t packed_bytes(DType dtype, int64_t k, int64_t n) {
@@ -153,7 +159,8 @@ size_t packed_bytes(DType dtype, int64_t k, int64_t n) {
 }
 
 PackedB pack(const ArrayView& b, void* memory) {
-    PT_CHECK(b.ndim == 2 && supports(b.dtype), "pack: expected a matrix of float32 or float64");
+    PT_CHECK(b.ndim == 2 && (b.dtype == DType::float32 || b.dtype == DType::float64),
+             "pack: expected a matrix of float32 or float64");
     const PackedB packed{b.shape[0], b.shape[1], memory, b.dtype, cpu_level()};
     const int64_t item = item_size(b.dtype), b_k = b.strides[0] / item, b_col = b.strides[1] / item;
     if (b.dtype == DType::float32)

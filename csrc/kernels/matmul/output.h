@@ -15,6 +15,7 @@ struct Output {
     int64_t bias_row, bias_column;
     Activation activation;
     bool add;  // to what stands in c
+    const TileTable<T>* tiles = &tile_table<T>;
 
     bool has_epilogue() const { return bias != nullptr || activation != Activation::none; }
 };
@@ -112,7 +113,7 @@ PT_INLINE void multiply_tile(const Output<T>& out, const Part& part, int64_t dep
     constexpr int L = lanes<T>;
     const int columns = static_cast<int>(part.columns);
     const int vecs = (columns + L - 1) / L, tail = columns - (vecs - 1) * L;
-    const Tile<T> tile = tiles<T>.of[masked][vecs][part.rows];
+    const Tile<T> tile = out.tiles->of[masked][vecs][part.rows];
     T* c = out.c + part.i * out.row + part.j * out.column;
     const bool add = out.add || !first;
     if (out.column == 1) {

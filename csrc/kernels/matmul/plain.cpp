@@ -1,7 +1,9 @@
 // The plain version: the sums of the definition, in double, one element at a time.
 #include "base/parallel.h"
+#include "base/pool.h"
 #include "kernels/matmul/problem.h"
 
+#include <bit>
 #include <cmath>
 
 namespace pt::matmul {
@@ -56,6 +58,39 @@ void pack(int64_t k, int64_t n, const T* b, int64_t b_k, int64_t b_col, T* to) {
         for (int64_t j = 0; j < n; ++j) to[i * n + j] = b[i * b_k + j * b_col];
 }
 
+float widened(uint16_t bits, bool bfloat) {
+    if (bfloat) return std::bit_cast<float>(static_cast<uint32_t>(bits) << 16);
+    return static_cast<float>(std::bit_cast<_Float16>(bits));
+}
+uint16_t rounded(float x, bool bfloat) {
+    if (!bfloat) return std::bit_cast<uint16_t>(static_cast<_Float16>(x));
+    const uint32_t bits = std::bit_cast<uint32_t>(x);
+    if (x != x) return static_cast<uint16_t>(bits >> 16 | 0x40);
+    return static_cast<uint16_t>((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
+}
+
+// Widened as a whole, multiplied as float32, rounded.
+template <bool Bfloat>
+void multiply_half(const Problem<uint16_t>& p) {
+    pool::Scratch scratch(sizeof(float) * static_cast<size_t>(p.m * p.k + p.k * p.n + p.m * p.n + p.n + p.m));
+    float* a = scratch.as<float>();
+    float *b = a + p.m * p.k, *c = b + p.k * p.n, *bias = c + p.m * p.n;
+    const auto widen = [](const uint16_t* from, int64_t rows, int64_t row, int64_t columns, int64_t column,
+                          float* to) {
+        for (int64_t i = 0; i < rows; ++i)
+            for (int64_t j = 0; j < columns; ++j)
+                to[i * columns + j] = widened(from[i * row + j * column], Bfloat);
+    };
+    widen(p.a, p.m, p.a_row, p.k, p.a_k, a);
+    widen(p.b, p.k, p.b_k, p.n, p.b_col, b);
+    const bool of_rows = p.bias_row != 0;
+    if (p.bias != nullptr) widen(p.bias, 1, 0, of_rows ? p.m : p.n, of_rows ? p.bias_row : p.bias_col, bias);
+    multiply<float>({p.m, p.n, p.k, a, p.k, 1, b, p.n, 1, c, p.n, 1, p.bias != nullptr ? bias : nullptr,
+                     of_rows ? 1 : 0, of_rows ? 0 : 1, p.activation});
+    for (int64_t i = 0; i < p.m; ++i)
+        for (int64_t j = 0; j < p.n; ++j) p.c[i * p.c_row + j * p.c_col] = rounded(c[i * p.n + j], Bfloat);
+}
+
 }  // namespace
 
 namespace plain {
@@ -63,6 +98,8 @@ const Kernels kernels = {
 #define PT_MATMUL_KERNEL(dtype, T) &matmul::multiply<T>, &matmul::multiply_packed<T>, &matmul::pack<T>,
 #include "kernels/matmul/kernels.inc"
 #undef PT_MATMUL_KERNEL
+    &matmul::multiply_half<false>,
+    &matmul::multiply_half<true>,
 };
 }  // namespace plain
 

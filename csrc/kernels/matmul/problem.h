@@ -45,6 +45,8 @@ struct Kernels {
     void (*pack_##dtype)(int64_t k, int64_t n, const T* b, int64_t b_k, int64_t b_col, T* to);
 #include "kernels/matmul/kernels.inc"
 #undef PT_MATMUL_KERNEL
+    void (*multiply_float16)(const Problem<uint16_t>& problem);  // their bits
+    void (*multiply_bfloat16)(const Problem<uint16_t>& problem);
 };
 
 PT_DECLARE_LEVELS(Kernels)

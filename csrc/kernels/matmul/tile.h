@@ -31,8 +31,15 @@ constexpr int max_rows(int vecs) {
     return vecs == 1 ? 8 : 6;
 }
 
+struct MultiplyAdd {
+    template <class V>
+    static PT_INLINE_MEMBER V apply(V sum, V x, V y) {
+        return sum + x * y;
+    }
+};
+
 // `tail` elements count in the last vector of a row. Masked: nothing behind them is read in B either.
-template <class T, int Rows, int Vecs, bool Masked>
+template <class T, int Rows, int Vecs, bool Masked, class Sum = MultiplyAdd>
 static void tile(int64_t depth, const T* a, int64_t a_row, int64_t a_k, const T* b, int64_t b_k, int tail,
                  T* c, int64_t c_row, bool add) {
     constexpr int L = lanes<T>;
@@ -55,7 +62,7 @@ static void tile(int64_t depth, const T* a, int64_t a_row, int64_t a_k, const T*
         for (int r = 0; r < Rows; ++r) {
             const Vec<T> x = broadcast(rows[r / 3][r % 3 * a_row]);
 #pragma GCC unroll 4
-            for (int v = 0; v < Vecs; ++v) sums[r][v] += x * row[v];
+            for (int v = 0; v < Vecs; ++v) sums[r][v] = Sum::apply(sums[r][v], x, row[v]);
         }
 #pragma GCC unroll 4
         for (int g = 0; g < (Rows + 2) / 3; ++g) rows[g] += a_k;
@@ -83,24 +90,27 @@ struct TileTable {
     Tile<T> of[2][kMaxVecs + 1][max_rows(1) + 1];  // [masked][vectors][rows]
 };
 
-template <class T, int Rows, int Vecs>
+template <class T, class Sum, int Rows, int Vecs>
 static constexpr void fill_tiles(TileTable<T>& table) {
-    table.of[0][Vecs][Rows] = &tile<T, Rows, Vecs, false>;
-    table.of[1][Vecs][Rows] = &tile<T, Rows, Vecs, kMaskedLoads>;
+    table.of[0][Vecs][Rows] = &tile<T, Rows, Vecs, false, Sum>;
+    table.of[1][Vecs][Rows] = &tile<T, Rows, Vecs, kMaskedLoads, Sum>;
     if constexpr (Rows < max_rows(Vecs))
-        fill_tiles<T, Rows + 1, Vecs>(table);
+        fill_tiles<T, Sum, Rows + 1, Vecs>(table);
     else if constexpr (Vecs < kMaxVecs)
-        fill_tiles<T, 1, Vecs + 1>(table);
+        fill_tiles<T, Sum, 1, Vecs + 1>(table);
 }
 
-template <class T>
+template <class T, class Sum>
 static constexpr TileTable<T> make_tiles() {
     TileTable<T> table{};
-    fill_tiles<T, 1, 1>(table);
+    fill_tiles<T, Sum, 1, 1>(table);
     return table;
 }
 
+// Sum::apply(sum, x, y) is what a tile does with a lane of the sums and of each operand.
+template <class T, class Sum = MultiplyAdd>
+static constexpr TileTable<T> tile_table = make_tiles<T, Sum>();
 template <class T>
-static constexpr TileTable<T> tiles = make_tiles<T>();
+static constexpr const TileTable<T>& tiles = tile_table<T>;
 
 }  // namespace pt::matmul::PT_ISA
