@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from benchmarks import Row, randn
+from benchmarks import Row, randint, randn
 
 N = 1024
 ARRAYS_TOO = ("sum", "mean", "var", "argmax", "amax", "prod", "any")  # the same in NumPy's API
@@ -57,6 +57,42 @@ def sort(name: str, *arguments) -> Row:
     return Row(f"{name}{arguments}", setup, bytes=4 * N * N)
 
 
+def shaped(name: str, shape: tuple[int, ...], *arguments, label: str = "", **named) -> Row:
+    """A reduction of another shape: logits of a batch, activations of a transformer, channels of an image."""
+
+    def setup(lib):
+        x = randn(lib, *shape)
+        method = getattr(x, name)
+
+        def run():
+            result = method(*arguments, **named)
+            return result if isinstance(result, lib.Tensor) else result[0]
+
+        return run
+
+    size = 1
+    for n in shape:
+        size *= n
+    return Row(f"{name} {label or arguments or named} of {'x'.join(map(str, shape))}", setup, bytes=4 * size)
+
+
+def whole_numbers(name: str, *arguments) -> Row:
+    def setup(lib):
+        x = randint(lib, 1000, N, N)
+        method = getattr(x, name)
+        return lambda: method(*arguments)
+
+    return Row(f"int64 {name}{arguments}", setup, bytes=8 * N * N)
+
+
+def truth(name: str, *arguments) -> Row:
+    def setup(lib):
+        method = getattr(randn(lib, N, N) > -9, name)
+        return lambda: method(*arguments)
+
+    return Row(f"bool {name}{arguments}", setup, bytes=N * N)
+
+
 ROWS = [
     *(reduction(name, axis) for name in ("sum", "mean", "argmax", "var", "norm") for axis in (None, 1, 0)),
     *(reduction("amax", axis) for axis in (1, 0)),
@@ -71,4 +107,31 @@ ROWS = [
     sort("topk", 10, 1),
     sort("sort", 1),
     sort("kthvalue", 100, 1),
+    shaped("sum", (32, 128, 768), -1),
+    shaped("mean", (32, 128, 768), 0),
+    shaped("mean", (64, 256, 14, 14), (2, 3)),
+    shaped("sum", (64, 64, 32, 32), (0, 2, 3)),
+    shaped("argmax", (128, 10), 1),
+    shaped("argmax", (32, 1000), 1),
+    shaped("argmax", (32, 50257), 1),
+    shaped("norm", (4096, 64), dim=1),
+    shaped("std", (256, 3072), 1),
+    shaped("amax", (32, 12, 128, 128), -1),
+    shaped("cummax", (N, N), 1),
+    shaped("logcumsumexp", (256, N), 1),
+    shaped("cumsum", (N * N,), 0),
+    shaped("count_nonzero", (N, N)),
+    shaped("median", (N, N), 1),
+    shaped("aminmax", (N, N)),
+    shaped("topk", (8, 50257), 50),
+    shaped("topk", (256, 1000), 5),
+    shaped("sort", (N * N,)),
+    shaped("sort", (N, 64), 1),
+    shaped("argsort", (100_000,), descending=True, stable=True),
+    whole_numbers("sum"),
+    whole_numbers("sum", 1),
+    whole_numbers("max"),
+    truth("any", 1),
+    truth("all"),
+    truth("sum"),
 ]
