@@ -12,6 +12,7 @@
 
 #include <structmember.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <new>
 
@@ -394,10 +395,43 @@ py::object make_op(const std::string& kind_name, py::function slow, const std::s
     return py::reinterpret_steal<py::object>(self);
 }
 
+// make_inplace_op(op, slow): the op with its result stored in the first operand, `slow` for all but plain
+// calls. None for ops that have no such form.
+py::object make_inplace_op(py::object original, py::object slow) {
+    if (Py_TYPE(original.ptr()) != &OpType) return py::none();
+    const OpObject* from = as_op(original.ptr());
+    const int arity = pointwise_arity(from->kind);
+    if (arity == 0 || from->kind == Kind::where || from->swapped) return py::none();
+    PyObject* self = OpType.tp_alloc(&OpType, 0);
+    if (self == nullptr) throw py::error_already_set();
+    OpObject* op = as_op(self);
+    op->vectorcall = from->vectorcall;
+    op->slow = slow.inc_ref().ptr();
+    op->arguments = Py_XNewRef(from->arguments);
+    op->kind = from->kind;
+    op->check = from->check;
+    op->floats_only = from->floats_only;
+    op->mixed = from->mixed;
+    op->inplace = true;
+    op->tensors_only = from->tensors_only;
+    op->required = from->required;
+    op->scalar_count = from->scalar_count;
+    op->kernel = from->kernel;
+    op->dtypes = from->dtypes;
+    op->param_count = from->param_count;
+    std::copy(from->params, from->params + kMaxOpParams, op->params);
+    if (from->kind == Kind::ternary && from->alternate != nullptr) {
+        const auto alternate = py::reinterpret_borrow<py::object>(from->alternate);
+        op->alternate = make_inplace_op(alternate, slow).release().ptr();
+    }
+    return py::reinterpret_steal<py::object>(self);
+}
+
 }  // namespace
 
 void add_ops(py::module_& m) {
     if (PyType_Ready(&OpType) < 0) throw py::error_already_set();
+    m.def("make_inplace_op", &make_inplace_op);
     m.attr("Op") = py::handle(as_object(&OpType));
     m.def("make_op", &make_op, py::arg("kind"), py::arg("slow"), py::arg("kernel"), py::arg("node"),
           py::arg("saves"), py::arg("params"), py::arg("floats_only"), py::arg("swapped"),

@@ -44,6 +44,7 @@ struct OpObject {
     bool floats_only;   // integers are promoted by the Python function
     bool swapped;       // a reflected operator: (b, a)
     bool mixed;         // operands of several dtypes are promoted here
+    bool inplace;       // the result is stored in the first operand
     bool tensors_only;  // no operand may be a number
     int8_t save_count;
     int8_t required;      // of the arguments

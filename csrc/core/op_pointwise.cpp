@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstring>
 #include <new>
+#include <utility>
 
 namespace pt::core {
 
@@ -201,6 +202,58 @@ bool read_operands(const OpObject* op, PyObject* const* objects, int count, int 
     return true;
 }
 
+bool same_memory(const ArrayView& a, const ArrayView& b) {
+    return a.data == b.data && a.dtype == b.dtype && a.ndim == b.ndim &&
+           std::equal(a.shape, a.shape + a.ndim, b.shape) &&
+           std::equal(a.strides, a.strides + a.ndim, b.strides);
+}
+
+// The first byte of a view and the one after its last.
+std::pair<const char*, const char*> span_of(const ArrayView& view) {
+    const char *low = view.data, *high = view.data + item_size(view.dtype);
+    for (int i = 0; i < view.ndim; ++i) {
+        if (view.shape[i] == 0) return {low, low};
+        const int64_t reach = (view.shape[i] - 1) * view.strides[i];
+        (reach < 0 ? low : high) += reach;
+    }
+    return {low, high};
+}
+
+// May an op write its result straight into its first operand? Not where a graph is recorded, where PyTorch
+// has an error, or where an operand would be read after it was overwritten: those are left to Python.
+bool can_write(const ArrayView* views, int count, const Operand* items, const int64_t* shape, int ndim,
+               DType result) {
+    TensorObject* self = items[0].tensor;
+    if (self == nullptr || (self->inference && !modes.inference)) return false;
+    if (!PyArray_ISWRITEABLE(array_of(self)) || views[0].dtype != result) return false;
+    if (views[0].ndim != ndim || !std::equal(shape, shape + ndim, views[0].shape)) return false;
+    for (int i = 0; i < ndim; ++i)
+        if (views[0].strides[i] == 0 && shape[i] > 1) return false;
+    const auto own = span_of(views[0]);
+    for (int k = 0; k < count; ++k) {
+        if (modes.grad && items[k].tensor != nullptr && needs_grad(items[k].tensor) != 0) return false;
+        const auto other = span_of(views[k]);
+        const bool apart = other.second <= own.first || own.second <= other.first;
+        if (!apart && !same_memory(views[0], views[k])) return false;
+    }
+    return true;
+}
+
+// The op's result stored in its first operand, which is returned; null without an error when that is left to
+// Python.
+PyObject* write_result(int kernel, const ArrayView* views, int count, const Operand* items,
+                       const int64_t* shape, int ndim, const double* params, DType dtype) {
+    if (!can_write(views, count, items, shape, ndim, pointwise::result_dtype(kernel, dtype))) return nullptr;
+    VersionCounter* counter = share_version(items[0].tensor);
+    if (counter == nullptr) return nullptr;
+    {
+        ReleaseGil release(views[0].numel());
+        pointwise::run(kernel, views, views[0], params, dtype);
+    }
+    ++counter->version;
+    return Py_NewRef(items[0].object);
+}
+
 PyObject* run_kernel(int kernel, const ArrayView* views, int count, const int64_t* shape, int ndim,
                      const double* params, DType dtype) {
     PyObject* out = new_result(views, count, ndim, shape, pointwise::result_dtype(kernel, dtype));
@@ -219,6 +272,15 @@ PyObject* run_unary(const OpObject* op, int kernel, PyArrayObject* array, Operan
     PyObject* result = out != nullptr ? finish(op, out, &operand, 1, ctx) : nullptr;
     Py_XDECREF(ctx);
     return result;
+}
+
+// The in-place form of run_unary; calls that are left to Python go there with their arguments.
+PyObject* write_unary(OpObject* op, int kernel, PyArrayObject* array, const Operand& operand,
+                      const double* params, DType dtype, PyObject* const* args, size_t nargsf,
+                      PyObject* names) {
+    const ArrayView in = view_of(array);
+    PyObject* written = write_result(kernel, &in, 1, &operand, in.shape, in.ndim, params, dtype);
+    return written != nullptr || PyErr_Occurred() ? written : call_slow(op, args, nargsf, names);
 }
 
 // f(x, choice): the op that the argument names, on x; null without an error for any other call.
@@ -251,6 +313,7 @@ PyObject* call_unary(PyObject* self, PyObject* const* args, size_t nargsf, PyObj
         array = quick_array(op, args[0], &dtype);
     if (array == nullptr) return call_slow(op, args, nargsf, names);
     Operand operand = {args[0], as_tensor(args[0]), false};
+    if (op->inplace) return write_unary(op, op->kernel, array, operand, params, dtype, args, nargsf, names);
     if (!ask_needs(op, &operand, 1)) return nullptr;
     PyObject* ctx = nullptr;
     if (operand.needs && op->param_count > 0 && op->arguments != nullptr) {
@@ -279,6 +342,12 @@ PyObject* call_operands(PyObject* self, PyObject* const* args, size_t nargsf, Py
     if (!read_operands(op, objects, arity, selects ? 0 : -1, operands) ||
         !broadcast_shape(operands.views, arity, shape, &ndim))
         return call_slow(op, args, nargsf, names);
+    if (op->inplace) {
+        PyObject* self_written = write_result(op->kernel, operands.views, arity, operands.items, shape, ndim,
+                                              params, operands.dtype);
+        return self_written != nullptr || PyErr_Occurred() ? self_written
+                                                           : call_slow(op, args, nargsf, names);
+    }
     // The node's inputs are where's two values; the condition is saved only.
     if (selects) std::rotate(operands.items, operands.items + 1, operands.items + 3);
     const int inputs = selects ? 2 : arity;
@@ -315,10 +384,11 @@ PyObject* call_clamp(PyObject* self, PyObject* const* args, size_t nargsf, PyObj
     }
     if (count == 0) return call_slow(op, args, nargsf, names);
     Operand operand = {args[0], as_tensor(args[0]), false};
+    const int kernel = count == 2 ? both : bounds[0] != Py_None ? below : above;
+    if (op->inplace) return write_unary(op, kernel, array, operand, params, dtype, args, nargsf, names);
     if (!ask_needs(op, &operand, 1)) return nullptr;
     PyObject* ctx = operand.needs ? PyTuple_Pack(2, bounds[0], bounds[1]) : nullptr;
     if (operand.needs && ctx == nullptr) return nullptr;
-    const int kernel = count == 2 ? both : bounds[0] != Py_None ? below : above;
     return run_unary(op, kernel, array, operand, params, dtype, ctx);
 }
 
@@ -327,7 +397,8 @@ PyObject* call_power(PyObject* self, PyObject* const* args, size_t nargsf, PyObj
     static const struct {
         double exponent;
         int kernel;
-    } special[] = {{3, pointwise::find("cube")},
+    } special[] = {{2, pointwise::find("square")},
+                   {3, pointwise::find("cube")},
                    {0.5, pointwise::find("sqrt")},
                    {-0.5, pointwise::find("rsqrt")},
                    {-1, pointwise::find("reciprocal")}};
@@ -338,9 +409,15 @@ PyObject* call_power(PyObject* self, PyObject* const* args, size_t nargsf, PyObj
     if (PyVectorcall_NARGS(nargsf) == 2 && names == nullptr && number_of(args[1], &exponent))
         array = quick_array(op, args[0], &dtype);
     if (array == nullptr || category(dtype) != 2) return call_slow(op, args, nargsf, names);
-    if (exponent == 2) return PyObject_Vectorcall(op->alternate, args, 1, nullptr);
+    if (exponent == 2 && !op->inplace) return PyObject_Vectorcall(op->alternate, args, 1, nullptr);
     Operand operand = {args[0], as_tensor(args[0]), false};
     if (!ask_needs(op, &operand, 1)) return nullptr;
+    if (op->inplace) {
+        for (const auto& s : special)
+            if (exponent == s.exponent)
+                return write_unary(op, s.kernel, array, operand, nullptr, dtype, args, nargsf, names);
+        return call_slow(op, args, nargsf, names);
+    }
     for (const auto& s : special)
         if (exponent == s.exponent)
             return run_unary(op, s.kernel, array, operand, nullptr, dtype, Py_NewRef(args[1]));

@@ -13,7 +13,7 @@ from pytensor.backend.reference.array_module import array_module
 from pytensor.dtypes import FLOATING
 from pytensor.ops.inplace import inplace
 from pytensor.ops.pointwise_core import apply_pointwise, as_operand, make_op
-from pytensor.ops.registry import op
+from pytensor.ops.registry import op, quick_inplace
 from pytensor.typename import scalar_type_name
 
 __all__ = [
@@ -116,7 +116,7 @@ def in_place_operators(operators: dict[str, tuple[str, Any]]) -> None:
         return method
 
     for name, fn in operators.values():
-        op(name=name, function=False)(make(name, fn))
+        op(name=name, function=False)(quick_inplace(fn, make(name, fn)))
 
 
 class NoDerivative(Node):

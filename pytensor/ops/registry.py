@@ -10,7 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-__all__ = ["REGISTRY", "Entry", "attach_methods", "functions", "op"]
+from pytensor import _C
+
+__all__ = ["REGISTRY", "Entry", "attach_methods", "functions", "op", "quick_inplace"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -72,7 +74,17 @@ def make_inplace(fn: Callable[..., Any], name: str) -> Callable[..., Any]:
     in_place.__module__ = fn.__module__
     in_place.__doc__ = f"In-place form of :func:`{name}`: the result is stored in the tensor, which is returned."
     in_place.__wrapped__ = fn  # type: ignore[attr-defined]
-    return in_place
+    return quick_inplace(fn, in_place)
+
+
+def quick_inplace(fn: Callable[..., Any], slow: Callable[..., Any]) -> Callable[..., Any]:
+    """C in front of an in-place form, when the op it is made from has a kernel: no graph, no copy."""
+    quick = _C.make_inplace_op(fn, slow)
+    if quick is None:
+        return slow
+    for attribute in ("__module__", "__name__", "__qualname__", "__doc__"):
+        setattr(quick, attribute, getattr(slow, attribute))
+    return quick
 
 
 def functions(namespace: str = "") -> dict[str, Callable[..., Any]]:
