@@ -67,44 +67,57 @@ static void add_plane(const Pass<T>& p, const Borders<T, S>& borders, T* total) 
     for (int k = 0; k < H * W; ++k) store(total + k * L, sums[k]);
 }
 
-// Channels [c, c + 1 + Two), kernel rows [row, row + H): all images.
-template <class T, int H, int W, int S, bool Two>
-static void sum_taps(const Problem& p, Pass<T> pass, const Borders<T, S>& borders, const Operand& input,
-                     const T* grad, int64_t c, int64_t row, T* to) {
-    const int64_t positions = p.out[1] * p.out[2], multiplier = p.out_channels / p.groups;
-    const int64_t size = p.kernel[1] * p.kernel[2];
-    pass.first += row * p.dilation[1];
-    T sums[H * W * lanes<T>] = {};
-    for (int64_t n = 0; n < p.batch; ++n) {
-        pass.in =
-            static_cast<const T*>(input.data) + n * input.strides[0] + c / multiplier * input.strides[1];
-        pass.out = const_cast<T*>(grad) + (n * p.out_channels + c) * positions;
-        add_plane<T, H, W, S, Two>(pass, borders, sums);
-    }
-    for (int k = 0; k < H * W; ++k) {
-        T* at = to + c * size + row * W + k;
+// The sums of one channel (of two when Two) at `to`, which are `size` apart.
+template <class T, int Taps, bool Two>
+PT_INLINE void store_sums(const T* sums, int64_t size, T* to) {
+    for (int k = 0; k < Taps; ++k) {
         const Vec<T> sum = load(sums + k * lanes<T>);
         if constexpr (Two) {
             const auto low = iota<typename int_of<sizeof(T)>::type>() < lanes<T> / 2;
-            at[0] = sum_lanes<T>(select<T>(low, sum, Vec<T>{}));
-            at[size] = sum_lanes<T>(select<T>(low, Vec<T>{}, sum));
+            to[k] = sum_lanes<T>(select<T>(low, sum, Vec<T>{}));
+            to[size + k] = sum_lanes<T>(select<T>(low, Vec<T>{}, sum));
         } else {
-            at[0] = sum_lanes<T>(sum);
+            to[k] = sum_lanes<T>(sum);
         }
+    }
+}
+
+// Channels [begin, end), a multiple of 1 + Two, kernel rows [row, row + H). Some channels go together, image
+// by image, so that small planes are read in the order in which they lie.
+template <class T, int H, int W, int S, bool Two>
+static void sum_taps(const Problem& p, Pass<T> pass, const Borders<T, S>& borders, const Operand& input,
+                     const T* grad, int64_t begin, int64_t end, int64_t row, T* to) {
+    constexpr int64_t together = 32, length = H * W * lanes<T>, step = 1 + Two;
+    const int64_t positions = p.out[1] * p.out[2], multiplier = p.out_channels / p.groups;
+    const int64_t size = p.kernel[1] * p.kernel[2];
+    pass.first += row * p.dilation[1];
+    pool::Scratch memory(sizeof(T) * static_cast<size_t>(together * length));
+    T* sums = memory.as<T>();
+    for (int64_t first = begin; first < end; first += together) {
+        const int64_t last = end - first < together ? end : first + together;
+        for (int64_t i = 0; i < together * length; ++i) sums[i] = T(0);
+        for (int64_t n = 0; n < p.batch; ++n)
+            for (int64_t c = first; c < last; c += step) {
+                pass.in = static_cast<const T*>(input.data) + n * input.strides[0] +
+                          c / multiplier * input.strides[1];
+                pass.out = const_cast<T*>(grad) + (n * p.out_channels + c) * positions;
+                add_plane<T, H, W, S, Two>(pass, borders, sums + (c - first) * length);
+            }
+        for (int64_t c = first; c < last; c += step)
+            store_sums<T, H * W, Two>(sums + (c - first) * length, size, to + c * size + row * W);
     }
 }
 
 template <class T, int H, int W, int S>
 static void sum_channels(const Problem& p, const Pass<T>& pass, const Borders<T, S>& borders,
                          const Operand& input, const T* grad, int64_t begin, int64_t end, T* to) {
-    const bool pairs = pass.next_in != 0;
-    int64_t c = begin;
-    if constexpr (kMasksAreFree && H > 1)
-        for (; pairs && c + 2 <= end; c += 2)
-            sum_taps<T, H, W, S, true>(p, pass, borders, input, grad, c, 0, to);
-    for (; c < end; ++c)
-        for (int64_t row = 0; row < p.kernel[1]; row += H)
-            sum_taps<T, H, W, S, false>(p, pass, borders, input, grad, c, row, to);
+    if constexpr (kMasksAreFree && H > 1) {
+        const int64_t paired = pass.next_in != 0 ? begin + (end - begin) / 2 * 2 : begin;
+        sum_taps<T, H, W, S, true>(p, pass, borders, input, grad, begin, paired, 0, to);
+        begin = paired;
+    }
+    for (int64_t row = 0; row < p.kernel[1]; row += H)
+        sum_taps<T, H, W, S, false>(p, pass, borders, input, grad, begin, end, row, to);
 }
 
 template <class T, int S>

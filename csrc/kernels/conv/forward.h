@@ -172,6 +172,7 @@ struct Plan {
     Residues residues;
     Stage<T> stage;
     int64_t groups;
+    bool direct;  // see below
     TableSpace table_space;
     pool::Scratch table_list, packed_weights, packed_bias;
 
@@ -182,8 +183,9 @@ struct Plan {
           // Few rows skip packing, which then costs as much as the arithmetic; they read whole vectors past
           // the end of a row and so want a stage.
           stage(make_stage<T>(source, side.channels * p.groups, side.source, residues.reach(),
-                              side.rows <= kMr)),
+                              is_direct(p, side))),
           groups(p.groups),
+          direct(is_direct(p, side)),
           table_space(depth_of(p)),
           table_list(sizeof(Tables<T>) * residues.total()),
           packed_weights(sizeof(T) * padded_rows() * depth_of(p)),
@@ -205,6 +207,10 @@ struct Plan {
         }
     }
 
+    static bool is_direct(const Problem& p, const Sides& side) {
+        const int64_t depth = side.channels * p.kernel[0] * p.kernel[1] * p.kernel[2];
+        return side.rows <= kMr || (p.groups > 1 && side.rows <= 2 * kMr && depth <= kDepth);
+    }
     int64_t depth_of(const Problem& p) const {
         return side.channels * p.kernel[0] * p.kernel[1] * p.kernel[2];
     }
@@ -222,6 +228,8 @@ struct Plan {
         q.depth = tables()[residue].depth;
         q.weights = weights;
         q.bias = packed_bias.template as<T>();
+        q.weight_group = q.tiles() * q.depth * kMr;
+        q.bias_group = q.tiles() * kMr;
         q.offsets = tables()[residue].offsets;
         q.source = source;
         q.source_image = stage.image;
@@ -257,10 +265,18 @@ static void run_by_images(const Plan<T>& plan, int64_t batch, int64_t depth, T* 
             q.images = images;
             q.out += n * q.out_image;
             if (q.columns() == 0 || q.rows == 0) continue;
-            if (stage.copied && q.rows <= kMr)
-                direct_product(q);
-            else
+            if (!plan.direct) {
                 packed_product(q);
+                continue;
+            }
+            for (int64_t m = 0; m < plan.side.rows; m += kMr) {
+                Product<T> tile = q;
+                tile.rows = plan.side.rows - m < kMr ? plan.side.rows - m : kMr;
+                tile.weights += m * q.depth;
+                tile.bias += m;
+                tile.out += m * q.out_channel;
+                direct_product(tile);
+            }
         }
     }
 }

@@ -33,7 +33,8 @@ struct Product {
     int64_t source_group, source_image, source_step[2];  // the last axis has step 1
     T* out;
     int64_t out_group, out_image, out_channel, out_step[3];
-    const T* bias;  // [groups][tiles * kMr], zeros when there is none
+    const T* bias;                             // [groups][tiles * kMr], zeros when there is none
+    int64_t weight_group = 0, bias_group = 0;  // distances in them, for direct_product()
 
     int64_t tiles() const { return (rows + kMr - 1) / kMr; }
     int64_t columns() const { return images * grid[0] * grid[1] * grid[2]; }
@@ -386,8 +387,8 @@ static void direct_rows(const Product<T>& p, int64_t begin, int64_t end) {
     int64_t n = begin / (p.grid[1] * p.grid[0]) % p.images;
     int64_t group = begin / (p.grid[1] * p.grid[0] * p.images);
     for (int64_t row = begin; row < end; ++row) {
-        a = p.weights + group * p.depth * kMr;
-        bias = p.bias + group * kMr;
+        a = p.weights + group * p.weight_group;
+        bias = p.bias + group * p.bias_group;
         const T* source = p.source + group * p.source_group + n * p.source_image + t0 * p.source_step[0] +
                           t1 * p.source_step[1];
         T* out = p.out + group * p.out_group + n * p.out_image + t0 * p.out_step[0] + t1 * p.out_step[1];
