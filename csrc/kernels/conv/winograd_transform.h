@@ -4,8 +4,8 @@
 //     y = A' [(G g) * (B' d)]
 //
 // (Toom and Cook: the polynomials are multiplied at M + 2 points.) F(2, 3) has the points 0, 1, -1 and
-// infinity, F(4, 3) 0, 5/8, -5/8, 3/2, -3/2 and infinity: binary fractions, of which the usual 0, 1, -1, 2,
-// -2 would lose some 1.5 times as much. Rows of the matrices are written out; Vec<float> holds 16, 8 or 4
+// infinity, F(4, 3) 0, 5/8, -5/8, 3/2, -3/2 and infinity: binary fractions, whose worst case is a quarter of
+// that of the usual 0, 1, -1, 2, -2. Rows of the matrices are written out; Vec<float> holds 16, 8 or 4
 // transforms at a time.
 #pragma once
 
