@@ -138,6 +138,8 @@ ROWS = [
         both_ways("masked", 8, 8, 256, 64, mask="float"),
         both_ways("training", 8, 8, 128, 64, dropout_p=0.1),
         both_ways("grouped", 2, 32, 256, 64, shared=8, is_causal=True),
+        [attention("one more token", 8, 12, 1, 64, keys=512)],
+        [attention("a few tokens", 8, 12, 16, 64, keys=512)],
         self_attention(8, 128, 512, 8),
         self_attention(16, 32, 128, 4),
         encoder_layer(8, 128, 512, 8),

@@ -82,7 +82,9 @@ void forward_heads(const Inputs& in, const Options& options, const ArrayView& ou
     if (heads == 0) return;
     const Head<T> first = head_of<T>(in, options, out, logsumexp, 0);
     const int64_t blocks = (first.queries + kBlockQueries - 1) / kBlockQueries;
-    const int64_t work = std::min(kBlockQueries, first.queries) * first.keys * (first.depth + first.width);
+    // A few queries take as long as some more: the keys have to be read.
+    const int64_t work =
+        std::clamp<int64_t>(first.queries, 8, kBlockQueries) * first.keys * (first.depth + first.width);
     parallel_for(0, heads * blocks, grain(work), [&](int64_t begin, int64_t end) {
         while (begin < end) {
             const int64_t item = begin / blocks, last = std::min(end, (item + 1) * blocks);

@@ -51,11 +51,12 @@ template <class T>
 static constexpr TileTable<T> tiles = make_tiles<T>();
 
 // A matrix of depth x columns in strips of kStrip columns, each of them row after row, filled up with zeros
-// to whole vectors.
+// to whole vectors. Or, with a `row` stride, as it lies, of whole vectors too.
 template <class T>
 struct Packed {
-    T* data;
+    const T* data;
     int64_t depth, columns;
+    int64_t row = 0;
 
     static int64_t size(int64_t depth, int64_t columns) { return depth * whole_vectors<T>(columns); }
 };
@@ -67,6 +68,10 @@ static Packed<T> pack(const T* from, int64_t row, int64_t column, int64_t depth,
         pack_columns(from + j * column, row, column, static_cast<int>(at_most(columns - j, kStrip<T>)), depth,
                      to + j * depth);
     return {to, depth, columns};
+}
+template <class T>
+PT_INLINE bool has_whole_vectors(int64_t column, int64_t columns) {
+    return column == 1 && columns % lanes<T> == 0;
 }
 
 // A left operand: element (r, k) is data[r * row + k * step].
@@ -83,9 +88,10 @@ static void multiply(const Left<T>& a, int64_t rows, const Packed<T>& b, int64_t
                      int64_t first, int64_t last, T* c, int64_t c_row, bool add) {
     const int64_t parts = (rows + kRows - 1) / kRows;
     for (int64_t j = first; j < last; j += kStrip<T>) {
-        const int64_t width = whole_vectors<T>(at_most(b.columns - j, kStrip<T>));  // of the strip
+        const bool in_place = b.row != 0;
+        const int64_t width = in_place ? b.row : whole_vectors<T>(at_most(b.columns - j, kStrip<T>));
         const int vecs = last - j > lanes<T> ? 2 : 1;
-        const T* strip = b.data + j * b.depth + begin * width;
+        const T* strip = b.data + (in_place ? j : j * b.depth) + begin * width;
         for (int64_t part = 0; part < parts; ++part) {
             const int64_t r = rows * part / parts, count = rows * (part + 1) / parts - r;
             tiles<T>.of[vecs - 1][count - 1](end - begin, a.data + r * a.row, a.row, a.step, strip, width,

@@ -86,6 +86,33 @@ static void finish(const Head<T>& h, int64_t q0, int64_t rows, const T* sums, in
     for (int64_t r = 0; r < rows; ++r) h.logsumexp[q0 + r] = lse[r];
 }
 
+// Scores of a few queries: products along the rows of the keys, which are read once and not packed. Partial
+// sums of as many keys as a vector has lanes are turned, so that adding up the turned rows finishes all of
+// them.
+template <class T>
+static void scores_of_few(const Head<T>& h, const T* queries, int64_t rows, int64_t k0, int64_t keys,
+                          T* scores) {
+    constexpr int L = lanes<T>;
+    T partial[L * L], turned[L * L];
+    for (int64_t j = 0; j < keys; j += L) {
+        const int count = static_cast<int>(at_most(L, keys - j));
+        for (int64_t r = 0; r < rows; ++r) {
+            const T *query = queries + r * h.depth, *key = h.k + (k0 + j) * h.k_row;
+            for (int i = 0; i < count; ++i, key += h.k_row) {
+                Vec<T> sum{};
+                each_vector<T>(h.depth, [&](int64_t e, int used) __attribute__((always_inline)) {
+                    sum += load_upto(query + e, used) * load_upto(key + e, used);
+                });
+                store(partial + i * L, sum);
+            }
+            transpose_block(partial, L, count, L, turned, L, true);
+            Vec<T> total{};
+            for (int e = 0; e < L; ++e) total += load(turned + e * L);
+            store(scores + r * kScoresRow<T> + j, total);
+        }
+    }
+}
+
 template <class T>
 static void forward_block(const Head<T>& h, int64_t q0, int64_t rows, const Packed<T>& keys,
                           const Packed<T>& values, T* scratch) {
@@ -100,8 +127,11 @@ static void forward_block(const Head<T>& h, int64_t q0, int64_t rows, const Pack
         for (int64_t i = 0; i < rows * width; i += lanes<T>) store(sums + i, Vec<T>{});
     for (int64_t k0 = 0; k0 < seen; k0 += kBlockKeys) {
         const int64_t count = at_most(kBlockKeys, seen - k0);
-        multiply(Left<T>{queries, h.depth, 1}, rows, keys, 0, h.depth, k0, k0 + count, scores, kScoresRow<T>,
-                 false);
+        if (keys.data == nullptr)
+            scores_of_few(h, queries, rows, k0, count, scores);
+        else
+            multiply(Left<T>{queries, h.depth, 1}, rows, keys, 0, h.depth, k0, k0 + count, scores,
+                     kScoresRow<T>, false);
         find_largest(h, q0, rows, k0, count, scores, state);
         exponentiate(h, q0, rows, k0, count, scores, state);
         for (int64_t r = 0; k0 > 0 && r < rows; ++r)
@@ -121,18 +151,24 @@ PT_INLINE int64_t block_at(int64_t position, int64_t count, bool causal) {
     return position % 2 == 0 ? position / 2 : count - 1 - position / 2;
 }
 
+constexpr int64_t kFewQueries = 4;  // up to which packing the keys costs more than it brings
+
 template <class T>
 static void forward(const Head<T>& h, int64_t begin, int64_t end) {
     const int64_t blocks = (h.queries + kBlockQueries - 1) / kBlockQueries;
-    const int64_t keys_size = Packed<T>::size(h.depth, h.keys),
-                  values_size = Packed<T>::size(h.keys, h.width);
+    // What only one block of queries reads need not be packed.
+    const bool keys_lie_well = h.queries <= kFewQueries && h.k_column == 1;
+    const bool values_lie_well = blocks == 1 && h.v_row != 0 && has_whole_vectors<T>(h.v_column, h.width);
+    const int64_t seen = h.keys_before(h.queries);
+    const int64_t keys_size = keys_lie_well ? 0 : Packed<T>::size(h.depth, seen);
+    const int64_t values_size = values_lie_well ? 0 : Packed<T>::size(seen, h.width);
     const int64_t block_size = whole_vectors<T>(kBlockQueries * h.depth) + kBlockQueries * kScoresRow<T> +
                                kBlockQueries * whole_vectors<T>(h.width);
     pool::Scratch scratch(sizeof(T) * static_cast<size_t>(keys_size + values_size + block_size));
     T* at = scratch.as<T>();
-    const int64_t seen = h.keys_before(h.queries);
-    const Packed<T> keys = pack(h.k, h.k_column, h.k_row, h.depth, seen, at + block_size);
-    const Packed<T> values = pack(h.v, h.v_row, h.v_column, seen, h.width, at + block_size + keys_size);
+    Packed<T> keys{nullptr, h.depth, seen}, values{h.v, seen, h.width, h.v_row};
+    if (!keys_lie_well) keys = pack(h.k, h.k_column, h.k_row, h.depth, seen, at + block_size);
+    if (!values_lie_well) values = pack(h.v, h.v_row, h.v_column, seen, h.width, at + block_size + keys_size);
     for (int64_t position = begin; position < end; ++position) {
         const int64_t q0 = block_at(position, blocks, h.causal) * kBlockQueries;
         forward_block(h, q0, at_most(kBlockQueries, h.queries - q0), keys, values, at);
