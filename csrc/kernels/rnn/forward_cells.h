@@ -38,6 +38,24 @@ struct Cell {
     T* out;
 };
 
+// How far the rows of a tile are apart in each.
+struct CellSteps {
+    int64_t sums, pre, kept, h, c, out;
+};
+template <class T, Mode mode>
+PT_INLINE void next_row(Cell<T>& at, const CellSteps& steps) {
+    at.sums += steps.sums;
+    at.pre += steps.pre;
+    at.out += steps.out;
+    if constexpr (mode == Mode::lstm || mode == Mode::gru)
+        if (at.kept != nullptr) at.kept += steps.kept;
+    if constexpr (mode == Mode::lstm) {
+        at.c += steps.c;
+        if (at.kept_c != nullptr) at.kept_c += steps.c;
+    }
+    if constexpr (mode == Mode::gru) at.h += steps.h;
+}
+
 template <class T, class Access>
 PT_INLINE Vec<T> argument(const Cell<T>& at, int gate, const Access& v) {
     return v.get(at.pre + gate * at.hidden) + v.get(at.sums + gate * at.gate);
@@ -150,15 +168,23 @@ PT_INLINE void prefetch_cells(const ForwardRun<T>& run, int64_t i, Range rows, i
             __builtin_prefetch(run.pre + row * run.pre_row + g * s.hidden + unit);
 }
 
+// All rows begin at number i, or all were there before.
 template <class T, Mode mode, class Access>
 static void apply_rounds(const ForwardRun<T>& run, int64_t i, Range rows, int64_t unit, T* sums,
                          int64_t sums_row, int64_t gate, const Access& v) {
-    for (int64_t r = rows.begin; r < rows.end; ++r)
-        first_round<T, mode>(cell_of<T, mode>(run, i, r, unit, sums + (r - rows.begin) * sums_row, gate), v);
-    if constexpr (mode == Mode::lstm || mode == Mode::gru)
-        for (int64_t r = rows.begin; r < rows.end; ++r)
-            second_round<T, mode>(cell_of<T, mode>(run, i, r, unit, sums + (r - rows.begin) * sums_row, gate),
-                                  v);
+    const Shape& s = run.f.shape;
+    const int64_t y_row = run.f.arrays.y_row;
+    const CellSteps steps{sums_row, run.pre_row,
+                          s.kept(), rows.begin < run.f.walk.carried(i) ? y_row : s.hidden,
+                          s.hidden, run.unprojected != nullptr ? s.hidden : y_row};
+    const Cell<T> first = cell_of<T, mode>(run, i, rows.begin, unit, sums, gate);
+    Cell<T> at = first;
+    for (int64_t r = rows.begin; r < rows.end; ++r, next_row<T, mode>(at, steps)) first_round<T, mode>(at, v);
+    if constexpr (mode == Mode::lstm || mode == Mode::gru) {
+        at = first;
+        for (int64_t r = rows.begin; r < rows.end; ++r, next_row<T, mode>(at, steps))
+            second_round<T, mode>(at, v);
+    }
 }
 
 // The cells of units [unit, unit + units) in rows of number i of the walk; `sums`, which is overwritten,
