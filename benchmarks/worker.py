@@ -29,7 +29,10 @@ def flatten(lib: Any, value: Any) -> list[np.ndarray]:
     if isinstance(value, list | tuple):
         return [array for v in value for array in flatten(lib, v)]
     if hasattr(lib, "Tensor") and isinstance(value, lib.Tensor):
-        return [np.asarray(value.detach().numpy())]
+        value = value.detach()
+        if str(value.dtype) == "torch.bfloat16":  # NumPy has no such type
+            value = value.float()
+        return [np.asarray(value.numpy())]
     return [] if value is None else [np.asarray(value)]
 
 

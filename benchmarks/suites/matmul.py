@@ -59,6 +59,31 @@ def matrices(m: int, k: int, n: int, **options) -> Row:
     return product(f"{m}x{k}x{n}{suffix}{kind}", (m, k), (k, n), **options)
 
 
+def halves(m: int, k: int, n: int, dtype: str, transposed: bool = False) -> Row:
+    """``a @ b`` of float16 or bfloat16."""
+
+    def setup(lib):
+        a = randn(lib, m, k).to(getattr(lib, dtype))
+        b = randn(lib, n, k, seed=1).to(getattr(lib, dtype)).t() if transposed else None
+        if b is None:
+            b = randn(lib, k, n, seed=1).to(getattr(lib, dtype))
+        return lambda: a @ b
+
+    name = f"{m}x{k}x{n}{' b.T' if transposed else ''} {dtype}"
+    return Row(name, setup, flops=2 * m * k * n, tolerance=1e-2, dtype=dtype)
+
+
+def affine_activation(batch: int, ins: int, outs: int, use_gelu: bool) -> Row:
+    """Bias, product and activation in one call."""
+
+    def setup(lib):
+        x, weight, bias = randn(lib, batch, ins), randn(lib, ins, outs, seed=1), randn(lib, outs, seed=2)
+        return lambda: lib._addmm_activation(bias, x, weight, use_gelu=use_gelu)
+
+    name = f"_addmm_activation {batch}x{ins}->{outs} {'gelu' if use_gelu else 'relu'}"
+    return Row(name, setup, flops=2 * batch * ins * outs)
+
+
 ROWS = [
     *(matrices(n, n, n) for n in (4, 16, 32, 64, 128, 256, 512, 1024)),
     matrices(512, 512, 512, dtype="float64"),
@@ -70,6 +95,12 @@ ROWS = [
     matrices(1281, 640, 2281),
     matrices(35, 640, 2112),
     *(matrices(8, 1024, 1024, transposed=which) for which in ("", "b")),
+    *(matrices(m, 1024, 1024, transposed=which) for m in (2, 4, 16, 32) for which in ("", "b")),
+    # DeepBench's inference on a server: weights by few columns
+    *(matrices(3072, 1024, n) for n in (1, 2, 4, 128)),
+    matrices(7680, 2560, 4),
+    matrices(35, 2560, 1500),
+    matrices(2048, 2048, 32),
     matrices(1024, 16, 1024),
     product("matrix 1024x1024 by vector", (1024, 1024), (1024,)),
     product("transposed matrix 1024x1024 by vector", (1024, 1024), (1024,), transposed="a"),
@@ -80,6 +111,11 @@ ROWS = [
     product("64 products 32x32x32", (64, 32, 32), (64, 32, 32)),
     product("attention scores 16x8 of 128x64x128", (16, 8, 128, 64), (16, 8, 64, 128), transposed="b"),
     product("32 matrices 128x64 by one 64x64", (32, 128, 64), (64, 64)),
+    *(halves(n, n, n, "bfloat16") for n in (64, 512, 1024)),
+    halves(32, 1024, 1024, "bfloat16", transposed=True),
+    halves(64, 64, 64, "float16"),
+    halves(32, 1024, 1024, "float16", transposed=True),
+    *(affine_activation(64, 768, 3072, use_gelu) for use_gelu in (False, True)),
     linear(32, 784, 128, backward=False),
     linear(64, 784, 512, backward=False),
     linear(64, 784, 512, backward=True),
