@@ -25,6 +25,8 @@ def _places(input: Any, index: Any) -> Any:
     """The index array with negative places counted from the end."""
     n = input.numel()
     places = index._array
+    if backend_of(places).in_bounds(places, n):
+        return places
     wrong = (places < -n) | (places >= n)
     if wrong.any():
         raise IndexError(f"out of range: tried to access index {int(places[wrong][0])} on a tensor of {n} elements.")

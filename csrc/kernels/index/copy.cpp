@@ -29,6 +29,12 @@ void take_rows(const char* from, int64_t bytes, const int64_t* index, int64_t n,
         std::memcpy(to + k * bytes, from + index[k] * bytes, static_cast<size_t>(bytes));
 }
 
+bool in_bounds(const int64_t* index, int64_t n, int64_t size) {
+    for (int64_t i = 0; i < n; ++i)
+        if (index[i] < 0 || index[i] >= size) return false;
+    return true;
+}
+
 template <class T>
 int64_t compress(const uint8_t* mask, const char* x, int64_t n, char* to) {
     int64_t kept = 0;
@@ -39,8 +45,8 @@ int64_t compress(const uint8_t* mask, const char* x, int64_t n, char* to) {
 
 }  // namespace
 
-const Kernels kernels = {transpose<int32_t>, transpose<int64_t>, reverse<int32_t>, reverse<int64_t>,
-                         take_rows,          compress<int32_t>,  compress<int64_t>};
+const Kernels kernels = {transpose<int32_t>, transpose<int64_t>, reverse<int32_t>,  reverse<int64_t>,
+                         take_rows,          in_bounds,          compress<int32_t>, compress<int64_t>};
 
 }  // namespace plain
 
@@ -182,10 +188,16 @@ void copy(const ArrayView& in, const ArrayView& out) {
         return;
     }
     parallel_for(0, axes.numel(), kCopyGrain / (n * item) + 1, [&](int64_t begin, int64_t end) {
-        for (int64_t t = begin; t < end; ++t) {
+        const int inner = axes.count - 1;
+        for (int64_t t = begin; t < end;) {
             int64_t from, to;
             axes.offsets(t, from, to);
-            copy_any_line(item, in.data + from, step_in, out.data + to, step_out, n);
+            const int64_t rest = axes.size[inner] - t % axes.size[inner];
+            const int64_t some = end - t < rest ? end - t : rest;
+            for (int64_t k = 0; k < some; ++k)
+                copy_any_line(item, in.data + from + k * axes.in[inner], step_in,
+                              out.data + to + k * axes.out[inner], step_out, n);
+            t += some;
         }
     });
 }

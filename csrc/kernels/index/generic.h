@@ -33,6 +33,23 @@ static void reverse(const char* from, int64_t n, char* to) {
     for (; i < n; ++i) y[i] = x[-1 - i];
 }
 
+static bool in_bounds(const int64_t* index, int64_t n, int64_t size) {
+    constexpr int L = lanes<int64_t>;
+    Vec<int64_t> signs[4] = {};  // negative once an index or its distance from the end is
+    const Vec<int64_t> last = broadcast<int64_t>(size - 1);
+    int64_t i = 0;
+    for (; i + 4 * L <= n; i += 4 * L)
+        for (int u = 0; u < 4; ++u) {
+            const Vec<int64_t> v = load(index + i + u * L);
+            signs[u] |= v | (last - v);
+        }
+    const Vec<int64_t> all = (signs[0] | signs[1]) | (signs[2] | signs[3]);
+    int64_t sign = 0;
+    for (int k = 0; k < L; ++k) sign |= all[k];
+    for (; i < n; ++i) sign |= index[i] | (size - 1 - index[i]);
+    return sign >= 0;
+}
+
 // Rows come from anywhere: the beginning of one that is needed soon is fetched ahead.
 static void take_rows(const char* from, int64_t bytes, const int64_t* index, int64_t n, char* to) {
     constexpr int64_t kAhead = 4;

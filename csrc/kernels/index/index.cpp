@@ -119,7 +119,12 @@ bool walk(const Lines& lines, const Body& body) {
             const int64_t* places = reinterpret_cast<const int64_t*>(index);
             T* from = reinterpret_cast<T*>(x);
             T* to = reinterpret_cast<T*>(y);
-            for (int64_t j = begin; j < end; ++j) body(from[places[j]], to[j]);
+            int64_t j = begin;
+            for (; j + 8 <= end; j += 8) {  // meanwhile the indices of the next line come near
+                __builtin_prefetch(places + j + lines.length);
+                for (int64_t u = j; u < j + 8; ++u) body(from[places[u]], to[u]);
+            }
+            for (; j < end; ++j) body(from[places[j]], to[j]);
             return;
         }
         for (int64_t j = begin; j < end; ++j) {
@@ -155,9 +160,7 @@ struct Slabs {
 }  // namespace
 
 bool in_bounds(const int64_t* index, int64_t n, int64_t size) {
-    int64_t signs = 0;  // negative once an index or its distance from the end is
-    for (int64_t i = 0; i < n; ++i) signs |= index[i] | (size - 1 - index[i]);
-    return signs >= 0;
+    return PT_SELECT(Kernels).in_bounds(index, n, size);
 }
 
 bool can_move(DType dtype) { return dtype != DType::unsupported; }

@@ -133,7 +133,14 @@ struct Fold {
             Op::finish(total, lost, result);
         } else {
             typename Op::Acc total = Op::identity();
-            for (int64_t i = 0; i < n; ++i) total = Op::join(total, Op::lift(x[i]));
+            constexpr int64_t kStep = 64;
+            int64_t i = 0;
+            for (; i + kStep <= n; i += kStep) {
+                for (int64_t k = 0; k < kStep; k += 64 / static_cast<int64_t>(sizeof(T)))
+                    __builtin_prefetch(x + i + k + kAhead<T>);
+                for (int64_t k = 0; k < kStep; ++k) total = Op::join(total, Op::lift(x[i + k]));
+            }
+            for (; i < n; ++i) total = Op::join(total, Op::lift(x[i]));
             result->i[0] = static_cast<int64_t>(total);
         }
     }

@@ -208,17 +208,16 @@ void reduce_short_rows(const Plan& plan, const Layout& layout) {
     constexpr int64_t kBatch = 64;
     const Axes& kept = layout.kept;
     const int64_t n = layout.reduced.size[0];
-    const double count = static_cast<double>(n);
+    const T count = static_cast<T>(n);  // exact: a leaf is short
     parallel_for(0, kept.size[0], kGrain / (n + 8) + 1, [&](int64_t begin, int64_t end) {
         T values[kBatch];
         for (int64_t i = begin; i < end; i += kBatch) {
             const int64_t rows = end - i < kBatch ? end - i : kBatch;
             plan.kernel.short_rows(layout.in + i * kept.in[0], rows, kept.in[0], n, values);
             if (plan.finish == kMean)
-                for (int64_t k = 0; k < rows; ++k) values[k] = static_cast<T>(values[k] / count);
+                for (int64_t k = 0; k < rows; ++k) values[k] /= count;
             else if (plan.finish == kRoot)
-                for (int64_t k = 0; k < rows; ++k)
-                    values[k] = static_cast<T>(std::sqrt(static_cast<double>(values[k])));
+                for (int64_t k = 0; k < rows; ++k) values[k] = std::sqrt(values[k]);
             for (int64_t k = 0; k < rows; ++k)
                 *reinterpret_cast<T*>(layout.out + (i + k) * kept.out[0]) = values[k];
         }
