@@ -56,7 +56,10 @@ def scaled(array: Any, mask: Any, scale: float) -> Any:
             result = backend_of(array).masked_scale(np.asarray(array, order="C"), along, scale)
             return result if back is None else result.transpose(back)
     real = dtypes.from_numpy_dtype(array.dtype).to_real().numpy
-    return (array * (mask * real.type(scale)).astype(real)).astype(array.dtype, copy=False)
+    factors = (mask * real.type(scale)).astype(real)
+    if _takes_kernel(array):
+        return backend_of(array).binary("mul", array, factors)
+    return (array * factors).astype(array.dtype, copy=False)
 
 
 def _along_memory(array: Any) -> tuple[Any, Any, Any]:
