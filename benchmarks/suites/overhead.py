@@ -142,7 +142,39 @@ OPERATIONS = {
     "t": transpose,
 }
 
+
+def small(name: str, operation: Callable[..., Any]) -> Row:
+    """``operation(lib, a, b)`` is one call; the function around it is part of what is timed, in both libraries."""
+
+    def setup(lib):
+        a, b = randn(lib, 4, 4), randn(lib, 4, 4, seed=1)
+
+        def run():
+            for _ in range(REPEAT - 1):
+                operation(lib, a, b)
+            return operation(lib, a, b)
+
+        return run
+
+    return Row(name, setup, calls=REPEAT)
+
+
+SMALL = {
+    "clamp 4x4": lambda lib, a, b: a.clamp(-1, 1),
+    "compare and where 4x4": lambda lib, a, b: lib.where(a > 0, a, b),
+    "leaky_relu 4x4": lambda lib, a, b: lib.nn.functional.leaky_relu(a, 0.2),
+    "gelu tanh 4x4": lambda lib, a, b: lib.nn.functional.gelu(a, approximate="tanh"),
+    "addcmul 4x4": lambda lib, a, b: lib.addcmul(a, a, b),
+    "power 4x4": lambda lib, a, b: a**3,
+    "zeros 4x4": lambda lib, a, b: lib.zeros(4, 4),
+    "arange 10": lambda lib, a, b: lib.arange(10),
+    "tensor of a list": lambda lib, a, b: lib.tensor([[1.0, 2.0], [3.0, 4.0]]),
+    "zeros_like 4x4": lambda lib, a, b: lib.zeros_like(a),
+    "mul_ 4x4": lambda lib, a, b: b.mul_(1.0),
+}
+
 ROWS = [
+    *(small(name, operation) for name, operation in SMALL.items()),
     *(repeated(name, operation, graph) for graph in (False, True) for name, operation in OPERATIONS.items()),
     Row("chain of 10 ops 4x4, forward", chain_forward),
     Row("chain of 10 ops 4x4, forward and backward", chain_backward),

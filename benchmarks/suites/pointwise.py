@@ -60,6 +60,26 @@ def where(lib):
     return lambda: lib.where(condition, a, b)
 
 
+def typed(name: str, first: str, second: str, operation: Callable[[Any, Any], Any], bytes_per_element: int) -> Row:
+    """An op of two tensors of the given dtypes."""
+
+    def setup(lib):
+        a = (randn(lib, N) * 50).abs().to(getattr(lib, first))
+        b = (randn(lib, N, seed=1) * 50).abs().to(getattr(lib, second))
+        return lambda: operation(a, b)
+
+    return Row(name, setup, bytes=bytes_per_element * N)
+
+
+def cast(source: str, to: str, bytes_per_element: int) -> Row:
+    def setup(lib):
+        x = (randn(lib, N) * 50).abs().to(getattr(lib, source))
+        dtype = getattr(lib, to)
+        return lambda: x.to(dtype)
+
+    return Row(f"{source} to {to}", setup, bytes=bytes_per_element * N)
+
+
 def backward(name: str, path: str) -> Row:
     def setup(lib):
         x = randn(lib, N, requires_grad=True)
@@ -92,6 +112,19 @@ ROWS = [
     binary("cube", lambda lib, a, b: a**3, 2),
     binary("atan2", lambda lib, a, b: lib.atan2(a, b)),
     binary("remainder", lambda lib, a, b: a % 0.7, 2),
+    typed("int64 add", "int64", "int64", lambda a, b: a + b, 24),
+    typed("int32 multiply", "int32", "int32", lambda a, b: a * b, 12),
+    typed("int64 times float32", "int64", "float32", lambda a, b: a * b, 16),
+    typed("int64 less", "int64", "int64", lambda a, b: a < b, 17),
+    typed("bool and", "bool", "bool", lambda a, b: a & b, 3),
+    typed("float16 multiply", "float16", "float16", lambda a, b: a * b, 6),
+    cast("uint8", "float32", 5),
+    cast("int64", "float32", 12),
+    cast("float32", "int64", 12),
+    cast("float32", "float64", 12),
+    cast("float32", "float16", 6),
+    cast("float16", "float32", 6),
+    cast("float32", "bool", 5),
     Row("pow", power, bytes=3 * ITEM * N),
     Row("where", where, bytes=(3 * ITEM + 1) * N),
     unary("clamp", min=-1.0, max=1.0),
