@@ -166,7 +166,7 @@ struct Sharing {
 PT_INLINE Sharing share(const Walk& walk, int64_t weights, int64_t item) {
     constexpr int64_t kStepWork = int64_t{1} << 18;  // multiplications of a step that are worth its barrier
     constexpr int64_t kWalkWork = int64_t{1} << 20;  // and of a walk without barriers
-    constexpr int64_t kCached = int64_t{1} << 20, kRowsEach = 6, kManyRowsEach = 48;
+    constexpr int64_t kCached = int64_t{1} << 20, kRowsEach = 6, kManyRowsEach = 12;
     const int threads = num_threads();
     const int64_t batch = walk.first[1], step_work = batch * weights;
     if (threads == 1 || step_work * walk.steps < kWalkWork) return {1, true};
