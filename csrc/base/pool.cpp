@@ -1,6 +1,7 @@
 #include "base/pool.h"
 
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <bit>
 #include <cstdlib>
@@ -16,6 +17,9 @@ constexpr int kSmallestLog2 = 6;
 constexpr int kClasses = (47 - kSmallestLog2) * 4 + 1;
 constexpr size_t kHeader = 64;
 constexpr size_t kHugeAlign = size_t{2} << 20;
+// Blocks from here on are mapped and unmapped by themselves: a freed one is back with the system at once,
+// while the C library may keep it, and does so for as long as something lies behind it.
+constexpr size_t kMapped = size_t{256} << 10;
 
 struct Header {
     Header* next;  // in a free list
@@ -53,12 +57,54 @@ Pool& pool() {
 
 Header* header_of(void* block) { return reinterpret_cast<Header*>(static_cast<char*>(block) - kHeader); }
 
-Header* system_allocate(int size_class) {
+// 4 kB on x86-64, up to 64 kB on aarch64.
+size_t page_size() {
+    static const size_t bytes = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+    return bytes;
+}
+
+size_t round_up(size_t bytes, size_t align) { return (bytes + align - 1) / align * align; }
+
+// What a block takes from the system, and on which boundary it lies.
+struct Extent {
+    size_t bytes, align;
+};
+
+Extent extent_of(int size_class) {
     const size_t bytes = class_bytes(size_class) + kHeader;
-    const size_t align = bytes >= kHugeAlign ? kHugeAlign : 64;
-    void* memory = std::aligned_alloc(align, (bytes + align - 1) / align * align);
+    const size_t align = bytes >= kHugeAlign ? kHugeAlign : bytes >= kMapped ? page_size() : 64;
+    return {round_up(bytes, align), align};
+}
+
+// More is mapped than asked for, and what lies before and behind the aligned part is given back.
+void* map(Extent extent) {
+    const size_t slack = extent.align - page_size();
+    void* mapped =
+        mmap(nullptr, extent.bytes + slack, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (mapped == MAP_FAILED) return nullptr;
+    char* begin = static_cast<char*>(mapped);
+    char* memory = begin + (round_up(reinterpret_cast<uintptr_t>(begin), extent.align) -
+                            reinterpret_cast<uintptr_t>(begin));
+    const size_t before = static_cast<size_t>(memory - begin);
+    if (before > 0) munmap(begin, before);
+    if (before < slack) munmap(memory + extent.bytes, slack - before);
+    if (extent.align == kHugeAlign) madvise(memory, extent.bytes, MADV_HUGEPAGE);
+    return memory;
+}
+
+void system_free(Header* header) {
+    const Extent extent = extent_of(static_cast<int>(header->size_class));
+    if (extent.align == 64) {
+        std::free(header);
+    } else {
+        munmap(header, extent.bytes);
+    }
+}
+
+Header* system_allocate(int size_class) {
+    const Extent extent = extent_of(size_class);
+    void* memory = extent.align == 64 ? std::aligned_alloc(extent.align, extent.bytes) : map(extent);
     if (memory == nullptr) throw std::bad_alloc();
-    if (bytes >= kHugeAlign) madvise(memory, bytes, MADV_HUGEPAGE);
     Header* header = static_cast<Header*>(memory);
     header->size_class = static_cast<uint32_t>(size_class);
     header->magic = kMagic;
@@ -72,7 +118,7 @@ void trim(Pool& p, int64_t limit) {
             Header* header = p.free_lists[c];
             p.free_lists[c] = header->next;
             p.cached -= static_cast<int64_t>(class_bytes(c));
-            std::free(header);
+            system_free(header);
         }
     }
 }
@@ -131,7 +177,7 @@ void release(void* block) {
             return;
         }
     }
-    std::free(header);
+    system_free(header);
 }
 
 size_t block_size(const void* block) {
