@@ -143,5 +143,17 @@ ROWS = [
     of("flip", lambda lib, x: x.flip(1), N, N),
     of("roll", lambda lib, x: x.roll(5, 1), N, N),
     of("pad", lambda lib, x: lib.nn.functional.pad(x, (1, 1, 1, 1)), 16, 64, 32, 32),
+    *(
+        of(
+            f"pad {mode}",
+            lambda lib, x, mode=mode: lib.nn.functional.pad(x, (1, 1, 1, 1), mode=mode),
+            16,
+            64,
+            32,
+            32,
+        )
+        for mode in ("reflect", "replicate", "circular")
+    ),
+    of("pad of an image", lambda lib, x: lib.nn.functional.pad(x, (4, 4, 4, 4), value=0.5), 32, 3, 224, 224),
     of("tril", lambda lib, x: x.tril(), N, N),
 ]

@@ -5,6 +5,7 @@
 #include "base/check.h"
 #include "kernels/index/copy.h"
 #include "kernels/index/index.h"
+#include "kernels/index/pad.h"
 #include "kernels/index/sort.h"
 
 namespace pt {
@@ -107,6 +108,33 @@ py::object index_triangle(const py::object& input, bool upper, int64_t diagonal)
     const ArrayView out = view_of(result);
     ReleaseGil nogil(in.numel());
     index::triangle(in, upper, diagonal, out);
+    return result;
+}
+
+// mode: a Border. value: an array of one element of input's dtype.
+py::object index_pad(const py::object& input, const std::vector<int64_t>& before,
+                     const std::vector<int64_t>& shape, int mode, const py::object& value) {
+    const ArrayView in = view(input, "input");
+    const ArrayView element = view(value, "value");
+    const size_t ndim = static_cast<size_t>(in.ndim);
+    PT_CHECK(before.size() == ndim && shape.size() == ndim && ndim > 0, "pad: a width and a size per axis");
+    PT_CHECK(mode >= 0 && mode <= static_cast<int>(index::Border::circular), "mode: no such border");
+    PT_CHECK(element.dtype == in.dtype && element.numel() == 1, "value: one element of the input's dtype");
+    PT_CHECK(in.shape[in.ndim - 1] <= 1 || in.strides[in.ndim - 1] == item_size(in.dtype),
+             "input: contiguous along its last axis");
+    const py::object result = make_array(shape, in.dtype);
+    const ArrayView out = view_of(result);
+    if (mode != 0 && out.numel() > 0) {
+        for (int i = 0; i < in.ndim; ++i) {
+            const int64_t after = shape[i] - in.shape[i] - before[i];
+            const int64_t kept = in.shape[i] + std::min<int64_t>(before[i], 0) + std::min<int64_t>(after, 0);
+            const int64_t most = mode == static_cast<int>(index::Border::reflect) ? in.shape[i] - 1 : kept;
+            const bool any = mode == static_cast<int>(index::Border::replicate) && in.shape[i] > 0;
+            PT_CHECK(any || std::max(before[i], after) <= most, "pad: not enough elements to repeat");
+        }
+    }
+    ReleaseGil nogil(out.numel());
+    index::pad(in, before.data(), static_cast<index::Border>(mode), element.data, out);
     return result;
 }
 
@@ -226,6 +254,8 @@ void bind_index(py::module_& m) {
           py::arg("source"));
     m.def("index_copy_into", &index_copy_into, py::arg("out"), py::arg("source"));
     m.def("index_clear", &index_clear, py::arg("out"));
+    m.def("index_pad", &index_pad, py::arg("input"), py::arg("before"), py::arg("shape"), py::arg("mode"),
+          py::arg("value"));
     m.def("index_triangle", &index_triangle, py::arg("input"), py::arg("upper"), py::arg("diagonal"));
     m.def("index_compress", &index_compress, py::arg("input"), py::arg("mask"));
     m.def("index_places", &index_places, py::arg("mask"));

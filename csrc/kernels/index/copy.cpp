@@ -24,6 +24,12 @@ void reverse(const char* from, int64_t n, char* to) {
     for (int64_t i = 0; i < n; ++i) reinterpret_cast<T*>(to)[i] = reinterpret_cast<const T*>(from)[n - 1 - i];
 }
 
+void copy_lines(const char* from, int64_t from_step, char* to, int64_t to_step, int64_t bytes,
+                int64_t count) {
+    for (int64_t k = 0; k < count; ++k)
+        std::memcpy(to + k * to_step, from + k * from_step, static_cast<size_t>(bytes));
+}
+
 void take_rows(const char* from, int64_t bytes, const int64_t* index, int64_t n, char* to) {
     for (int64_t k = 0; k < n; ++k)
         std::memcpy(to + k * bytes, from + index[k] * bytes, static_cast<size_t>(bytes));
@@ -45,8 +51,9 @@ int64_t compress(const uint8_t* mask, const char* x, int64_t n, char* to) {
 
 }  // namespace
 
-const Kernels kernels = {transpose<int32_t>, transpose<int64_t>, reverse<int32_t>,  reverse<int64_t>,
-                         take_rows,          in_bounds,          compress<int32_t>, compress<int64_t>};
+const Kernels kernels = {transpose<int32_t>, transpose<int64_t>, reverse<int32_t>,
+                         reverse<int64_t>,   copy_lines,         take_rows,
+                         in_bounds,          compress<int32_t>,  compress<int64_t>};
 
 }  // namespace plain
 
@@ -121,7 +128,7 @@ void copy_line(const char* x, int64_t step_x, char* y, int64_t step_y, int64_t n
 
 void copy_any_line(int64_t item, const char* x, int64_t step_x, char* y, int64_t step_y, int64_t n) {
     if (step_x == item && step_y == item)
-        std::memcpy(y, x, static_cast<size_t>(n * item));
+        PT_SELECT(Kernels).copy_lines(x, 0, y, 0, n * item, 1);
     else if (step_x == -item && step_y == item && item == 4)
         PT_SELECT(Kernels).reverse4(x - (n - 1) * item, n, y);
     else if (step_x == -item && step_y == item && item == 8)
@@ -187,6 +194,7 @@ void copy(const ArrayView& in, const ArrayView& out) {
         });
         return;
     }
+    const Kernels& kernels = PT_SELECT(Kernels);
     parallel_for(0, axes.numel(), kCopyGrain / (n * item) + 1, [&](int64_t begin, int64_t end) {
         const int inner = axes.count - 1;
         for (int64_t t = begin; t < end;) {
@@ -194,9 +202,13 @@ void copy(const ArrayView& in, const ArrayView& out) {
             axes.offsets(t, from, to);
             const int64_t rest = axes.size[inner] - t % axes.size[inner];
             const int64_t some = end - t < rest ? end - t : rest;
-            for (int64_t k = 0; k < some; ++k)
-                copy_any_line(item, in.data + from + k * axes.in[inner], step_in,
-                              out.data + to + k * axes.out[inner], step_out, n);
+            if (step_in == item && step_out == item)
+                kernels.copy_lines(in.data + from, axes.in[inner], out.data + to, axes.out[inner], n * item,
+                                   some);
+            else
+                for (int64_t k = 0; k < some; ++k)
+                    copy_any_line(item, in.data + from + k * axes.in[inner], step_in,
+                                  out.data + to + k * axes.out[inner], step_out, n);
             t += some;
         }
     });

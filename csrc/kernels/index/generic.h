@@ -22,6 +22,48 @@ static void transpose(const char* from, int64_t from_row, int64_t rows, int64_t 
                                to_row, false);
 }
 
+// Lines shorter than a vector: two parts of the greatest size that fits, which may overlap.
+template <int Size>
+PT_INLINE void copy_two(const char* from, char* to, int64_t bytes) {
+    char first[Size], last[Size];
+    __builtin_memcpy(first, from, Size);
+    __builtin_memcpy(last, from + bytes - Size, Size);
+    __builtin_memcpy(to, first, Size);
+    __builtin_memcpy(to + bytes - Size, last, Size);
+}
+
+PT_INLINE void copy_short(const char* from, char* to, int64_t bytes) {
+    if (bytes >= 32)
+        copy_two<32>(from, to, bytes);
+    else if (bytes >= 16)
+        copy_two<16>(from, to, bytes);
+    else if (bytes >= 8)
+        copy_two<8>(from, to, bytes);
+    else if (bytes >= 4)
+        copy_two<4>(from, to, bytes);
+    else
+        for (int64_t b = 0; b < bytes; ++b) to[b] = from[b];
+}
+
+static void copy_lines(const char* from, int64_t from_step, char* to, int64_t to_step, int64_t bytes,
+                       int64_t count) {
+    constexpr int64_t V = PT_VEC_BYTES;
+    const auto move = [](const char* x, char* y) {
+        store(reinterpret_cast<int32_t*>(y), load(reinterpret_cast<const int32_t*>(x)));
+    };
+    for (int64_t k = 0; k < count; ++k, from += from_step, to += to_step) {
+        if (bytes < V) {
+            copy_short(from, to, bytes);
+            continue;
+        }
+        int64_t b = 0;
+        for (; b + 4 * V <= bytes; b += 4 * V)
+            for (int64_t u = 0; u < 4; ++u) move(from + b + u * V, to + b + u * V);
+        for (; b + V <= bytes; b += V) move(from + b, to + b);
+        if (b < bytes) move(from + bytes - V, to + bytes - V);
+    }
+}
+
 template <class T>
 static void reverse(const char* from, int64_t n, char* to) {
     constexpr int L = lanes<T>;

@@ -9,6 +9,7 @@ namespace pt::index {
 
 // transpose: to[j][i] = from[i][j], i < rows, j < columns; the distances between rows are in elements.
 // reverse: to[i] = from[n - 1 - i].
+// copy_lines: `count` lines of `bytes` bytes, `step` bytes from line to line.
 // take_rows: n rows of `bytes` bytes, by their numbers.
 // in_bounds: are all of n indices in [0, size)?
 // compress: the elements of x whose mask byte is not 0, one after the other; how many. Writes nothing else.
@@ -19,6 +20,8 @@ struct Kernels {
                        int64_t to_row);
     void (*reverse4)(const char* from, int64_t n, char* to);
     void (*reverse8)(const char* from, int64_t n, char* to);
+    void (*copy_lines)(const char* from, int64_t from_step, char* to, int64_t to_step, int64_t bytes,
+                       int64_t count);
     void (*take_rows)(const char* from, int64_t bytes, const int64_t* index, int64_t n, char* to);
     bool (*in_bounds)(const int64_t* index, int64_t n, int64_t size);
     int64_t (*compress4)(const uint8_t* mask, const char* x, int64_t n, char* to);

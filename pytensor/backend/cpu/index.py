@@ -26,7 +26,7 @@ __all__ = [
 ]
 
 _MOVED = {np.dtype(t) for t in ("bool", "uint8", "int8", "int16", "int32", "int64", "float16", "float32", "float64")}
-_COPIED = _MOVED | {np.dtype(t) for t in ("complex64", "complex128")}
+COPIED = _MOVED | {np.dtype(t) for t in ("complex64", "complex128")}
 _ADDED = {np.dtype(t) for t in ("int32", "int64", "float32", "float64")}
 
 
@@ -88,7 +88,7 @@ def copied(x: np.ndarray) -> np.ndarray:
 
 def store(out: np.ndarray, x: np.ndarray) -> None:
     """See :func:`pytensor.backend.reference.store`."""
-    if x.dtype == out.dtype and x.shape == out.shape and x.dtype in _COPIED:
+    if x.dtype == out.dtype and x.shape == out.shape and x.dtype in COPIED:
         _C.index_copy_into(out, x)
     else:
         out[...] = x
@@ -96,7 +96,7 @@ def store(out: np.ndarray, x: np.ndarray) -> None:
 
 def compress(x: np.ndarray, mask: np.ndarray) -> np.ndarray:
     """See :func:`pytensor.backend.reference.compress`."""
-    if x.dtype in _COPIED:
+    if x.dtype in COPIED:
         return _C.index_compress(_straight(x), _straight(mask))
     return plain.compress(x, mask)
 
@@ -108,7 +108,7 @@ def places(mask: np.ndarray) -> np.ndarray:
 
 def triangle(x: np.ndarray, upper: bool, diagonal: int) -> np.ndarray:
     """See :func:`pytensor.backend.reference.triangle`."""
-    if x.dtype in _COPIED:
+    if x.dtype in COPIED:
         return _C.index_triangle(_straight(x), upper, diagonal)
     return plain.triangle(x, upper, diagonal)
 
