@@ -223,3 +223,16 @@ def test_half_precision_is_computed_wide(dtype):
     for a, e in zip(gradients, wide_gradients, strict=True):
         assert a.dtype == np.dtype(dtype)
         assert_agree(a, e, 4, 10 * np.abs(e).max())
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [("float32", 1e-5), ("float16", 1e-3)])
+def test_gradients_beside_large_scores(dtype, tolerance):
+    """Scores of about 100 give probabilities near 0 and 1: the gradients of query and key are small differences of
+    large numbers, which neither the rounding of the log-sum-exp nor that of the result may show in."""
+    rng = np.random.default_rng(0)
+    problem = Problem(*(rng.uniform(-9, 9, (16, 3, 8)).astype(dtype) for _ in range(4)), scale=8**-0.5)
+    _, exact = problem.wide().run(reference)
+    for _ in each_setting():
+        _, gradients = problem.run(cpu)
+        for name, found, wanted in zip(("query", "key", "value"), gradients, exact, strict=False):
+            assert np.abs(found - wanted).max() <= tolerance * np.abs(wanted).max(), name

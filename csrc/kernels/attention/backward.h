@@ -1,7 +1,7 @@
 // Backward: the probabilities are computed again, block by block, from the saved log-sum-exps.
 //
-//     P = exp(S - logsumexp)    dP = dO V^T    dS = P * (dP - rowsum(dO * O))
-//     dV = P^T dO    dQ = scale * dS K    dK = scale * dS^T Q
+//     P = exp(S - logsumexp)    dP = dO V^T    dS = P * (dP - rowsum(P * dP))    rowsum(P * dP) = rowsum(dO *
+//     O) dV = P^T dO    dQ = scale * dS K    dK = scale * dS^T Q
 //
 // Keys are the outer loop: the gradients of a block of keys and values stay in the cache while all queries
 // pass by.
@@ -21,6 +21,40 @@ struct BackwardState {
     T *grad_k, *grad_v;  // of the block of keys, padded rows
 };
 
+// A row of scores, all of whose keys are in the block, becomes P (with dropout) and dS. Its own sums serve as
+// norm and as rowsum(P * dP): what rounding has done to log-sum-exp and result cancels out, where
+// differences of gradients are small beside them.
+template <class T, class Factor>
+PT_INLINE void whole_row_to_gradients(T* x, T* d, int64_t n, Vec<T> shift, const Factor& factor) {
+    Vec<T> sums{}, products{};
+    each_vector<T>(n, [&](int64_t j, int used) __attribute__((always_inline)) {
+        const Vec<T> p = exp_of_difference(load_upto(x + j, used, -kInfinity<T>) - shift);
+        const Vec<T> grad = factor(load_upto(d + j, used), j, used);
+        sums += p;
+        products += p * grad;
+        store(x + j, p);
+        store(d + j, grad);
+    });
+    const T sum = sum_lanes<T>(sums), norm = sum == T(0) ? T(0) : T(1) / sum;
+    const Vec<T> dot = broadcast(sum_lanes<T>(products) * norm), norms = broadcast(norm);
+    for (int64_t j = 0; j < n; j += lanes<T>) {  // rows are whole vectors long
+        const Vec<T> p = load(x + j) * norms;
+        const int used = static_cast<int>(at_most(n - j, lanes<T>));
+        store(x + j, factor(p, j, used));
+        store(d + j, p * (load(d + j) - dot));
+    }
+}
+
+// The same for a part of a row, from what forward saved.
+template <class T, class Factor>
+PT_INLINE void part_to_gradients(T* x, T* d, int64_t n, Vec<T> shift, Vec<T> dot, const Factor& factor) {
+    each_vector<T>(n, [&](int64_t j, int used) __attribute__((always_inline)) {
+        const Vec<T> p = exp_of_difference(load_upto(x + j, used, -kInfinity<T>) - shift);
+        store(x + j, factor(p, j, used));
+        store(d + j, p * (factor(load_upto(d + j, used), j, used) - dot));
+    });
+}
+
 // Scores and gradients of the probabilities of a block become P (with dropout) and dS.
 template <class T>
 static void to_gradients(const Head<T>& h, const Gradient<T>& g, int64_t q0, int64_t rows, int64_t k0,
@@ -32,18 +66,17 @@ static void to_gradients(const Head<T>& h, const Gradient<T>& g, int64_t q0, int
         if (h.added != nullptr || h.kept != nullptr) apply_mask(h, q * h.mask_row + k0 * h.mask_column, x, n);
         const Vec<T> shift = broadcast(h.logsumexp[q]), dot = broadcast(dots[r]);
         const uint8_t* kept = h.dropout == nullptr ? nullptr : h.dropout + q * h.keys + k0;
+        const auto run = [&](const auto& factor) __attribute__((always_inline)) {
+            if (n == h.keys_of(q))
+                whole_row_to_gradients<T>(x, d, n, shift, factor);
+            else
+                part_to_gradients<T>(x, d, n, shift, dot, factor);
+        };
         if (kept == nullptr)
-            each_vector<T>(n, [&](int64_t j, int used) __attribute__((always_inline)) {
-                const Vec<T> p = exp_of_difference(load_upto(x + j, used, -kInfinity<T>) - shift);
-                store(x + j, p);
-                store(d + j, p * (load_upto(d + j, used) - dot));
-            });
+            run([](Vec<T> v, int64_t, int) __attribute__((always_inline)) { return v; });
         else
-            each_vector<T>(n, [&](int64_t j, int used) __attribute__((always_inline)) {
-                const Vec<T> p = exp_of_difference(load_upto(x + j, used, -kInfinity<T>) - shift);
-                const Vec<T> factor = keep_factors<T>(kept + j, used, keep_scale);
-                store(x + j, p * factor);
-                store(d + j, p * (load_upto(d + j, used) * factor - dot));
+            run([&](Vec<T> v, int64_t j, int used) __attribute__((always_inline)) {
+                return v * keep_factors<T>(kept + j, used, keep_scale);
             });
         for (int64_t j = whole_vectors<T>(n); j < keys; j += lanes<T>)
             store(x + j, Vec<T>{}), store(d + j, Vec<T>{});
@@ -109,7 +142,7 @@ static BackwardState<T> prepare(const Head<T>& h, const Gradient<T>& g, int64_t 
     s.keys_across = pack(h.k, h.k_row, h.k_column, h.keys, h.depth, take(h.keys * depth));
     s.values_down = pack(h.v, h.v_column, h.v_row, h.width, h.keys, take(h.width * padded_keys));
     s.dots = take(queries);
-    find_dots(h, g, begin, end, s.dots);
+    if (h.keys > kBlockKeys) find_dots(h, g, begin, end, s.dots);  // else rows are whole
     s.grad_q = take(queries * depth);
     s.scores = take(kBlockQueries * kScoresRow<T>);
     s.grad_scores = take(kBlockQueries * kScoresRow<T>);

@@ -53,24 +53,37 @@ void forward(const Head<T>& h, int64_t begin, int64_t end) {
     }
 }
 
+// p: scores of a row become its probabilities; grad_p: their gradients. Returns rowsum(P * dP).
+template <class T>
+double find_probabilities(const Head<T>& h, const Gradient<T>& g, int64_t i, int64_t keys, double* p,
+                          double* grad_p) {
+    double sum = 0.0, dot = 0.0;
+    for (int64_t j = 0; j < keys; ++j) {
+        sum += p[j] = std::exp(p[j] - h.logsumexp[i]);
+        grad_p[j] = 0.0;
+        for (int64_t c = 0; c < h.width; ++c)
+            grad_p[j] += static_cast<double>(g.out[i * g.out_row + c * g.out_column]) *
+                         h.v[j * h.v_row + c * h.v_column];
+        grad_p[j] *= keep_factor(h, i, j);
+    }
+    for (int64_t j = 0; j < keys; ++j) {
+        if (sum != 0.0) p[j] /= sum;  // the log-sum-exp was rounded
+        dot += p[j] * grad_p[j];
+    }
+    return dot;
+}
+
 // The gradients of one row: of its query, and its part of those of keys and values.
 template <class T>
-void backward_row(const Head<T>& h, const Gradient<T>& g, int64_t i, double* p) {
+void backward_row(const Head<T>& h, const Gradient<T>& g, int64_t i, double* p, double* grad_p) {
     const int64_t keys = row_of_scores(h, i, p);
-    double dot = 0.0;
-    for (int64_t c = 0; c < h.width; ++c)
-        dot += static_cast<double>(g.out[i * g.out_row + c * g.out_column]) *
-               h.out[i * h.out_row + c * h.out_column];
+    const double dot = find_probabilities(h, g, i, keys, p, grad_p);
     for (int64_t e = 0; e < h.depth; ++e) g.q[i * g.q_row + e * g.q_column] = T(0);
     for (int64_t j = 0; j < keys; ++j) {
-        const double probability = std::exp(p[j] - h.logsumexp[i]), factor = keep_factor(h, i, j);
-        double grad_p = 0.0;
-        for (int64_t c = 0; c < h.width; ++c) {
-            const double grad = g.out[i * g.out_row + c * g.out_column];
-            grad_p += grad * h.v[j * h.v_row + c * h.v_column];
-            g.v[j * g.v_row + c * g.v_column] += static_cast<T>(probability * factor * grad);
-        }
-        const double grad_s = probability * (grad_p * factor - dot);
+        const double kept = p[j] * keep_factor(h, i, j), grad_s = p[j] * (grad_p[j] - dot);
+        for (int64_t c = 0; c < h.width; ++c)
+            g.v[j * g.v_row + c * g.v_column] +=
+                static_cast<T>(kept * g.out[i * g.out_row + c * g.out_column]);
         if (g.scores != nullptr) g.scores[i * h.keys + j] = static_cast<T>(grad_s);
         for (int64_t e = 0; e < h.depth; ++e) {
             g.q[i * g.q_row + e * g.q_column] +=
@@ -84,12 +97,13 @@ void backward_row(const Head<T>& h, const Gradient<T>& g, int64_t i, double* p) 
 
 template <class T>
 void backward(const Head<T>& h, const Gradient<T>& g, int64_t begin, int64_t end) {
-    pool::Scratch scratch(sizeof(double) * static_cast<size_t>(h.keys + 1));
+    pool::Scratch scratch(sizeof(double) * static_cast<size_t>(2 * h.keys + 1));
     for (int64_t j = 0; j < h.keys && !g.add_to_kv; ++j) {
         for (int64_t e = 0; e < h.depth; ++e) g.k[j * g.k_row + e * g.k_column] = T(0);
         for (int64_t c = 0; c < h.width; ++c) g.v[j * g.v_row + c * g.v_column] = T(0);
     }
-    for (int64_t i = begin; i < end; ++i) backward_row(h, g, i, scratch.as<double>());
+    double* p = scratch.as<double>();
+    for (int64_t i = begin; i < end; ++i) backward_row(h, g, i, p, p + h.keys);
 }
 
 }  // namespace
