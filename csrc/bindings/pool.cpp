@@ -1,5 +1,6 @@
 #include "bindings/bindings.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "base/check.h"
@@ -130,6 +131,71 @@ py::object max_backward(const py::object& grad, const py::object& offsets, const
     for_dtype(g.dtype, [&](auto t) {
         using T = decltype(t);
         pooling::max_backward<T>(g.as<T>(), taps.as<uint8_t>(), out.as<T>(), p.planes, p.window);
+    });
+    return result;
+}
+
+// (images, pooled axes, channels) as (images, channels, pooled axes), and back.
+Sizes channels_first(Sizes shape) {
+    std::rotate(shape.begin() + 1, shape.end() - 1, shape.end());
+    return shape;
+}
+Sizes channels_last(Sizes shape) {
+    std::rotate(shape.begin() + 1, shape.begin() + 2, shape.end());
+    return shape;
+}
+
+// max_forward of (images, pooled axes, channels).
+py::object max_forward_last(const py::object& x, const Sizes& out_size, const Taps& taps,
+                            const std::string& keep) {
+    const ArrayView in = view(x, "x");
+    check_input(in, "x");
+    PT_CHECK(in.ndim == static_cast<int>(out_size.size()) + 2, "x: expected images, pooled axes, channels");
+    Problem p = make_problem(channels_first(shape_of(in)), out_size);
+    set_taps(p, taps);
+    const Sizes shape = channels_last(p.out_shape);
+    py::object values = make_array(shape, in.dtype), kept;
+    uint8_t* offsets = nullptr;
+    int64_t* indices = nullptr;
+    if (keep == "offsets") {
+        PT_CHECK(p.window.taps() <= 256, "max_forward: offsets need a window of at most 256 taps");
+        kept = make_array(shape, DType::uint8);
+        offsets = view_of(kept).as<uint8_t>();
+    } else if (keep == "indices") {
+        kept = make_array(shape, DType::int64);
+        indices = view_of(kept).as<int64_t>();
+    }
+    if (!p.empty()) {
+        const ArrayView out = view_of(values);
+        ReleaseGil release(p.numel());
+        for_dtype(in.dtype, [&](auto t) {
+            using T = decltype(t);
+            pooling::max_forward_last<T>(in.as<T>(), out.as<T>(), offsets, indices, p.in_shape[0],
+                                         p.in_shape[1], p.window);
+        });
+    }
+    return kept ? py::object(py::make_tuple(values, kept)) : values;
+}
+
+// max_backward of (images, pooled axes, channels); in_shape is in this order too.
+py::object max_backward_last(const py::object& grad, const py::object& offsets, const Sizes& in_shape,
+                             const Taps& taps) {
+    const ArrayView g = view(grad, "grad"), won = view(offsets, "offsets");
+    PT_CHECK(g.ndim == static_cast<int>(in_shape.size()) && in_shape.size() == taps.kernel.size() + 2,
+             "grad: expected images, pooled axes, channels");
+    Problem p = make_problem(channels_first(in_shape), Sizes(g.shape + 1, g.shape + g.ndim - 1));
+    set_taps(p, taps);
+    p.out_shape = channels_last(p.out_shape);
+    check_grad(g, p);
+    check_beside(won, g, DType::uint8, "offsets");
+    py::object result = make_array(in_shape, g.dtype);
+    const ArrayView out = view_of(result);
+    if (p.empty()) return zero(out), result;
+    ReleaseGil release(p.numel());
+    for_dtype(g.dtype, [&](auto t) {
+        using T = decltype(t);
+        pooling::max_backward_last<T>(g.as<T>(), won.as<uint8_t>(), out.as<T>(), p.in_shape[0], p.in_shape[1],
+                                      p.window);
     });
     return result;
 }
@@ -282,6 +348,16 @@ py::object scatter_backward(const py::object& grad, const py::object& indices, c
 void bind_pool(py::module_& m) {
     m.def("pool_max_forward", &max_forward);
     m.def("pool_max_backward", &max_backward);
+    m.def("pool_max_forward_last",
+          [](const py::object& x, const Sizes& out_size, const Sizes& kernel, const Sizes& stride,
+             const Sizes& padding, const Sizes& dilation, const std::string& keep) {
+              return max_forward_last(x, out_size, {kernel, stride, padding, dilation}, keep);
+          });
+    m.def("pool_max_backward_last",
+          [](const py::object& grad, const py::object& offsets, const Sizes& in_shape, const Sizes& kernel,
+             const Sizes& stride, const Sizes& padding, const Sizes& dilation) {
+              return max_backward_last(grad, offsets, in_shape, {kernel, stride, padding, dilation});
+          });
     m.def("pool_max_at", &max_forward_at);
     m.def("pool_avg_forward", &avg_forward);
     m.def("pool_avg_backward", &avg_backward);

@@ -75,6 +75,32 @@ def test_max(problem):
             assert actual[1].dtype == kept.dtype
 
 
+def channels_last(x):
+    """The same values with the channels beside each other in memory."""
+    return np.moveaxis(np.ascontiguousarray(np.moveaxis(x, 1, -1)), -1, 1)
+
+
+@given(windows(), st.sampled_from([1, 3, 16, 37, 70]), st.data())
+def test_max_channels_last(problem, channels, data):
+    x, *where = problem
+    shape = (2, channels, *x.shape[x.ndim - len(where[0]) :])
+    x = channels_last(np.resize(x, shape) if x.size else np.zeros(shape, x.dtype))
+    values, indices = reference.max_pool(x, *where, "indices")
+    _, offsets = reference.max_pool(x, *where, "offsets")
+    g = channels_last(np.resize(data.draw(arrays(x.dtype, (3, 23), "finite")), offsets.shape))
+    expected = reference.max_pool_backward(g.astype(np.float64), offsets, shape, *where[1:])
+    scale = reference.max_pool_backward(np.abs(g).astype(np.float64), offsets, shape, *where[1:])
+    for _ in each_setting():
+        np.testing.assert_array_equal(cpu.max_pool(x, *where, "none"), values)
+        for keep, kept in (("offsets", offsets), ("indices", indices)):
+            actual = cpu.max_pool(x, *where, keep)
+            np.testing.assert_array_equal(actual[0], values)
+            np.testing.assert_array_equal(actual[1], kept)
+        kept = channels_last(offsets)
+        for grad in (g, np.ascontiguousarray(g)):
+            assert_agree(cpu.max_pool_backward(grad, kept, shape, *where[1:]), expected, 16, scale)
+
+
 @given(windows("distinct"), st.data())
 def test_max_backward(problem, data):
     x, out, *window = problem
@@ -133,7 +159,7 @@ def adaptive(draw, values):
     longest = {1: 140, 2: 24, 3: 9}[axes]
     size = tuple(draw(st.integers(1, longest)) for _ in range(axes))
     out = tuple(draw(st.sampled_from([1, n, max(n // 2, 1), 0]) | st.integers(1, 9)) for n in size)
-    lead = draw(st.sampled_from([(3,), (2, 3), (1, 1), (0, 2)]))
+    lead = draw(st.sampled_from([(3,), (2, 3), (1, 1), (0, 2), (2, 11)]))
     return draw(arrays(draw(st.sampled_from(["float32", "float64"])), (*lead, *size), values)), out
 
 

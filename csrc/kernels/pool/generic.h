@@ -1,13 +1,11 @@
 // Pooling over Vec: maximum and average; the gradients are in gradients.h.
 #pragma once
 
-#include "kernels/pool/gradients.h"
+#include "kernels/pool/channels_last.h"
 
 namespace pt::pooling::PT_ISA {
 
 // --- maximum ---
-
-enum class Track { none, offsets, indices };
 
 // Marks are what is remembered of the winner. A tap's mark is that of its row + lane[ow] + kw * step: as an
 // offset the tap's number (lane 0, step 1), as an index its position in the plane. first[ow] is the mark of
@@ -29,20 +27,6 @@ static Marks<T> make_marks(const Window& w, IntOf<T>* memory) {
         marks.first[ow] = static_cast<IntOf<T>>(lane + valid_taps(w, 2, ow).begin * marks.step);
     }
     return marks;
-}
-
-// Stores up to a vector of marks as bytes or as 64-bit numbers.
-template <class T, class To>
-PT_INLINE void store_marks(To* to, Mask<T> marks, int64_t n) {
-    if (n == lanes<T>) {
-        typedef To Narrow __attribute__((vector_size(lanes<T> * sizeof(To))));
-        const Narrow narrow = __builtin_convertvector(marks, Narrow);
-        __builtin_memcpy(to, &narrow, sizeof narrow);
-        return;
-    }
-    IntOf<T> buffer[lanes<T>];
-    store(buffer, marks);
-    for (int64_t i = 0; i < n; ++i) to[i] = static_cast<To>(buffer[i]);
 }
 
 // One plane. Taps is the number of taps along a row, 0 for any. Only with Careful do NaN win; without, gives

@@ -148,6 +148,74 @@ void adaptive_avg_backward(const T* grad, T* grad_x, int64_t planes, const Windo
 }
 
 template <class T>
+void adaptive_max_forward(const T* x, T* values, int64_t* indices, int64_t planes, const Window& w) {
+    for (int64_t p = 0; p < planes; ++p, x += w.in_size()) {
+        each_output(w, [&](int64_t, int64_t od, int64_t oh, int64_t ow) {
+            const Span d = adaptive_span(w, 0, od), h = adaptive_span(w, 1, oh), s = adaptive_span(w, 2, ow);
+            T best = -std::numeric_limits<T>::infinity();
+            int64_t position = (d.begin * w.in[1] + h.begin) * w.in[2] + s.begin;
+            each_adaptive(w, od, oh, ow, [&](int64_t i) {
+                const bool better = (x[i] > best) | std::isnan(x[i]);
+                position = better ? i : position;
+                best = better ? x[i] : best;
+            });
+            *values++ = best;
+            *indices++ = position;
+        });
+    }
+}
+
+template <class T>
+void max_forward_last(const T* x, T* values, uint8_t* offsets, int64_t* indices, int64_t first, int64_t rows,
+                      int64_t channels, const Window& w) {
+    const int64_t out_rows = w.out[0] * w.out[1];
+    for (int64_t o = first * w.out[2]; o < (first + rows) * w.out[2]; ++o) {
+        const int64_t row = o / w.out[2], at[3] = {row % out_rows / w.out[1], row % w.out[1], o % w.out[2]};
+        const T* image = x + row / out_rows * w.in_size() * channels;
+        int64_t first_tap = 0, first_position = 0;
+        for (int axis = 0; axis < 3; ++axis) {
+            const int64_t k = valid_taps(w, axis, at[axis]).begin;
+            first_tap = first_tap * w.kernel[axis] + k;
+            first_position = first_position * w.in[axis] + at[axis] * w.stride[axis] - w.padding[axis] +
+                             k * w.dilation[axis];
+        }
+        for (int64_t c = 0; c < channels; ++c) {
+            T best = -std::numeric_limits<T>::infinity();
+            int64_t tap = first_tap, position = first_position;
+            each_tap(w, at[0], at[1], at[2], [&](int64_t k, int64_t i) {
+                const T v = image[i * channels + c];
+                if (!(v > best) && !std::isnan(v)) return;
+                best = v;
+                tap = k;
+                position = i;
+            });
+            values[o * channels + c] = best;
+            if (offsets != nullptr) offsets[o * channels + c] = static_cast<uint8_t>(tap);
+            if (indices != nullptr) indices[o * channels + c] = position;
+        }
+    }
+}
+
+template <class T>
+void max_backward_last(const T* grad, const uint8_t* offsets, T* grad_x, int64_t first, int64_t rows,
+                       int64_t channels, const Window& w) {
+    const int64_t row_size = w.in[2] * channels, in_rows = w.in[0] * w.in[1];
+    std::fill_n(grad_x + first * row_size, rows * row_size, T(0));
+    for (int64_t image = first / in_rows; image * in_rows < first + rows; ++image) {
+        each_output(w, [&](int64_t o, int64_t od, int64_t oh, int64_t ow) {
+            each_tap(w, od, oh, ow, [&](int64_t k, int64_t i) {
+                const int64_t row = image * in_rows + i / w.in[2];
+                if (row < first || row >= first + rows) return;
+                const int64_t from = (image * w.out_size() + o) * channels;
+                for (int64_t c = 0; c < channels; ++c)
+                    if (offsets[from + c] == k)
+                        grad_x[row * row_size + i % w.in[2] * channels + c] += grad[from + c];
+            });
+        });
+    }
+}
+
+template <class T>
 constexpr Table<T> table() {
     return {
 #define PT_KERNEL(name, ...) &name<T>,
@@ -260,33 +328,25 @@ void adaptive_avg_backward(const T* grad, T* grad_x, int64_t planes, const Windo
 
 template <class T>
 void adaptive_max_forward(const T* x, T* values, int64_t* indices, int64_t planes, const Window& w) {
-    const int64_t outs[3] = {w.out[0], w.out[1], w.out[2]};
-    pool::Scratch scratch(static_cast<size_t>(outs[0] + outs[1] + outs[2]) * sizeof(Span));
-    Span* spans[3] = {scratch.as<Span>(), scratch.as<Span>() + outs[0],
-                      scratch.as<Span>() + outs[0] + outs[1]};
-    for (int axis = 0; axis < 3; ++axis)  // once for all planes: they cost divisions
-        for (int64_t o = 0; o < outs[axis]; ++o) spans[axis][o] = adaptive_span(w, axis, o);
     over_planes(planes, w.in_size(), [&](int64_t p, int64_t n) {
-        for (const int64_t last = p + n; p < last; ++p) {
-            const T* plane = x + p * w.in_size();
-            plain::each_output(w, [&](int64_t o, int64_t od, int64_t oh, int64_t ow) {
-                const Span d = spans[0][od], h = spans[1][oh], s = spans[2][ow];
-                T best = -std::numeric_limits<T>::infinity();
-                int64_t position = (d.begin * w.in[1] + h.begin) * w.in[2] + s.begin;
-                for (int64_t a = d.begin; a < d.end; ++a)
-                    for (int64_t b = h.begin; b < h.end; ++b) {
-                        const int64_t row = (a * w.in[1] + b) * w.in[2];
-                        for (int64_t i = row + s.begin; i < row + s.end; ++i) {
-                            const T v = plane[i];
-                            const bool better = (v > best) | (v != v);
-                            position = better ? i : position;
-                            best = better ? v : best;
-                        }
-                    }
-                values[p * w.out_size() + o] = best;
-                indices[p * w.out_size() + o] = position;
-            });
-        }
+        const int64_t o = p * w.out_size();
+        selected<T>().adaptive_max_forward(x + p * w.in_size(), values + o, indices + o, n, w);
+    });
+}
+
+template <class T>
+void max_forward_last(const T* x, T* values, uint8_t* offsets, int64_t* indices, int64_t images,
+                      int64_t channels, const Window& w) {
+    over_planes(images * w.out[0] * w.out[1], w.out[2] * channels, [&](int64_t first, int64_t n) {
+        selected<T>().max_forward_last(x, values, offsets, indices, first, n, channels, w);
+    });
+}
+
+template <class T>
+void max_backward_last(const T* grad, const uint8_t* offsets, T* grad_x, int64_t images, int64_t channels,
+                       const Window& w) {
+    over_planes(images * w.in[0] * w.in[1], w.in[2] * channels, [&](int64_t first, int64_t n) {
+        selected<T>().max_backward_last(grad, offsets, grad_x, first, n, channels, w);
     });
 }
 
@@ -346,6 +406,8 @@ bool scatter_backward(const T* grad, const int64_t* indices, T* grad_x, int64_t 
     template void adaptive_avg_forward(const T*, T*, int64_t, const Window&);                            \
     template void adaptive_avg_backward(const T*, T*, int64_t, const Window&);                           \
     template void adaptive_max_forward(const T*, T*, int64_t*, int64_t, const Window&);                  \
+    template void max_forward_last(const T*, T*, uint8_t*, int64_t*, int64_t, int64_t, const Window&);   \
+    template void max_backward_last(const T*, const uint8_t*, T*, int64_t, int64_t, const Window&);      \
     template void max_forward_at(const T*, const int64_t* const*, T*, int64_t*, int64_t, const Window&); \
     template bool scatter_backward(const T*, const int64_t*, T*, int64_t, int64_t, int64_t);
 PT_INSTANTIATE(float)

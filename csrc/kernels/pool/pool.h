@@ -80,6 +80,15 @@ void max_forward(const T* x, T* values, uint8_t* offsets, int64_t* indices, int6
 template <class T>
 void max_backward(const T* grad, const uint8_t* offsets, T* grad_x, int64_t planes, const Window&);
 
+// The same where channels are the last axis, of (images, depth, height, width, channels). Rows of outputs (of
+// inputs) are divided among threads.
+template <class T>
+void max_forward_last(const T* x, T* values, uint8_t* offsets, int64_t* indices, int64_t images,
+                      int64_t channels, const Window&);
+template <class T>
+void max_backward_last(const T* grad, const uint8_t* offsets, T* grad_x, int64_t images, int64_t channels,
+                       const Window&);
+
 // Average of each window (dilation 1), see Divisor.
 template <class T>
 void avg_forward(const T* x, T* out, int64_t planes, const Window&, const Divisor&);

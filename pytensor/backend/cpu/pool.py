@@ -34,9 +34,25 @@ def _has_kernel(array) -> bool:
     return array.dtype.char in "fd" and array.dtype.isnative
 
 
+def _with_channels_last(array, axes):
+    """``array`` with its channels moved to the end if they lie there in memory, else None."""
+    if array.flags.c_contiguous or axes < 2 or array.ndim != axes + 2:
+        return None
+    moved = array.transpose(0, *range(2, axes + 2), 1)
+    return moved if moved.flags.c_contiguous else None
+
+
+def _channels_back(array):
+    return array.transpose(0, array.ndim - 1, *range(1, array.ndim - 1))
+
+
 def max_pool(x, out_size, kernel, stride, padding, dilation, keep):
     if not _has_kernel(x) or (keep == "offsets" and math.prod(kernel) > 256):
         return plain.max_pool(x, out_size, kernel, stride, padding, dilation, keep)
+    moved = _with_channels_last(x, len(kernel))
+    if moved is not None:
+        result = _C.pool_max_forward_last(moved, out_size, kernel, stride, padding, dilation, keep)
+        return _channels_back(result) if keep == "none" else tuple(map(_channels_back, result))
     return _C.pool_max_forward(_dense(x), out_size, kernel, stride, padding, dilation, keep)
 
 
@@ -49,7 +65,12 @@ def max_pool_at(x, starts, kernel):
 def max_pool_backward(grad, offsets, in_shape, kernel, stride, padding, dilation):
     if not _has_kernel(grad) or offsets.dtype != np.uint8:
         return plain.max_pool_backward(grad, offsets, in_shape, kernel, stride, padding, dilation)
-    return _C.pool_max_backward(_dense(grad), offsets, in_shape, kernel, stride, padding, dilation)
+    moved = _with_channels_last(offsets, len(kernel))
+    if moved is not None:
+        grad = _dense(grad.transpose(0, *range(2, grad.ndim), 1))
+        shape = (in_shape[0], *in_shape[2:], in_shape[1])
+        return _channels_back(_C.pool_max_backward_last(grad, moved, shape, kernel, stride, padding, dilation))
+    return _C.pool_max_backward(_dense(grad), _dense(offsets), in_shape, kernel, stride, padding, dilation)
 
 
 def avg_pool(x, out_size, kernel, stride, padding, count_include_pad, divisor):

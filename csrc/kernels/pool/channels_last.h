@@ -1,0 +1,220 @@
+// Maximum pooling of arrays whose channels lie beside each other, (images, depth, height, width, channels):
+// one lane per channel, so that every window has the same steps for all lanes wherever it lies and however
+// large it is. Adaptive windows are pooled so too, with as many planes as there are lanes transposed first.
+#pragma once
+
+#include "kernels/pool/gradients.h"
+#include "simd/transpose.h"
+
+namespace pt::pooling::PT_ISA {
+
+enum class Track { none, offsets, indices };
+
+// Stores up to a vector of marks as bytes or as 64-bit numbers.
+template <class T, class To>
+PT_INLINE void store_marks(To* to, Mask<T> marks, int64_t n) {
+    if (n == lanes<T>) {
+        typedef To Narrow __attribute__((vector_size(lanes<T> * sizeof(To))));
+        const Narrow narrow = __builtin_convertvector(marks, Narrow);
+        __builtin_memcpy(to, &narrow, sizeof narrow);
+        return;
+    }
+    IntOf<T> buffer[lanes<T>];
+    store(buffer, marks);
+    for (int64_t i = 0; i < n; ++i) to[i] = static_cast<To>(buffer[i]);
+}
+
+// The inputs of an output along each axis: at[i] + k * dilation[i] for the taps k.
+struct Box {
+    int64_t at[3];
+    Span taps[3];
+};
+
+// The maxima of `box` in n channels of one image, V vectors of them side by side. With V = 0 they are less
+// than a vector.
+template <class T, Track track, int V, class To>
+PT_INLINE void max_channels(const T* x, int64_t pitch, const Window& w, const Box& box, int64_t n, T* values,
+                            To* marks) {
+    constexpr int count = V == 0 ? 1 : V;
+    const auto mark_of = [&](int64_t a, int64_t b, int64_t c) __attribute__((always_inline)) {
+        if (track == Track::offsets) return (a * w.kernel[1] + b) * w.kernel[2] + c;
+        return ((box.at[0] + a * w.dilation[0]) * w.in[1] + box.at[1] + b * w.dilation[1]) * w.in[2] +
+               box.at[2] + c * w.dilation[2];
+    };
+    Vec<T> best[count];
+    Mask<T> won[count];
+    const auto first =
+        static_cast<IntOf<T>>(mark_of(box.taps[0].begin, box.taps[1].begin, box.taps[2].begin));
+    for (int i = 0; i < count; ++i) {
+        best[i] = broadcast(-static_cast<T>(__builtin_inf()));
+        won[i] = broadcast(first);
+    }
+    for (int64_t a = box.taps[0].begin; a < box.taps[0].end; ++a)
+        for (int64_t b = box.taps[1].begin; b < box.taps[1].end; ++b) {
+            const int64_t row = (box.at[0] + a * w.dilation[0]) * w.in[1] + box.at[1] + b * w.dilation[1];
+            for (int64_t c = box.taps[2].begin; c < box.taps[2].end; ++c) {
+                const T* src = x + (row * w.in[2] + box.at[2] + c * w.dilation[2]) * pitch;
+                const Mask<T> mark = broadcast(static_cast<IntOf<T>>(mark_of(a, b, c)));
+#pragma GCC unroll 4
+                for (int i = 0; i < count; ++i) {
+                    const Vec<T> v = V == 0 ? load_n(src, static_cast<int>(n)) : load(src + i * lanes<T>);
+                    const Mask<T> better = (v > best[i]) | (v != v);
+                    best[i] = better ? v : best[i];
+                    if constexpr (track != Track::none) won[i] = better ? mark : won[i];
+                }
+            }
+        }
+#pragma GCC unroll 4
+    for (int i = 0; i < count; ++i) {
+        if (V == 0)
+            store_n(values, best[i], static_cast<int>(n));
+        else
+            store(values + i * lanes<T>, best[i]);
+        if constexpr (track != Track::none)
+            store_marks<T>(marks + i * lanes<T>, won[i], V == 0 ? n : lanes<T>);
+    }
+}
+
+template <class T, Track track, class To>
+static void max_all_channels(const T* x, int64_t channels, const Window& w, const Box& box, T* values,
+                             To* marks) {
+    int64_t c = 0;
+    for (; c + 4 * lanes<T> <= channels; c += 4 * lanes<T>)
+        max_channels<T, track, 4>(x + c, channels, w, box, 0, values + c, marks + c);
+    for (; c + lanes<T> <= channels; c += lanes<T>)
+        max_channels<T, track, 1>(x + c, channels, w, box, 0, values + c, marks + c);
+    if (c < channels) max_channels<T, track, 0>(x + c, channels, w, box, channels - c, values + c, marks + c);
+}
+
+template <class T, Track track, class To>
+static void max_rows_last(const T* x, T* values, To* marks, int64_t first, int64_t rows, int64_t channels,
+                          const Window& w) {
+    const int64_t out_rows = w.out[0] * w.out[1];
+    for (int64_t r = first; r < first + rows; ++r) {
+        const T* image = x + r / out_rows * w.in_size() * channels;
+        const int64_t od = r % out_rows / w.out[1], oh = r % w.out[1];
+        Box box{{od * w.stride[0] - w.padding[0], oh * w.stride[1] - w.padding[1], 0},
+                {valid_taps(w, 0, od), valid_taps(w, 1, oh), {0, 0}}};
+        for (int64_t ow = 0; ow < w.out[2]; ++ow) {
+            const int64_t to = (r * w.out[2] + ow) * channels;
+            box.at[2] = ow * w.stride[2] - w.padding[2];
+            box.taps[2] = valid_taps(w, 2, ow);
+            max_all_channels<T, track>(image, channels, w, box, values + to,
+                                       track == Track::none ? marks : marks + to);
+        }
+    }
+}
+
+template <class T>
+static void max_forward_last(const T* x, T* values, uint8_t* offsets, int64_t* indices, int64_t first,
+                             int64_t rows, int64_t channels, const Window& w) {
+    if (sizeof(T) == 4 &&
+        w.in_size() >= (int64_t{1} << 30)) {  // positions are counted in integers of T's size
+        if constexpr (sizeof(T) == 4)
+            return plain::kernels.f32.max_forward_last(x, values, offsets, indices, first, rows, channels, w);
+    }
+    if (offsets != nullptr)
+        max_rows_last<T, Track::offsets>(x, values, offsets, first, rows, channels, w);
+    else if (indices != nullptr)
+        max_rows_last<T, Track::indices>(x, values, indices, first, rows, channels, w);
+    else
+        max_rows_last<T, Track::none>(x, values, offsets, first, rows, channels, w);
+}
+
+// The gradient of n channels of one input, less than a vector of them if Part. The outputs that cover it are
+// the products of `rows` and `columns`.
+template <class T, bool Part>
+PT_INLINE void gather_channels(const T* grad, const uint8_t* offsets, int64_t pitch, int64_t width,
+                               const Cover* rows, int row_count, const Cover* columns, int column_count,
+                               int64_t n, T* grad_x) {
+    Vec<T> sum{};
+    for (int i = 0; i < row_count; ++i)
+        for (int j = 0; j < column_count; ++j) {
+            const int64_t from = (rows[i].row * width + columns[j].row) * pitch;
+            IntOf<T> taps[lanes<T>] = {};
+            if (Part)
+                for (int64_t c = 0; c < n; ++c) taps[c] = offsets[from + c];
+            else
+                for (int c = 0; c < lanes<T>; ++c) taps[c] = offsets[from + c];
+            const Mask<T> won =
+                load(taps) == broadcast(static_cast<IntOf<T>>(rows[i].first + columns[j].first));
+            const Vec<T> g = Part ? load_n(grad + from, static_cast<int>(n)) : load(grad + from);
+            sum += (Vec<T>)(won & (Mask<T>)g);
+        }
+    if (Part)
+        store_n(grad_x, sum, static_cast<int>(n));
+    else
+        store(grad_x, sum);
+}
+
+template <class T>
+static void max_backward_last(const T* grad, const uint8_t* offsets, T* grad_x, int64_t first, int64_t rows,
+                              int64_t channels, const Window& w) {
+    const Window along{{1, w.in[2], 1},     {1, w.out[2], 1},     {1, w.kernel[2], 1},
+                       {1, w.stride[2], 1}, {0, w.padding[2], 0}, {1, w.dilation[2], 1}};
+    const Covers row_covers(w), column_covers(along);
+    const int64_t in_rows = w.in[0] * w.in[1];
+    for (int64_t r = first; r < first + rows; ++r) {
+        const int64_t image = r / in_rows * w.out_size() * channels;
+        const Cover* over = row_covers.of(r % in_rows);
+        const int count = row_covers.count(r % in_rows);
+        for (int64_t i = 0; i < w.in[2]; ++i) {
+            T* to = grad_x + (r * w.in[2] + i) * channels;
+            int64_t c = 0;
+            for (; c + lanes<T> <= channels; c += lanes<T>)
+                gather_channels<T, false>(grad + image + c, offsets + image + c, channels, w.out[2], over,
+                                          count, column_covers.of(i), column_covers.count(i), 0, to + c);
+            if (c < channels)
+                gather_channels<T, true>(grad + image + c, offsets + image + c, channels, w.out[2], over,
+                                         count, column_covers.of(i), column_covers.count(i), channels - c,
+                                         to + c);
+        }
+    }
+}
+
+// to[j][i] = from[i][j] for i < rows, j < columns, block by block.
+template <class T>
+static void transpose_all(const T* from, int64_t rows, int64_t columns, int64_t from_row, T* to,
+                          int64_t to_row, bool pad) {
+    for (int64_t i = 0; i < rows; i += lanes<T>)
+        for (int64_t j = 0; j < columns; j += lanes<T>)
+            transpose_block(from + i * from_row + j, from_row, static_cast<int>(at_most(rows - i, lanes<T>)),
+                            static_cast<int>(at_most(columns - j, lanes<T>)), to + j * to_row + i, to_row,
+                            pad);
+}
+
+template <class T>
+static void adaptive_max_forward(const T* x, T* values, int64_t* indices, int64_t planes, const Window& w) {
+    if (planes < lanes<T> / 2 || w.in_size() >= (int64_t{1} << 30)) {
+        if constexpr (sizeof(T) == 4)
+            return plain::kernels.f32.adaptive_max_forward(x, values, indices, planes, w);
+        else
+            return plain::kernels.f64.adaptive_max_forward(x, values, indices, planes, w);
+    }
+    constexpr int L = lanes<T>;
+    const int64_t in = w.in_size(), out = w.out_size();
+    const AdaptiveSpans spans(w);
+    Window taps = w;
+    for (int axis = 0; axis < 3; ++axis) taps.dilation[axis] = 1;
+    pool::Scratch scratch(static_cast<size_t>((in + 3 * out) * L) * sizeof(T));
+    T *inputs = scratch.template as<T>(), *best = inputs + in * L, *won = best + out * L,
+      *rows = won + out * L;
+    for (int64_t p = 0; p < planes; p += L) {
+        const int64_t n = at_most(planes - p, L);
+        transpose_all(x + p * in, n, in, in, inputs, L, true);
+        for (int64_t o = 0; o < out; ++o) {
+            const Span s[3] = {spans.of(0, o / (w.out[1] * w.out[2])), spans.of(1, o / w.out[2] % w.out[1]),
+                               spans.of(2, o % w.out[2])};
+            const Box box{{s[0].begin, s[1].begin, s[2].begin},
+                          {{0, s[0].size()}, {0, s[1].size()}, {0, s[2].size()}}};
+            max_channels<T, Track::indices, 1>(inputs, L, taps, box, 0, best + o * L,
+                                               reinterpret_cast<IntOf<T>*>(won) + o * L);
+        }
+        transpose_all(best, out, n, L, values + p * out, out, false);
+        transpose_all(won, out, n, L, rows, out, false);
+        for (int64_t i = 0; i < n * out; i += L)
+            store_marks<T>(indices + p * out + i, (Mask<T>)load(rows + i), at_most(n * out - i, L));
+    }
+}
+
+}  // namespace pt::pooling::PT_ISA
