@@ -102,6 +102,32 @@ def test_grad_weight(problem, data):
         np.testing.assert_array_equal(without, actual)
 
 
+@pytest.mark.parametrize(
+    "shape, outs, kernel, padding, groups",
+    [
+        ((2, 24, 3, 4, 32), 16, (3, 3, 3), (1, 1, 1), 1),  # more taps than one pass of the packed product
+        ((1, 48, 3, 31), 28, (3, 5), (1, 2), 2),  # rows that end within a vector
+        ((2, 9, 11, 17), 33, (7, 1), (3, 0), 1),  # rows of positions that follow each other
+        ((2, 5, 6, 7, 8), 40, (5, 1, 1), (2, 0, 0), 1),
+    ],
+)
+def test_few_rows_and_merged_rows(shape, outs, kernel, padding, groups):
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal(shape).astype(np.float32)
+    w = rng.standard_normal((outs, shape[1] // groups, *kernel)).astype(np.float32)
+    b = rng.standard_normal(outs).astype(np.float32)
+    ones = [1] * len(kernel)
+    where = ones, list(padding), ones, groups
+    g = rng.standard_normal((shape[0], outs, *shape[2:])).astype(np.float32)
+    for level, threads in SETTINGS:
+        _C.set_cpu_level(level)
+        _C.set_num_threads(threads)
+        forward = cpu.conv_forward(x, w, b, *where)
+        assert_close(forward, lambda x, w, b: reference.conv_forward(x, w, b, *where), x, w, b)
+        gradient = cpu.conv_grad_input(g, w, None, shape[2:], *where)
+        assert_close(gradient, lambda g, w: reference.conv_grad_input(g, w, None, shape[2:], *where), g, w)
+
+
 @given(problems("any"))
 def test_forward_of_special_values(problem):
     """NaN and infinities reach the outputs whose windows hold them, and no others."""

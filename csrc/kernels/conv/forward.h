@@ -105,12 +105,12 @@ static void pack_weight_tile(const T* from, const int64_t* offsets, int64_t row_
     }
 }
 
-// [group][pass][tile][k][kMr]: what one pass reads lies together.
+// [group][pass][tile][k][kMr]: what one pass reads lies together. Direct products make one pass.
 template <class T>
 static void pack_weights(const T* weight, const Tables<T>& tables, int64_t groups, int64_t group_stride,
-                         int64_t rows, int64_t row_stride, T* packed) {
+                         int64_t rows, int64_t row_stride, bool direct, T* packed) {
     const int64_t tiles = (rows + kMr - 1) / kMr, depth = tables.depth;
-    const int64_t passes = (depth + kDepth - 1) / kDepth;
+    const int64_t passes = direct ? 1 : (depth + kDepth - 1) / kDepth;
     parallel_for(0, groups * tiles, 1 + 16384 / (depth * kMr + 1), [&](int64_t begin, int64_t end) {
         for (int64_t i = begin; i < end; ++i) {
             const int64_t tile = i % tiles, group = i / tiles, m = tile * kMr;
@@ -164,6 +164,8 @@ struct Residues {
     }
 };
 
+constexpr int64_t kMostDirectRows = 32, kPackingRows = 8;
+
 // Everything that the images of a call share. Every tap belongs to one residue, so the tables and packed
 // weights of all residues together are as large as those of one product over all taps.
 template <class T>
@@ -183,9 +185,9 @@ struct Plan {
           // Few rows skip packing, which then costs as much as the arithmetic; they read whole vectors past
           // the end of a row and so want a stage.
           stage(make_stage<T>(source, side.channels * p.groups, side.source, residues.reach(),
-                              is_direct(p, side))),
+                              is_direct(p, side, residues))),
           groups(p.groups),
-          direct(is_direct(p, side)),
+          direct(is_direct(p, side, residues)),
           table_space(depth_of(p)),
           table_list(sizeof(Tables<T>) * residues.total()),
           packed_weights(sizeof(T) * padded_rows() * depth_of(p)),
@@ -201,15 +203,20 @@ struct Plan {
             fill_tables(stage, taps, side.channels, weight, side.channel_axis, t);
             const int64_t group_stride = p.out_channels / p.groups * weight.strides[0];
             pack_weights(static_cast<const T*>(weight.data), t, groups, group_stride, side.rows,
-                         weight.strides[side.row_axis],
+                         weight.strides[side.row_axis], direct,
                          packed_weights.template as<T>() + done * padded_rows());
             done += t.depth;
         }
     }
 
-    static bool is_direct(const Problem& p, const Sides& side) {
+    // Packing a k of a panel costs about as much as kPackingRows rows of its product; reading the source
+    // right away computes the lanes behind the end of each row of positions as well.
+    static bool is_direct(const Problem& p, const Sides& side, const Residues& residues) {
         const int64_t depth = side.channels * p.kernel[0] * p.kernel[1] * p.kernel[2];
-        return side.rows <= kMr || (p.groups > 1 && side.rows <= 2 * kMr && depth <= kDepth);
+        if (side.rows <= kMr || (p.groups > 1 && side.rows <= 2 * kMr && depth <= kDepth)) return true;
+        const int64_t width = side.result[2], lane_count = (width + lanes<T> - 1) / lanes<T> * lanes<T>;
+        return residues.total() == 1 && depth > side.channels && side.rows <= kMostDirectRows &&
+               side.rows * (lane_count - width) <= kPackingRows * width;
     }
     int64_t depth_of(const Problem& p) const {
         return side.channels * p.kernel[0] * p.kernel[1] * p.kernel[2];
@@ -265,18 +272,10 @@ static void run_by_images(const Plan<T>& plan, int64_t batch, int64_t depth, T* 
             q.images = images;
             q.out += n * q.out_image;
             if (q.columns() == 0 || q.rows == 0) continue;
-            if (!plan.direct) {
-                packed_product(q);
-                continue;
-            }
-            for (int64_t m = 0; m < plan.side.rows; m += kMr) {
-                Product<T> tile = q;
-                tile.rows = plan.side.rows - m < kMr ? plan.side.rows - m : kMr;
-                tile.weights += m * q.depth;
-                tile.bias += m;
-                tile.out += m * q.out_channel;
-                direct_product(tile);
-            }
+            if (plan.direct)
+                direct_product(q);
+            else
+                packed_product(merge_axes(q));
         }
     }
 }

@@ -40,6 +40,21 @@ struct Product {
     int64_t columns() const { return images * grid[0] * grid[1] * grid[2]; }
 };
 
+// Rows of positions that follow each other in the source and in the result become one long row: those of
+// kernels with one tap along the rows, 1x1 and 7x1.
+template <class T>
+static Product<T> merge_axes(Product<T> p) {
+    for (int i = 0; i < 2; ++i) {
+        if (p.source_step[1] != p.grid[2] || p.out_step[1] != p.grid[2] * p.out_step[2]) return p;
+        p.grid[2] *= p.grid[1];
+        p.grid[1] = p.grid[0];
+        p.grid[0] = 1;
+        p.source_step[1] = p.source_step[0];
+        p.out_step[1] = p.out_step[0];
+    }
+    return p;
+}
+
 // Neighbouring columns that are neighbours in the source too.
 struct Run {
     int64_t source, out;
@@ -380,7 +395,11 @@ static void direct_rows(const Product<T>& p, int64_t begin, int64_t end) {
     const auto flush = [&] {
         if (filled == 0) return;
         for (int v = filled; v < kNv; ++v) from[v] = from[0], to[v] = to[0], counts[v] = 0;
-        direct_tile_of_rows<T>[p.rows](p, from, a, bias, counts, to);
+        for (int64_t m = 0; m < p.rows; m += kMr) {
+            const int64_t rows = p.rows - m < kMr ? p.rows - m : kMr;
+            direct_tile_of_rows<T>[rows](p, from, a + m* p.depth, bias + m, counts, to);
+            for (int v = 0; v < kNv; ++v) to[v] += rows * p.out_channel;
+        }
         filled = 0;
     };
     int64_t t1 = begin % p.grid[1], t0 = begin / p.grid[1] % p.grid[0];
