@@ -5,6 +5,11 @@
 // threads on two busy cores took ten times as long as with one. Here a part that no worker has begun is done
 // by the caller, a worker sleeps after a short spin, and who waits long gives its core away.
 //
+// To wake a sleeping worker takes the caller some 10 us (the system call) and the worker 30 to 40 us; one
+// that still spins begins after half a microsecond. So workers spin on where jobs have come in quick
+// succession and nobody else wants the core, and jobs too small to pay for a wake-up wake nobody unless they
+// come that way.
+//
 // One job runs at a time. Its state is one atomic word, (generation, parts, next part); a part is claimed by
 // advancing it, so a worker that wakes late finds either a part of the present job or nothing.
 #include "base/parallel.h"
@@ -17,19 +22,24 @@
 #include <atomic>
 #include <chrono>
 #include <cstdlib>
+#include <exception>
 #include <memory>
 #include <mutex>
 #include <stdexcept>
 #include <thread>
+#include <utility>
 
 namespace pt {
 
 namespace {
 
 using Clock = std::chrono::steady_clock;
-constexpr auto kWorkerSpin = std::chrono::microseconds(60);  // before a worker without work sleeps
-constexpr auto kPatience = std::chrono::microseconds(20);  // before who waits for others gives its core away
-constexpr auto kJoinWindow = std::chrono::microseconds(30);  // how long a team waits for its members
+using std::chrono::microseconds;
+constexpr auto kShortSpin = microseconds(60);  // before a worker without work sleeps
+constexpr auto kLongSpin = microseconds(300);  // ... where the job before came sooner than this
+constexpr auto kLostCore = microseconds(100);  // a step of a spin that takes longer: another process ran
+constexpr auto kPatience = microseconds(20);   // before who waits for others gives its core away
+constexpr int64_t kWakingWork = 12;            // grains that are worth waking a worker for
 constexpr int kMaxThreads = 256;
 
 inline void pause() {
@@ -68,41 +78,46 @@ constexpr uint64_t next_of(uint64_t ticket) { return ticket & 0xffff; }
 
 class Pool {
   public:
-    // Runs part(0) ... part(parts - 1), each once, on this thread and on workers that come. False when
-    // another thread has the pool: the caller then does the work alone.
+    // Runs part(0) ... part(parts - 1), each once, on this thread and on workers that come. False when the
+    // caller had better do the work alone: another thread has the pool, or the workers sleep and the work,
+    // in grains, does not pay for waking them.
     template <class Part>
-    bool run(int parts, const Part& part) {
+    bool run(int parts, int64_t grains, const Part& part) {
         std::unique_lock lock(busy_, std::try_to_lock);
-        if (!lock.owns_lock()) return false;
+        if (!lock.owns_lock() || !worth_waking(parts, grains)) return false;
         open(parts, 0, &invoke<Part>, const_cast<void*>(static_cast<const void*>(&part)));
         inside_region = true;
         work();
         inside_region = false;
         wait_until([&] { return done_.load(std::memory_order_acquire) == parts; });
+        if (failed_.load(std::memory_order_relaxed)) {
+            failed_.store(false, std::memory_order_relaxed);
+            std::rethrow_exception(std::exchange(failure_, nullptr));
+        }
         return true;
     }
 
-    // body(member, members) on this thread (member 0) and on as many of `threads` - 1 workers as come in
-    // time.
+    // body(member, members) on this thread (member 0) and on as many of `threads` - 1 workers as come within
+    // `window`.
     template <class Body>
-    bool run_team(int threads, const Body& body) {
+    bool run_team(int threads, microseconds window, const Body& body) {
         std::unique_lock lock(busy_, std::try_to_lock);
         if (!lock.owns_lock()) return false;
         members_.store(0, std::memory_order_relaxed);
         arrived_.store(0, std::memory_order_relaxed);
-        const auto member = [&](int64_t index) {
+        const auto member = [&](int64_t index) noexcept {
             wait_until([&] { return members_.load(std::memory_order_acquire) != 0; });
             body(static_cast<int>(index), members_.load(std::memory_order_relaxed));
         };
         open(threads, 1, &invoke<decltype(member)>, const_cast<void*>(static_cast<const void*>(&member)));
         const auto start = Clock::now();
         while (next_of(ticket_.load(std::memory_order_acquire)) < static_cast<uint64_t>(threads) &&
-               Clock::now() - start < kJoinWindow)
+               Clock::now() - start < window)
             pause();
         const int joined = close();
         members_.store(joined, std::memory_order_release);
         inside_region = true;
-        body(0, joined);
+        member(0);
         inside_region = false;
         done_.fetch_add(1, std::memory_order_acq_rel);
         wait_until([&] { return done_.load(std::memory_order_acquire) == joined; });
@@ -121,6 +136,23 @@ class Pool {
     }
 
   private:
+    // Whether a job of `parts` parts should be opened. Where workers would have to be woken for little, only
+    // when such jobs have followed each other so closely, for so long, that they stay awake from then on.
+    bool worth_waking(int parts, int64_t grains) {
+        if (grains >= kWakingWork || !must_wake(parts)) return true;
+        const auto now = Clock::now();
+        if (now - declined_at_ > kLongSpin) declined_ = 0;
+        declined_at_ = now;
+        declined_ += grains;
+        if (declined_ < 4 * kWakingWork) return false;
+        declined_ = 0;
+        return true;
+    }
+
+    bool must_wake(int parts) const {
+        return std::max(workers_, parts - 1) - sleepers_.load(std::memory_order_seq_cst) < parts - 1;
+    }
+
     using Invoke = void (*)(void* context, int64_t index);
 
     template <class Part>
@@ -137,7 +169,7 @@ class Pool {
         ++generation_;
         ticket_.store(pack(generation_, static_cast<uint64_t>(parts), static_cast<uint64_t>(taken)),
                       std::memory_order_seq_cst);
-        if (sleepers_.load(std::memory_order_seq_cst) > 0) ticket_.notify_all();
+        if (must_wake(parts)) ticket_.notify_all();
     }
 
     // Ends the claiming of parts; how many were claimed.
@@ -157,7 +189,11 @@ class Pool {
                                                std::memory_order_acquire))
                 continue;
             // The job cannot end before this part is done: its fields are those of this ticket.
-            invoke_(context_, static_cast<int64_t>(next_of(ticket)));
+            try {
+                invoke_(context_, static_cast<int64_t>(next_of(ticket)));
+            } catch (...) {
+                if (!failed_.exchange(true, std::memory_order_relaxed)) failure_ = std::current_exception();
+            }
             done_.fetch_add(1, std::memory_order_acq_rel);
             ticket = ticket_.load(std::memory_order_acquire);
         }
@@ -175,28 +211,41 @@ class Pool {
 
     void worker() {
         inside_region = true;
-        auto idle_since = Clock::now();
+        microseconds spin = kShortSpin;
         for (;;) {
-            uint64_t ticket = ticket_.load(std::memory_order_acquire);
-            if (next_of(ticket) < parts_of(ticket)) {
-                work();
-                idle_since = Clock::now();
-            } else if (Clock::now() - idle_since < kWorkerSpin) {
-                for (int i = 0; i < 16; ++i) pause();
-            } else {
+            const auto idle_since = Clock::now();
+            const uint64_t ticket = ticket_.load(std::memory_order_acquire);
+            if (next_of(ticket) == parts_of(ticket) && !spin_while(ticket, idle_since, spin)) {
                 sleepers_.fetch_add(1, std::memory_order_seq_cst);
                 ticket_.wait(ticket, std::memory_order_seq_cst);
-                sleepers_.fetch_sub(1, std::memory_order_relaxed);
-                idle_since = Clock::now();
+                sleepers_.fetch_sub(1, std::memory_order_seq_cst);
             }
+            spin = Clock::now() - idle_since < kLongSpin ? kLongSpin : kShortSpin;
+            work();
+        }
+    }
+
+    // Waits for another ticket. False: it did not come, or another process wants this core.
+    bool spin_while(uint64_t ticket, Clock::time_point since, microseconds limit) {
+        for (auto last = since;;) {
+            if (ticket_.load(std::memory_order_acquire) != ticket) return true;
+            const auto now = Clock::now();
+            if (now - since > limit || now - last > kLostCore) return false;
+            last = now;
+            if (now - since > kPatience) sched_yield();
+            for (int i = 0; i < 8; ++i) pause();
         }
     }
 
     std::mutex busy_;
     int workers_ = 0;
+    int64_t declined_ = 0;  // grains of work done alone lately, because workers slept
+    Clock::time_point declined_at_{};
     uint64_t generation_ = 0;
     Invoke invoke_ = nullptr;
     void* context_ = nullptr;
+    std::exception_ptr failure_;  // the first of a job
+    std::atomic<bool> failed_{false};
     alignas(64) std::atomic<uint64_t> ticket_{0};
     alignas(64) std::atomic<int> done_{0};
     alignas(64) std::atomic<int> sleepers_{0};
@@ -221,7 +270,7 @@ int env_threads(const char* name) {
 bool forked_child = false;
 void after_fork_in_child() { forked_child = true; }
 
-int requested_threads = [] {
+std::atomic<int> requested_threads = [] {
     pthread_atfork(nullptr, nullptr, after_fork_in_child);
     int n = env_threads("PYTENSOR_NUM_THREADS");
     if (n == 0) n = env_threads("OMP_NUM_THREADS");
@@ -237,7 +286,9 @@ int max_hardware_threads() {
     return std::clamp(n, 1, kMaxThreads);
 }
 
-int num_threads() { return forked_child || inside_region ? 1 : requested_threads; }
+int num_threads() {
+    return forked_child || inside_region ? 1 : requested_threads.load(std::memory_order_relaxed);
+}
 
 void set_num_threads(int n) {
     if (n < 1) throw std::invalid_argument("set_num_threads expects a positive integer");
@@ -248,17 +299,19 @@ void team_barrier() { pool().barrier(); }
 
 namespace detail {
 
-void parallel_for_erased(int64_t begin, int64_t end, int64_t chunks, RangeBody body, void* context) {
+void parallel_for_erased(int64_t begin, int64_t end, int64_t chunks, int64_t grains, RangeBody body,
+                         void* context) {
     const int64_t n = end - begin;
     const auto part = [&](int64_t i) { body(context, begin + n * i / chunks, begin + n * (i + 1) / chunks); };
-    if (!pool().run(static_cast<int>(chunks), part)) {
+    if (!pool().run(static_cast<int>(chunks), grains, part)) {
         for (int64_t i = 0; i < chunks; ++i) part(i);
     }
 }
 
-void run_team_erased(int threads, TaskBody body, void* context) {
+void run_team_erased(int threads, int64_t expected_us, TaskBody body, void* context) {
     const auto member = [&](int index, int members) { body(context, index, members); };
-    if (forked_child || inside_region || !pool().run_team(std::min(threads, kMaxThreads), member))
+    const microseconds window(std::clamp<int64_t>(expected_us / 4, 10, 200));
+    if (forked_child || inside_region || !pool().run_team(std::min(threads, kMaxThreads), window, member))
         member(0, 1);
 }
 

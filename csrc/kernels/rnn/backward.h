@@ -96,7 +96,7 @@ static void backward_walk(const BackwardRun<T>& run, const Sharing& sharing) {
         });
         return;
     }
-    run_team(sharing.threads, [&](int thread, int team) {
+    run_team(sharing.threads, sharing.expected_us, [&](int thread, int team) {
         for (int64_t i = walk.steps - 1; i >= -1; --i) {
             backward_step<T, mode>(run, i, all_rows, even_part(strips, thread, team));
             if (team > 1) team_barrier();

@@ -81,7 +81,7 @@ static void forward_walk(const ForwardRun<T>& run, const Sharing& sharing, int64
         });
         return;
     }
-    run_team(sharing.threads, [&](int thread, int team) {
+    run_team(sharing.threads, sharing.expected_us, [&](int thread, int team) {
         for (int64_t i = begin; i < end; ++i) {
             forward_step<T, mode>(run, i, all_rows, even_part(strips, thread, team));
             if (team > 1) team_barrier();

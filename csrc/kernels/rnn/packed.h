@@ -162,16 +162,20 @@ static void product(const Products<T>& products, int64_t m, int64_t n, int64_t k
 struct Sharing {
     int threads;
     bool by_rows;
+    int64_t expected_us;  // about what one thread takes for the walk
 };
 PT_INLINE Sharing share(const Walk& walk, int64_t weights, int64_t item) {
     constexpr int64_t kStepWork = int64_t{1} << 18;  // multiplications of a step that are worth its barrier
     constexpr int64_t kWalkWork = int64_t{1} << 20;  // and of a walk without barriers
     constexpr int64_t kCached = int64_t{1} << 20, kRowsEach = 6, kManyRowsEach = 12;
+    constexpr int64_t kPerMicrosecond = 50000;  // multiplications
     const int threads = num_threads();
     const int64_t batch = walk.first[1], step_work = batch * weights;
-    if (threads == 1 || step_work * walk.steps < kWalkWork) return {1, true};
-    if (batch >= threads * (weights * item <= kCached ? kRowsEach : kManyRowsEach)) return {threads, true};
-    return {step_work < kStepWork ? 1 : threads, false};
+    const int64_t expected_us = step_work * walk.steps / kPerMicrosecond;
+    if (threads == 1 || step_work * walk.steps < kWalkWork) return {1, true, 0};
+    if (batch >= threads * (weights * item <= kCached ? kRowsEach : kManyRowsEach))
+        return {threads, true, expected_us};
+    return {step_work < kStepWork ? 1 : threads, false, expected_us};
 }
 
 // Where part `index` of `count` parts of the sequences begins: all have about as many rows.
