@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import pytensor as torch
 from pytensor import _C
 from pytensor.backend import cpu, reference
 from pytensor.testing.levels import LEVELS, SETTINGS
@@ -190,3 +191,25 @@ def test_refuses_what_it_cannot_take():
     x.flags.writeable = False
     with pytest.raises(ValueError, match="read-only"):
         _C.pointwise("add", (x, x), (), x)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("name", ["add", "mul", "div", "maximum", "neg", "relu", "addcmul"])
+def test_half_precision_is_rounded_once_at_every_level(name, dtype):
+    """Whether operands are widened in registers or cast piece by piece: the same bits."""
+    rng = np.random.default_rng(0)
+    function = getattr(torch, name)
+    arity = 3 if name == "addcmul" else 1 if name in ("neg", "relu") else 2
+    level = _C.cpu_level()
+    for n in (0, 1, 15, 16, 17, 33, 1000):
+        values = rng.standard_normal((3, n)).astype(np.float32) * 100
+        values[:, 5:8] = np.float32([[np.nan, 1e-7, 6e4]] * 3)[:, : max(0, n - 5)]
+        inputs = [torch.tensor(v).to(dtype) for v in values[:arity]]
+        expected = function(*(x.float() for x in inputs)).to(dtype).float().numpy()
+        for used in LEVELS:
+            _C.set_cpu_level(used)
+            found = function(*inputs).float().numpy()
+            strided = function(*(x[::2] for x in inputs)).float().numpy()
+            _C.set_cpu_level(level)
+            np.testing.assert_array_equal(found, expected)
+            np.testing.assert_array_equal(strided, expected[::2])

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "kernels/pointwise/cast.h"
+#include "kernels/pointwise/half.h"
 #include "kernels/pointwise/ops.h"
 #include "kernels/pointwise/table.h"
 
@@ -171,6 +172,11 @@ constexpr int unroll_of(int op) { return costs[op] <= 2 ? 4 : 1; }
 
 #define PT_OP(name, group, arity, params, cost) PT_ROW_##group(name, arity, params)
 const Kernels kernels = {{
+#include "kernels/pointwise/kernels.inc"
+                         },
+#undef PT_OP
+#define PT_OP(name, group, arity, params, cost) PT_HALF_##group(name, arity, params)
+                         {
 #include "kernels/pointwise/kernels.inc"
                          },
                          PT_ALL_CASTS};

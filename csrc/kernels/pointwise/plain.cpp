@@ -336,6 +336,7 @@ PT_DEFINE2(hardshrink_backward, b<-P(0) || b> P(0) ? a : T(0))
 const Kernels kernels = {{
 #include "kernels/pointwise/kernels.inc"
                          },
+                         {},
                          PT_ALL_CASTS};
 
 }  // namespace pt::pointwise::plain

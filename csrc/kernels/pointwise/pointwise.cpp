@@ -2,6 +2,7 @@
 // goes straight to its loop; everything else is walked by a Walk (walk.h).
 #include "kernels/pointwise/pointwise.h"
 
+#include <algorithm>
 #include <cstring>
 #include <optional>
 
@@ -80,6 +81,14 @@ bool same_shape(const ArrayView& a, const ArrayView& b) {
     return true;
 }
 
+// The loop on float16 or bfloat16 themselves, if there is one and all operands have that type.
+Loop half_loop_of(int op, const ArrayView* inputs, const ArrayView& out, DType dtype) {
+    if (dtype != DType::float16 && dtype != DType::bfloat16) return nullptr;
+    bool same = out.dtype == dtype;
+    for (int k = 0; k < ops[op].arity; ++k) same = same && inputs[k].dtype == dtype;
+    return same ? PT_SELECT(Kernels).halves[op][dtype == DType::bfloat16] : nullptr;
+}
+
 // A call: the op's loop, and for operands of another type than it computes in, casts around it.
 struct Call {
     Loop loop;
@@ -105,6 +114,11 @@ Call plan(int op, const ArrayView* inputs, const ArrayView& out, const double* p
     call.arity = info.arity;
     call.grain = 32768 / info.cost;
     call.params = params;
+    if (const Loop half = half_loop_of(op, inputs, out, dtype)) {
+        call.loop = half;
+        std::fill_n(call.dtypes, info.arity + 1, dtype);
+        return call;
+    }
     for (int k = 0; k < info.arity; ++k) {
         call.dtypes[k] = info.group == Group::SELECT && k == 0 ? DType::boolean : computed;
         if (inputs[k].dtype != call.dtypes[k]) call.load[k] = cast_of(inputs[k].dtype, call.dtypes[k]);

@@ -27,6 +27,7 @@ constexpr int kCastTypes = static_cast<int>(DType::complex64);  // the real type
 // A null entry in a level's table means: use the plain one (null there: not supported).
 struct Kernels {
     Loop loops[kOps][kSlots];
+    Loop halves[kOps][2];  // float16, bfloat16: one rounded pass; null: cast around float32's loop
     Loop casts[kCastTypes][kCastTypes];  // [from][to]: steps[0] may be 0
 };
 PT_DECLARE_LEVELS(Kernels)
