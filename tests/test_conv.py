@@ -130,12 +130,27 @@ def test_repr_and_state_dict():
     assert torch.equal(copy(x), layer(x))
 
 
-def test_padding_modes_of_layers_equal_padding_first():
-    x = torch.randn(1, 2, 6, 6)
-    for mode in ("reflect", "replicate", "circular"):
-        layer = nn.Conv2d(2, 3, 3, padding=(1, 2), padding_mode=mode)
-        padded = nn.functional.pad(x, (2, 2, 1, 1), mode=mode)
-        assert torch.equal(layer(x), torch.conv2d(padded, layer.weight, layer.bias))
+@pytest.mark.parametrize("axes", [1, 2, 3])
+@pytest.mark.parametrize("mode", ["zeros", "reflect", "replicate", "circular"])
+@pytest.mark.parametrize("padding", ["numbers", "same"])
+def test_padding_modes_of_layers_equal_padding_first(axes, mode, padding):
+    """Results and the gradients of input, weight and bias; "same" with a kernel of even size pads unevenly."""
+    kernel = (3, 4, 3)[:axes]
+    pads = [(1, 1), (1, 2), (1, 1)] if padding == "same" else [(1, 1), (2, 2), (1, 1)]
+    number = "same" if padding == "same" else (1, 2, 1)[:axes]
+    layer = getattr(nn, f"Conv{axes}d")(2, 3, kernel, padding=number, padding_mode=mode).double()
+    x = torch.randn(2, 2, *(6, 5, 4)[:axes], dtype=torch.float64, requires_grad=True)
+    flat = [n for pair in reversed(pads[:axes]) for n in pair]
+    padded = nn.functional.pad(x, flat, mode="constant" if mode == "zeros" else mode)
+    expected = getattr(torch, f"conv{axes}d")(padded, layer.weight, layer.bias)
+    actual = layer(x)
+    np.testing.assert_allclose(actual.detach().numpy(), expected.detach().numpy(), rtol=1e-10, atol=1e-10)
+    grad = torch.randn(*expected.shape, dtype=torch.float64)
+    wanted = (x, layer.weight, layer.bias)
+    for a, e in zip(
+        torch.autograd.grad(actual, wanted, grad), torch.autograd.grad(expected, wanted, grad), strict=True
+    ):
+        np.testing.assert_allclose(a.detach().numpy(), e.detach().numpy(), rtol=1e-10, atol=1e-10)
 
 
 def test_circular_padding_that_crops():
