@@ -5,6 +5,7 @@
 
 #include "base/parallel.h"
 #include "base/pool.h"
+#include "kernels/index/bags_plain.h"
 #include "kernels/index/kernels.h"
 
 namespace pt::index {
@@ -51,9 +52,9 @@ int64_t compress(const uint8_t* mask, const char* x, int64_t n, char* to) {
 
 }  // namespace
 
-const Kernels kernels = {transpose<int32_t>, transpose<int64_t>, reverse<int32_t>,
-                         reverse<int64_t>,   copy_lines,         take_rows,
-                         in_bounds,          compress<int32_t>,  compress<int64_t>};
+const Kernels kernels = {transpose<int32_t>, transpose<int64_t>, reverse<int32_t>,   reverse<int64_t>,
+                         copy_lines,         take_rows,          in_bounds,          compress<int32_t>,
+                         compress<int64_t>,  kBagKernels<float>, kBagKernels<double>};
 
 }  // namespace plain
 

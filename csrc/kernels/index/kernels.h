@@ -4,8 +4,20 @@
 #include <cstdint>
 
 #include "base/cpu_level.h"
+#include "kernels/index/bags.h"
 
 namespace pt::index {
+
+// The work of bags.h on bags [first, last); spread on rows [first, last) of the table, which it clears first.
+template <class T>
+struct BagKernels {
+    void (*sum)(const Bags& bags, const T* table, const T* weights, bool mean, int64_t first, int64_t last,
+                T* out);
+    void (*max)(const Bags& bags, const T* table, int64_t first, int64_t last, T* out, int64_t* places);
+    void (*spread)(const Bags& bags, const T* grad, const T* weights, bool mean, int64_t first, int64_t last,
+                   T* out);
+    void (*dot)(const Bags& bags, const T* grad, const T* table, int64_t first, int64_t last, T* out);
+};
 
 // transpose: to[j][i] = from[i][j], i < rows, j < columns; the distances between rows are in elements.
 // reverse: to[i] = from[n - 1 - i].
@@ -26,6 +38,8 @@ struct Kernels {
     bool (*in_bounds)(const int64_t* index, int64_t n, int64_t size);
     int64_t (*compress4)(const uint8_t* mask, const char* x, int64_t n, char* to);
     int64_t (*compress8)(const uint8_t* mask, const char* x, int64_t n, char* to);
+    BagKernels<float> bags4;
+    BagKernels<double> bags8;
 };
 
 PT_DECLARE_LEVELS(Kernels)

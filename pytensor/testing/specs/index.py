@@ -250,15 +250,35 @@ def embedding_samples(s):
 def bag_samples(s):
     table = s.array((s.integer(1, 6), s.integer(1, 5)), values="distinct")
     numbers = indices(s, (s.integer(1, 4), s.integer(1, 4)), len(table))
-    return s.sample(numbers, table, mode=s.choose("sum", "mean", "max"))
+    mode = s.choose("sum", "mean", "max", "weighted")
+    if mode == "weighted":
+        return s.sample(numbers, table, mode="sum", per_sample_weights=s.array(numbers.shape))
+    if s.choose(True, False):
+        return s.sample(numbers, table, mode=mode)
+    bounds = np.sort(np.append(np.int64(0), [s.integer(0, numbers.size) for _ in range(s.integer(0, 3))])).astype(
+        np.int64
+    )
+    return s.sample(numbers.reshape(-1), table, bounds, mode=mode, padding_idx=s.choose(None, 0))
 
 
-def bag(numbers, table, mode):
-    return getattr(table[numbers], mode)(axis=1)
+def bag(numbers, table, offsets=None, mode="mean", per_sample_weights=None, padding_idx=None):
+    out = []
+    for place in np.split(np.arange(numbers.size), offsets[1:]) if offsets is not None else _rows_of(numbers):
+        place = place[numbers.reshape(-1)[place] != (-1 if padding_idx is None else padding_idx)]
+        rows = table[numbers.reshape(-1)[place]]
+        if per_sample_weights is not None:
+            rows = rows * per_sample_weights.reshape(-1, 1)[place]
+        out.append(getattr(rows, mode)(axis=0) if len(rows) else np.zeros_like(table[0]))
+    return np.stack(out)
 
 
-def bag_scale(numbers, table, mode):
-    return np.abs(table).max(initial=0) * numbers.shape[1]
+def _rows_of(numbers):
+    return np.arange(numbers.size).reshape(numbers.shape)
+
+
+def bag_scale(numbers, table, offsets=None, mode="mean", per_sample_weights=None, padding_idx=None):
+    weight = 1 if per_sample_weights is None else np.abs(per_sample_weights).max(initial=0)
+    return np.abs(table).max(initial=0) * numbers.size * weight
 
 
 def select_samples(s):
@@ -370,7 +390,7 @@ SPECS = [
         bag_samples,
         bag,
         scale=bag_scale,
-        kinks=lambda i, table, mode: close_pairs(table),
+        kinks=lambda i, table, *_, **__: close_pairs(table),
     ),
     exact("select_scatter", select_samples, select_scatter),
     exact("slice_scatter", slice_samples, slice_scatter),
