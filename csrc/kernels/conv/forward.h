@@ -164,7 +164,7 @@ struct Residues {
     }
 };
 
-constexpr int64_t kMostDirectRows = 32, kPackingRows = 8;
+constexpr int64_t kMostDirectRows = 32, kPackingRows = 8, kLeastDirectDepth = 128;
 
 // Everything that the images of a call share. Every tap belongs to one residue, so the tables and packed
 // weights of all residues together are as large as those of one product over all taps.
@@ -210,13 +210,15 @@ struct Plan {
     }
 
     // Packing a k of a panel costs about as much as kPackingRows rows of its product; reading the source
-    // right away computes the lanes behind the end of each row of positions as well.
+    // right away computes the lanes behind the end of each row of positions as well. Over a short depth the
+    // results dominate, and all rows' are written in turns, a plane apart: for 3 channels to 32 at 32x32, in
+    // planes of 4 kB that share sets of the cache, packing is 2.6 times as fast.
     static bool is_direct(const Problem& p, const Sides& side, const Residues& residues) {
         const int64_t depth = side.channels * p.kernel[0] * p.kernel[1] * p.kernel[2];
         if (side.rows <= kMr || (p.groups > 1 && side.rows <= 2 * kMr && depth <= kDepth)) return true;
         const int64_t width = side.result[2], lane_count = (width + lanes<T> - 1) / lanes<T> * lanes<T>;
-        return residues.total() == 1 && depth > side.channels && side.rows <= kMostDirectRows &&
-               side.rows * (lane_count - width) <= kPackingRows * width;
+        return residues.total() == 1 && depth > side.channels && depth >= kLeastDirectDepth &&
+               side.rows <= kMostDirectRows && side.rows * (lane_count - width) <= kPackingRows * width;
     }
     int64_t depth_of(const Problem& p) const {
         return side.channels * p.kernel[0] * p.kernel[1] * p.kernel[2];
