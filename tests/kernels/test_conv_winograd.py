@@ -214,7 +214,7 @@ def test_switch():
     code = "import pytensor; print(pytensor.cpu.winograd_enabled())"
     for value, expected in (("0", "False"), ("1", "True")):
         env = {**os.environ, "PYTENSOR_WINOGRAD": value}
-        run = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True)
+        run = subprocess.run([sys.executable, "-P", "-c", code], env=env, capture_output=True, text=True, check=True)
         assert run.stdout.strip() == expected
     with pytest.raises(ValueError, match="set_winograd"):
         _C.set_winograd("perhaps")
