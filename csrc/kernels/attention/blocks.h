@@ -5,6 +5,7 @@
 #include "kernels/attention/attention.h"
 #include "kernels/matmul/pack.h"
 #include "simd/math.h"
+#include "simd/partial.h"
 
 namespace pt::attention::PT_ISA {
 
@@ -98,25 +99,6 @@ static void multiply(const Left<T>& a, int64_t rows, const Packed<T>& b, int64_t
                                              lanes<T>, c + r * c_row + (j - first), c_row, add);
         }
     }
-}
-
-// body(j, lanes in use) for the vectors that cover 0 .. n.
-template <class T, class Body>
-PT_INLINE void each_vector(int64_t n, const Body& body) {
-    int64_t j = 0;
-    for (; j + lanes<T> <= n; j += lanes<T>) body(j, lanes<T>);
-    if (j < n) body(j, static_cast<int>(n - j));
-}
-template <class T>
-PT_INLINE Vec<T> load_upto(const T* p, int n, T fill = T(0)) {
-    return n == lanes<T> ? load(p) : load_n(p, n, fill);
-}
-template <class T>
-PT_INLINE void store_upto(T* p, Vec<T> v, int n) {
-    if (n == lanes<T>)
-        store(p, v);
-    else
-        store_n(p, v, n);
 }
 
 // exp of what is hardly above zero: no overflow to care for. Float: 2^(x log2 e), its fraction by a

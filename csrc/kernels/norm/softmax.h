@@ -5,31 +5,13 @@
 #include "base/pool.h"
 #include "kernels/norm/norm.h"
 #include "simd/math.h"
+#include "simd/partial.h"
 
 namespace pt::norm::PT_ISA {
 
 using namespace pt::PT_ISA;
 
 PT_INLINE int64_t at_most(int64_t a, int64_t b) { return a < b ? a : b; }
-
-// body(i, lanes in use) for the vectors that cover 0 .. n.
-template <class T, class Body>
-PT_INLINE void each_vector(int64_t n, const Body& body) {
-    int64_t i = 0;
-    for (; i + lanes<T> <= n; i += lanes<T>) body(i, lanes<T>);
-    if (i < n) body(i, static_cast<int>(n - i));
-}
-template <class T>
-PT_INLINE Vec<T> load_upto(const T* p, int n, T fill = T(0)) {
-    return n == lanes<T> ? load(p) : load_n(p, n, fill);
-}
-template <class T>
-PT_INLINE void store_upto(T* p, Vec<T> v, int n) {
-    if (n == lanes<T>)
-        store(p, v);
-    else
-        store_n(p, v, n);
-}
 
 // Four sums side by side: short chains of additions, and rounding errors that grow with n / (4 lanes).
 template <class T, class Term>
