@@ -1,5 +1,6 @@
-// parallel_for over an index range. Ranges below the grain stay on the caller: waking a second thread costs
-// some microseconds. An exception of a part reaches the caller when all parts have ended.
+// parallel_for over an index range. Work that is not worth a second thread stays on the caller:
+// docs/performance/threads.md has the measurements. An exception of a part reaches the caller when all parts
+// have ended.
 #pragma once
 
 #include <cstdint>
@@ -10,36 +11,70 @@ int num_threads();            // what the next parallel_for may use (1 in a fork
 void set_num_threads(int n);  // n >= 1
 int max_hardware_threads();
 
+// What one index of a loop costs.
+struct Work {
+    double ns;  // on one thread: bytes read and written / 100, flops / 100, ...; twice too high is worse than
+                // too low
+    int64_t least = 1;  // indices that a part has at least, for bodies that prepare something first
+};
+
 namespace detail {
+constexpr double kPartNs = 1000;   // of a part that threads claim: a claim costs up to 100 ns
+constexpr double kGrainNs = 4000;  // what a grain is taken for
+constexpr int64_t kPartsPerThread = 16;
+constexpr int64_t kMostParts = 4095;
+
+// body over [begin, end) in `parts` parts on `threads` threads; `ns`: what all of it takes on one.
+struct Job {
+    int64_t begin, end;
+    int64_t parts;
+    int threads;
+    double ns;
+};
 using RangeBody = void (*)(void* context, int64_t begin, int64_t end);
-void parallel_for_erased(int64_t begin, int64_t end, int64_t chunks, int64_t grains, RangeBody body,
-                         void* context);
+void parallel_for_erased(const Job& job, RangeBody body, void* context);
 using TaskBody = void (*)(void* context, int thread, int threads);
 void run_team_erased(int threads, int64_t expected_us, TaskBody body, void* context);
+
+template <class Body>
+inline void run_loop(const Job& job, const Body& body) {
+    parallel_for_erased(
+        job, [](void* context, int64_t b, int64_t e) { (*static_cast<const Body*>(context))(b, e); },
+        const_cast<void*>(static_cast<const void*>(&body)));
+}
 }  // namespace detail
 
-// body(begin, end) over disjoint parts of [begin, end), each of at least `grain` indices; at most one part
-// per thread. The partition depends on num_threads(): bodies whose result depends on where the parts are cut
-// must say so. How many grains there are tells how much work it is, and so whether sleeping threads are worth
-// waking; a grain of 1 says nothing, and wakes them.
+// body(begin, end) over disjoint parts of [begin, end), each once, several per thread: a thread takes the
+// next part when it is done with one, so one that comes late or loses its core costs little. How the range is
+// cut depends on num_threads() and on chance: for bodies whose result does not depend on it.
+template <class Body>
+inline void parallel_for(int64_t begin, int64_t end, Work work, const Body& body) {
+    const int64_t n = end - begin;
+    if (n <= 0) return;
+    const double ns = work.ns * static_cast<double>(n);
+    int64_t parts = work.least > 1 ? n / work.least : n;
+    if (ns < 2 * detail::kPartNs || parts <= 1) return body(begin, end);
+    const int threads = num_threads();
+    if (threads == 1) return body(begin, end);
+    if (parts > detail::kPartsPerThread * threads) parts = detail::kPartsPerThread * threads;
+    if (parts > detail::kMostParts) parts = detail::kMostParts;
+    if (static_cast<double>(parts) * detail::kPartNs > ns) parts = static_cast<int64_t>(ns / detail::kPartNs);
+    detail::run_loop({begin, end, parts, threads, ns}, body);
+}
+
+// The same with parts of at least `grain` indices, at most one part per thread: how the range is cut depends
+// on num_threads() alone, and bodies whose result depends on it must say so. A grain is taken for 4 us of
+// work; a grain of 1 says nothing, and wakes sleeping threads. Where the cost is known, say so: Work.
 template <class Body>
 inline void parallel_for(int64_t begin, int64_t end, int64_t grain, const Body& body) {
     const int64_t n = end - begin;
     if (n <= 0) return;
-    int64_t chunks = grain > 0 ? n / grain : n;
-    const int64_t grains = grain > 1 ? chunks : INT64_MAX;
-    if (chunks > 1) {
-        const int threads = num_threads();
-        if (chunks > threads) chunks = threads;
-    }
-    if (chunks <= 1) {
-        body(begin, end);
-        return;
-    }
-    detail::parallel_for_erased(
-        begin, end, chunks, grains,
-        [](void* context, int64_t b, int64_t e) { (*static_cast<const Body*>(context))(b, e); },
-        const_cast<void*>(static_cast<const void*>(&body)));
+    int64_t parts = grain > 0 ? n / grain : n;
+    const double ns = grain > 1 ? static_cast<double>(parts) * detail::kGrainNs : 1e18;
+    const int threads = parts > 1 ? num_threads() : 1;
+    if (parts > threads) parts = threads;
+    if (parts <= 1) return body(begin, end);
+    detail::run_loop({begin, end, parts, threads, ns}, body);
 }
 
 // body(thread, threads) once on each of `threads` threads at the same time (1: on the caller). For kernels
