@@ -1,5 +1,6 @@
 #include "bindings/bindings.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "base/check.h"
@@ -63,8 +64,21 @@ py::object bad_target(const py::object& target, int64_t classes, int64_t ignore_
     const ArrayView t = view(target, "target");
     PT_CHECK(t.dtype == DType::int64 && t.is_contiguous(), "target: expected contiguous int64");
     const int64_t* p = t.as<int64_t>();
-    for (int64_t i = 0, n = t.numel(); i < n; ++i)
-        if (p[i] != ignore_index && (p[i] < 0 || p[i] >= classes)) return py::int_(p[i]);
+    const uint64_t limit = static_cast<uint64_t>(classes);
+    const auto wrong = [&](int64_t i) {
+        return static_cast<int>(p[i] != ignore_index) &
+               static_cast<int>(static_cast<uint64_t>(p[i]) >= limit);
+    };
+    constexpr int64_t kTogether = 32;  // without a branch for each
+    const int64_t n = t.numel();
+    for (int64_t begin = 0; begin < n; begin += kTogether) {
+        const int64_t end = std::min(begin + kTogether, n);
+        int any = 0;
+        for (int64_t i = begin; i < end; ++i) any |= wrong(i);
+        if (any == 0) continue;
+        for (int64_t i = begin; i < end; ++i)
+            if (wrong(i) != 0) return py::int_(p[i]);
+    }
     return py::none();
 }
 
@@ -117,13 +131,22 @@ py::object cross_entropy(const py::object& x, const py::object& target, const py
 py::object nll(const py::object& x, const py::object& target, const py::object& weight, int64_t ignore_index,
                const std::string& reduction) {
     const Inputs in = inputs_of(x, target, weight);
-    const Losses losses(in.x, in.target, reduction);
-    const ArrayView l = view_of(losses.each);
+    const bool each = reduction == "none";
+    py::object result =
+        each ? make_array(in.target.ndim, in.target.shape, in.x.dtype) : make_array(0, nullptr, in.x.dtype);
+    const ArrayView out = view_of(result);
     const double factor = for_dtype(in.x.dtype, [&](auto t) {
         using T = decltype(t);
-        return losses.reduce<T>(loss::nll<T>(problem<T>(in, ignore_index, 0), l.as<T>()));
+        const loss::NllSums sums =
+            loss::nll<T>(problem<T>(in, ignore_index, 0), each ? out.as<T>() : nullptr);
+        PT_CHECK(!sums.wrong, "target: not a class");
+        if (each) return 1.0;
+        const bool mean = reduction == "mean";
+        *out.as<T>() = static_cast<T>(mean ? sums.losses / sums.weights : sums.losses);
+        if (!mean) return 1.0;
+        return sums.weights == 0 ? std::nan("") : 1 / sums.weights;
     });
-    return py::make_tuple(losses.result, factor);
+    return py::make_tuple(result, factor);
 }
 
 py::object nll_backward(const py::object& grad, const std::vector<int64_t>& shape, const py::object& target,

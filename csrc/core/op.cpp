@@ -288,6 +288,8 @@ constexpr KindOf kKinds[] = {{"unary", Kind::unary, call_unary},
                              {"reduction", Kind::reduction, call_reduction},
                              {"matmul", Kind::matmul, call_matmul},
                              {"linear", Kind::linear, call_linear},
+                             {"layer_norm", Kind::fused, call_layer_norm},
+                             {"nll_loss", Kind::fused, call_nll_loss},
                              {"index", Kind::index, call_index},
                              {"sizes", Kind::factory, call_sizes},
                              {"full", Kind::factory, call_full},
@@ -359,7 +361,7 @@ py::object make_op(const std::string& kind_name, py::function slow, const std::s
     if (kind == nullptr) throw py::value_error("Op: unknown kind '" + kind_name + "'");
     if (saves.size() > 3 || params.size() > kMaxOpParams ||
         (!arguments.is_none() && py::len(arguments) > kMaxOpParams))
-        throw py::value_error("Op: at most 3 saved values, 4 parameters and 4 arguments");
+        throw py::value_error("Op: at most 3 saved values, 5 parameters and 5 arguments");
     int index = 0;
     const int arity = pointwise_arity(kind->kind);
     if (arity > 0) {

@@ -15,6 +15,7 @@ enum class Kind : uint8_t {
     reduction,
     matmul,
     linear,
+    fused,
     index,
     factory,
 };
@@ -26,7 +27,7 @@ struct SaveRule {
     int8_t needed_by;  // input whose gradient needs it; -1: always
 };
 
-constexpr int kMaxOpParams = 4;
+constexpr int kMaxOpParams = 5;
 
 // What the scalars of a call must be; others are errors, which Python words.
 enum class Check : uint8_t { none, ordered, not_negative, not_zero };
@@ -96,6 +97,11 @@ bool scalar_as(PyObject* number, DType dtype, char* storage);
 // The common shape; false when the shapes do not broadcast.
 bool broadcast_shape(const ArrayView* views, int count, int64_t* shape, int* ndim);
 
+// The arguments of a call after its `operands` tensors, by position or by name, null where not given. False
+// for anything unexpected. `expected`: their names, at most kMaxOpParams.
+bool sort_arguments(PyObject* expected, int operands, PyObject* const* args, Py_ssize_t count,
+                    PyObject* names, PyObject** given);
+
 PyObject* call_index(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* names);
 PyObject* call_unary(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* names);
 PyObject* call_operands(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* names);
@@ -105,6 +111,8 @@ PyObject* call_full(PyObject* self, PyObject* const* args, size_t nargsf, PyObje
 PyObject* call_arange(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* names);
 PyObject* call_like(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* names);
 PyObject* call_tensor(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* names);
+PyObject* call_layer_norm(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* names);
+PyObject* call_nll_loss(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* names);
 PyObject* call_power(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* names);
 
 }  // namespace pt::core

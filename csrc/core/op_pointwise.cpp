@@ -74,8 +74,8 @@ Py_ssize_t find_name(PyObject* tuple, PyObject* name) {
     return -1;
 }
 
-// The arguments of a call after its `operands` tensors, by position or by name, null where not given. False
-// for anything unexpected.
+}  // namespace
+
 bool sort_arguments(PyObject* expected, int operands, PyObject* const* args, Py_ssize_t count,
                     PyObject* names, PyObject** given) {
     const Py_ssize_t most = expected != nullptr ? PyTuple_GET_SIZE(expected) : 0;
@@ -89,6 +89,8 @@ bool sort_arguments(PyObject* expected, int operands, PyObject* const* args, Py_
     }
     return true;
 }
+
+namespace {
 
 // Argument i is parameter i; those beyond the scalars must be False.
 bool read_params(const OpObject* op, int operands, PyObject* const* args, Py_ssize_t count, PyObject* names,

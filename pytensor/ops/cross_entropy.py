@@ -11,6 +11,7 @@ from pytensor.autograd.node import Node, record, wrap
 from pytensor.backend import backend_of
 from pytensor.ops.checks import check_tensor
 from pytensor.ops.loss_reduction import reduction_mode
+from pytensor.ops.pointwise_core import make_op
 from pytensor.ops.recompose import gradient_through
 from pytensor.ops.registry import op
 from pytensor.ops.softmax import log_softmax, softmax
@@ -222,6 +223,8 @@ def _cross_entropy_of_probabilities(
 
 
 class NllLossBackward(Node):
+    saves = ("other", "third")  # target and weight
+
     def name(self) -> str:
         _, _, shape, mode = self.ctx
         return _node_name(len(shape), mode)
@@ -250,8 +253,7 @@ def _nll_loss_backward(
     return record(NllLossBackwardBackward, (grad,), out, saved=(target, weight), ctx=(ignore_index, factor, shape))
 
 
-@op(namespace="nn.functional")
-def nll_loss(
+def _nll_loss(
     input: Tensor,
     target: Tensor,
     weight: Tensor | None = None,
@@ -281,3 +283,14 @@ def nll_loss(
     out, factor = backend.nll_loss(input._array, target._array, _array(weight), ignore_index, mode)
     ctx = (ignore_index, factor, tuple(input.shape), mode)
     return record(NllLossBackward, (input,), out, saved=(target, weight), ctx=ctx)
+
+
+_nll_loss.__name__ = _nll_loss.__qualname__ = "nll_loss"
+nll_loss = op(namespace="nn.functional")(
+    make_op(
+        "nll_loss",
+        _nll_loss,
+        node=NllLossBackward,
+        arguments=("weight", "size_average", "ignore_index", "reduce", "reduction"),
+    )
+)

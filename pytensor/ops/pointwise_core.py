@@ -203,8 +203,8 @@ def make_op(
     """The C callable in front of a Python function; the function itself when there is no such kernel.
 
     Args:
-        kind: "unary", "binary", "ternary", "where", "clamp", "power", "reduction", "matmul" or "linear"; factories:
-            "sizes", "full", "arange", "like", "tensor".
+        kind: "unary", "binary", "ternary", "where", "clamp", "power", "reduction", "matmul", "linear",
+            "layer_norm" or "nll_loss"; factories: "sizes", "full", "arange", "like", "tensor".
         params: the kernel's scalars; where ``arguments`` has a name for one, this is its default.
         arguments: names of the function's arguments after the tensors. One beyond the params must be False in a quick
             call (``inplace``). The node's ctx is then the tuple of params, or for two tensors and more the one param.

@@ -247,23 +247,79 @@ void cross_entropy_backward(const CrossEntropy<T>& ce, const T* largest, const T
         if (ce.target[i] != ce.ignore_index) grad_x[logit_at(s, i, ce.target[i])] -= hit[i];
 }
 
+namespace {
+
+// Samples whose sums are taken together; a short piece is not worth another thread.
+constexpr int64_t kNllPiece = 4096;
+
+// n samples, `step` elements of x apart; classes are `class_step` apart. Four sums side by side: one alone
+// would wait for each of its additions.
 template <class T>
-double nll(const CrossEntropy<T>& p, T* losses) {
-    const int64_t inner = p.shape.inner;
-    double counted = 0;
-    int64_t i = 0;
-    for (int64_t b = 0; b < p.shape.batch; ++b) {
-        const T* x = p.x + b * p.shape.classes * inner;
-        for (int64_t j = 0; j < inner; ++j, ++i) {
-            const int64_t t = p.target[i];
-            losses[i] = 0;
-            if (t == p.ignore_index) continue;
-            const T w = p.weight == nullptr ? T(1) : p.weight[t];
-            losses[i] = -w * x[t * inner + j];
-            counted += w;
+void nll_run(const CrossEntropy<T>& p, const T* x, int64_t step, int64_t class_step, const int64_t* target,
+             int64_t n, T* losses, NllSums& sums) {
+    const uint64_t classes = static_cast<uint64_t>(p.shape.classes);
+    double total[4] = {}, weights[4] = {};
+    const auto add = [&](int64_t i, int k) {
+        const int64_t t = target[i];
+        if (losses != nullptr) losses[i] = 0;
+        if (t == p.ignore_index) return;
+        if (static_cast<uint64_t>(t) >= classes) {
+            sums.wrong = true;
+            return;
         }
+        const T w = p.weight == nullptr ? T(1) : p.weight[t], loss = -w * x[t * class_step + i * step];
+        if (losses != nullptr) losses[i] = loss;
+        total[k] += loss;
+        weights[k] += w;
+    };
+    int64_t i = 0;
+    for (; i + 4 <= n; i += 4)
+        for (int k = 0; k < 4; ++k) add(i + k, k);
+    for (; i < n; ++i) add(i, 0);
+    sums.losses += (total[0] + total[1]) + (total[2] + total[3]);
+    sums.weights += (weights[0] + weights[1]) + (weights[2] + weights[3]);
+}
+
+// Samples begin .. end, in runs within one batch entry.
+template <class T>
+NllSums nll_piece(const CrossEntropy<T>& p, int64_t begin, int64_t end, T* losses) {
+    const int64_t inner = p.shape.inner, classes = p.shape.classes;
+    NllSums sums;
+    const auto run = [&](const T* x, int64_t step, int64_t from, int64_t to) {
+        nll_run(p, x, step, inner, p.target + from, to - from, losses == nullptr ? nullptr : losses + from,
+                sums);
+    };
+    if (inner == 1) {
+        run(p.x + begin * classes, classes, begin, end);
+        return sums;
     }
-    return counted;
+    for (int64_t i = begin; i < end;) {
+        const int64_t batch = i / inner, last = std::min((batch + 1) * inner, end);
+        run(p.x + batch * classes * inner + (i - batch * inner), 1, i, last);
+        i = last;
+    }
+    return sums;
+}
+
+}  // namespace
+
+template <class T>
+NllSums nll(const CrossEntropy<T>& p, T* losses) {
+    const int64_t n = p.shape.count(), pieces = (n + kNllPiece - 1) / kNllPiece;
+    if (pieces <= 1) return nll_piece(p, 0, n, losses);
+    pool::Scratch scratch(static_cast<size_t>(pieces) * sizeof(NllSums));
+    NllSums* parts = scratch.as<NllSums>();
+    parallel_for(0, pieces, 2, [&](int64_t begin, int64_t end) {
+        for (int64_t k = begin; k < end; ++k)
+            parts[k] = nll_piece(p, k * kNllPiece, std::min((k + 1) * kNllPiece, n), losses);
+    });
+    NllSums sums;
+    for (int64_t k = 0; k < pieces; ++k) {
+        sums.losses += parts[k].losses;
+        sums.weights += parts[k].weights;
+        sums.wrong |= parts[k].wrong;
+    }
+    return sums;
 }
 
 template <class T>
@@ -312,7 +368,7 @@ void pair_loss_backward(PairLoss kind, T param, const T* x, const T* target, con
 }
 
 #define PT_INSTANTIATE(T)                                                                                  \
-    template double nll(const CrossEntropy<T>&, T*);                                                       \
+    template NllSums nll(const CrossEntropy<T>&, T*);                                                      \
     template void nll_backward(const CrossEntropy<T>&, const T*, int64_t, T, T*);                          \
     template double pair_loss(PairLoss, T, const T*, const T*, int64_t, T*);                               \
     template void pair_loss_backward(PairLoss, T, const T*, const T*, const T*, int64_t, T, int64_t, T*);  \

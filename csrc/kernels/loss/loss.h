@@ -52,9 +52,15 @@ template <class T>
 void cross_entropy_backward(const CrossEntropy<T>&, const T* largest, const T* log_sum, const T* grad,
                             int64_t grad_step, T factor, T* grad_x);
 
-// -w[t] * x_t per sample, 0 where t is ignore_index; gives what cross_entropy gives. smoothing is not used.
+// The losses -w[t] * x_t, 0 where t is ignore_index, and the sums of them and of the weights that count.
+// Writes each loss unless `losses` is null. smoothing is not used. The sums do not depend on the number of
+// threads.
+struct NllSums {
+    double losses = 0, weights = 0;
+    bool wrong = false;  // a target is no class: nothing else is meant then
+};
 template <class T>
-double nll(const CrossEntropy<T>&, T* losses);
+NllSums nll(const CrossEntropy<T>&, T* losses);
 // x is not read.
 template <class T>
 void nll_backward(const CrossEntropy<T>&, const T* grad, int64_t grad_step, T factor, T* grad_x);
