@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.runner import Measurement
+from benchmarks.targets import bounds, floor_of, target_of
 
 
 def quantity(value: float, unit: str) -> str:
@@ -79,6 +80,7 @@ def summary(measurements: list[Measurement]) -> list[str]:
         text = f"{group:<10} {peer}, {threads} thread{'s'[: threads > 1]}: "
         if ratios and len({m.unit for m in rows}) == 1:
             text += f"geometric mean {geometric_mean(ratios):.2f}, worst {min(ratios):.2f}, {len(ratios)} rows"
+            text += f", {len(below_floor(rows))} below their floor" if target_of(group, peer) else ""
         lines.append(text + (f", {failed} failed" if failed else ""))
     return lines
 
@@ -101,11 +103,12 @@ def markdown(machine: dict[str, Any], measurements: list[Measurement], plot: str
         "",
         "Written by the benchmarks themselves; do not edit. A ratio is the peer's time divided by pytensor's: above 1,",
         "pytensor is faster. Both libraries run the same code on the same cores with the same number of threads and",
-        "take turns; their results are compared before anything is timed. Times are medians of the rounds; ± is half",
-        "the distance between the quartiles of the rounds' own ratios. Times depend on the machine and on what else",
-        "runs there, ratios much less. The last column holds pytensor's rate against the most that this machine was",
-        "measured to do (`benchmarks/peak.cpp`): fused multiply-adds of the row's dtype, or copying arrays of the row's",
-        "size (rows that mostly read can be faster than copying).",
+        "take turns; their results are compared before anything is timed. Times are medians of the rounds (a round in",
+        "which another process took a core away is repeated, at most three times); ± is half the distance between the",
+        "quartiles of the rounds' own ratios. Times depend on the machine and on what else runs there, ratios much less.",
+        "The last column holds pytensor's rate against the most that this machine was measured to do",
+        "(`benchmarks/peak.cpp`): fused multiply-adds of the row's dtype, or copying arrays of the row's size",
+        "(rows that mostly read can be faster than copying).",
         "",
         f"- Command: `{machine['command']}`",
         f"- Date: {machine['date']}",
@@ -119,6 +122,7 @@ def markdown(machine: dict[str, Any], measurements: list[Measurement], plot: str
     if plot:
         page += [f"![Ratios by group]({plot})", ""]
     page += overview(measurements)
+    page += slow_rows(measurements)
     for (group, peer, threads), rows in by_group(measurements).items():
         page += ["", f"## {group}: {threads} thread{'s'[: threads > 1]}, against {peer}", ""]
         page += table(rows, peer)
@@ -139,18 +143,55 @@ def peaks_line(machine: dict[str, Any]) -> list[str]:
 def overview(measurements: list[Measurement]) -> list[str]:
     """One line per group (or section of one), peer and number of threads, and one for all rows."""
     page = [
-        "| group | peer | threads | rows | geometric mean | worst | best |",
-        "|---|---|--:|--:|--:|--:|--:|",
+        "| group | peer | threads | rows | geometric mean | worst | best | target: mean, floor | rows below the floor |",
+        "|---|---|--:|--:|--:|--:|--:|--:|--:|",
     ]
     for (group, peer, threads), rows in lines_of(measurements).items():
         ratios = [m.ratio for m in rows if not m.error]
         if ratios and len({m.unit for m in rows}) == 1:
-            mean = geometric_mean(ratios)
+            target = target_of(group, peer)
             page.append(
-                f"| {group} | {peer} | {threads} | {len(ratios)} | **{mean:.2f}** |"
+                f"| {group} | {peer} | {threads} | {len(ratios)} | **{geometric_mean(ratios):.2f}** |"
                 f" {min(ratios):.2f} | {max(ratios):.2f} |"
+                + (f" {target.mean:g}, {target.floor:g} | {len(below_floor(rows))} |" if target else " | |")
             )
     return page
+
+
+def below_floor(rows: list[Measurement]) -> list[Measurement]:
+    return [m for m in rows if not m.error and m.ratio < floor_of(m)]
+
+
+def slow_rows(measurements: list[Measurement]) -> list[str]:
+    """The rows below their floor at any number of threads, and what bounds them."""
+    low = {(m.group, m.row) for m in below_floor(measurements)}
+    if not low:
+        return []
+    reasons = bounds()
+    found: dict[tuple[str, str], list[Measurement]] = {}
+    for m in measurements:
+        if (m.group, m.row) in low and floor_of(m) and not m.error:
+            found.setdefault((m.group, m.row), []).append(m)
+    page = [
+        "",
+        "## Rows below their floor",
+        "",
+        "Bold: below. The reasons are kept by hand in `benchmarks/bounds.toml`.",
+        "",
+        "| group | workload | ratio (threads) | floor | what bounds it |",
+        "|---|---|--:|--:|---|",
+    ]
+    for (group, row), runs in found.items():
+        ratios = ", ".join(ratio_with_threads(m) for m in runs)
+        page.append(
+            f"| {group} | {row} | {ratios} | {floor_of(runs[0]):g} | {reasons.get((group, row), 'not known')} |"
+        )
+    return page
+
+
+def ratio_with_threads(m: Measurement) -> str:
+    mark = "**" if m.ratio < floor_of(m) else ""
+    return f"{mark}{m.ratio:.2f}{mark} ± {m.noise:.0%} ({m.threads})"
 
 
 MARKS = ("<!-- benchmarks: written by the benchmarks, do not edit -->", "<!-- end of benchmarks -->")

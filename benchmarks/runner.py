@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import json
 import os
@@ -10,7 +11,9 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,6 +26,8 @@ OURS = "pytensor"
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 LONG = 0.05  # seconds: a call that takes longer needs neither an untimed one before it nor many rounds
 FEW = 3
+LOTS = 4  # tries at a lot that nothing else on the machine disturbs
+PATIENCE = 0.1  # seconds that a turn waits for idle threads to sleep
 
 
 class WorkerError(RuntimeError):
@@ -30,15 +35,16 @@ class WorkerError(RuntimeError):
 
 
 def end_with_parent() -> None:
-    """Of a child process: a stopped worker must not outlive a killed runner."""
+    """Of a child process: a worker must not outlive a killed runner."""
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 class Process:
     """A worker process of one library, confined to some cores and threads.
 
-    It is stopped (SIGSTOP) whenever it is not its turn: idle threads of some libraries spin for milliseconds after
-    their last work and would hold up a core of the other's.
+    A turn ends when its threads sleep: idle threads of some libraries spin for milliseconds after their last work and
+    would hold up a core of the other's. (Stopping the process by a signal is no way to that: spinning threads that go
+    on where they were stopped may share a core for many milliseconds.)
     """
 
     def __init__(self, library: str, threads: int, cores: list[int]) -> None:
@@ -54,21 +60,32 @@ class Process:
         )
 
     def ask(self, do: str, **arguments: Any) -> dict[str, Any]:
-        self.process.send_signal(signal.SIGCONT)
         self.process.stdin.write(json.dumps({"do": do, **arguments}) + "\n")
         self.process.stdin.flush()
         line = self.process.stdout.readline()
-        self.process.send_signal(signal.SIGSTOP)
+        self.wait_for_sleep()
         if not line:
-            self.process.send_signal(signal.SIGCONT)
             raise WorkerError(f"the worker of {self.library} ended with status {self.process.wait()}")
         answer = json.loads(line)
         if "error" in answer:
             raise WorkerError(f"{self.library}: {answer['error']}")
         return answer
 
+    def wait_for_sleep(self) -> None:
+        """Returns when no thread of the process runs, or after ``PATIENCE``."""
+        end = time.monotonic() + PATIENCE
+        while any(state == "R" for state in self.thread_states()) and time.monotonic() < end:
+            time.sleep(5e-4)
+
+    def thread_states(self) -> list[str]:
+        """The letters of /proc/PID/task/TID/stat (proc_pid_stat(5)): R runs, S sleeps."""
+        states = []
+        for stat in Path(f"/proc/{self.process.pid}/task").glob("*/stat"):
+            with contextlib.suppress(OSError):  # the thread has ended
+                states.append(stat.read_text().rpartition(") ")[2][0])
+        return states
+
     def close(self) -> None:
-        self.process.send_signal(signal.SIGCONT)
         self.process.stdin.close()
         self.process.wait()
         self.process.stdout.close()
@@ -188,14 +205,27 @@ class Runner:
             slow = max(lot["each"] for lot in lots) > LONG
             for _ in range(min(self.rounds, FEW) if slow else self.rounds):
                 for process, lot, times in zip(self.processes, lots, (result.ours, result.theirs), strict=True):
-                    answer = process.ask("time", number=lot["number"], warm=lot["each"] < LONG)
-                    times.append(answer["seconds"])
+                    times.append(self.undisturbed(process, lot))
         except WorkerError as error:
             result.error = str(error)
             if any(process.process.poll() is not None for process in self.processes):
                 self.close()
                 self.start()
         return result
+
+    def undisturbed(self, process: Process, lot: dict[str, Any]) -> float:
+        """Seconds of an operation in a lot of which no thread lost its core to another, of a few lots else the fastest.
+
+        A thread that waits for a descheduled one at a barrier can spin for milliseconds: what other processes of the
+        machine do for a moment would count as the time of a small operation.
+        """
+        seconds = []
+        for _ in range(LOTS):
+            answer = process.ask("time", number=lot["number"], warm=lot["each"] < LONG)
+            seconds.append(answer["seconds"])
+            if not answer["switches"] or lot["each"] > LONG:
+                break
+        return min(seconds)
 
     def compare(self, row: Row) -> None:
         with tempfile.TemporaryDirectory() as folder:

@@ -3,7 +3,8 @@
 {"do": "setup", "group": g, "row": n}       -> {}
 {"do": "result", "file": path}              -> {}, the first call's results in an .npz file
 {"do": "calibrate", "seconds": s}           -> {"number": n, "each": s}, calls that take about so long
-{"do": "time", "number": n, "warm": b}      -> {"seconds": s}, of one operation
+{"do": "time", "number": n, "warm": b}      -> {"seconds": s, "switches": k}, of one operation; how often a core was
+                                               taken from a thread
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import resource
 import sys
 import time
 import traceback
@@ -105,7 +107,9 @@ class Worker:
     def time(self, number: int, warm: bool) -> dict[str, Any]:
         if warm:  # wakes this process's threads and fills the caches
             self.run()
-        return {"seconds": self.seconds(number) / number / self.row.calls}
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw
+        seconds = self.seconds(number) / number / self.row.calls
+        return {"seconds": seconds, "switches": resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw - before}
 
     def version(self) -> dict[str, Any]:
         return {"version": self.lib.version}

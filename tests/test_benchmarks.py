@@ -2,7 +2,6 @@
 
 import os
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +14,7 @@ if not (ROOT / "benchmarks").is_dir():
     pytest.skip("the benchmarks are not part of the installed package", allow_module_level=True)
 sys.path.append(str(ROOT))  # at the end: pytensor still comes from where it is installed
 
-from benchmarks import compare, machine, report, runner  # noqa: E402
+from benchmarks import compare, machine, report, runner, targets  # noqa: E402
 from benchmarks.suites import group_names, rows_of  # noqa: E402
 from benchmarks.worker import flatten  # noqa: E402
 
@@ -102,9 +101,34 @@ def test_the_comparison_of_two_files_says_what_got_slower(tmp_path, capsys):
 def test_sections_have_a_line_of_their_own_and_all_rows_one():
     rows = [measurement("a", section="wide"), measurement("b"), measurement("c", ours=[4.0] * 3, theirs=[2.0] * 3)]
     lines = "\n".join(report.overview(rows))
-    assert "| group: wide | torch | 1 | 1 | **2.00** | 2.00 | 2.00 |" in lines
+    assert "| group: wide | torch | 1 | 1 | **2.00** | 2.00 | 2.00 | | |" in lines
     assert "| group: other | torch | 1 | 2 | **1.00** | 0.50 | 2.00 |" in lines
     assert "| all | torch | 1 | 3 | **1.26** |" in lines
+
+
+def test_rows_below_their_floor_are_listed_with_what_bounds_them():
+    rows = [
+        runner.Measurement("pointwise", name, "torch", threads, ours=[1.0] * 3, theirs=[ratio] * 3)
+        for name, threads, ratio in (("add", 1, 1.05), ("add", 2, 1.2), ("exp", 1, 0.5), ("tanh", 1, 3.0))
+    ]
+    page = "\n".join(report.slow_rows(rows))
+    assert "| pointwise | add | **1.05** ± 0% (1), 1.20 ± 0% (2) | 1.1 | Bytes: " in page
+    assert "| pointwise | exp | **0.50** ± 0% (1) | 1.1 | not known |" in page
+    assert "tanh" not in page
+    assert "| 2, 1.1 | 2 |" in "\n".join(report.overview(rows))
+    conv = runner.Measurement("conv", "5x5", "torch", 1, ours=[1.0], theirs=[1.0])
+    assert targets.floor_of(conv) == 1.05
+    conv.section = "forward, 3x3 stride 1, 64 channels and more"
+    assert targets.floor_of(conv) == 1.2
+    conv.peer = "jax"
+    assert targets.floor_of(conv) == 0.0
+
+
+def test_every_line_of_the_overview_has_a_target_and_every_bound_a_row():
+    lines = {f"{g}: {r.section or 'other'}" if g == "conv" else g for g in group_names() for r in rows_of(g)}
+    assert lines | {"all"} == set(targets.TARGETS)
+    names = {(group, row.name) for group in group_names() for row in rows_of(group)}
+    assert set(targets.bounds()) <= names
 
 
 def test_rates_are_held_against_the_peak_of_their_kind_and_size():
@@ -146,15 +170,11 @@ def test_results_are_compared(tmp_path):
         runner.difference(str(first), str(second))
 
 
-def test_a_worker_stands_still_when_it_is_not_its_turn():
+def test_a_worker_sleeps_when_its_turn_ends():
     process = runner.Process("numpy", 1, [min(os.sched_getaffinity(0))])
     try:
         assert process.ask("version") == {"version": np.__version__}
-        status = Path(f"/proc/{process.process.pid}/status")
-        deadline = time.monotonic() + 5  # the signal takes a moment to arrive
-        while "State:\tT" not in status.read_text() and time.monotonic() < deadline:
-            time.sleep(0.01)
-        assert "State:\tT" in status.read_text()
+        assert process.thread_states() and "R" not in process.thread_states()
         with pytest.raises(runner.WorkerError, match=r"numpy: .*no_such_group"):
             process.ask("setup", group="no_such_group", row="")
     finally:
