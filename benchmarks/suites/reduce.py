@@ -76,6 +76,17 @@ def shaped(name: str, shape: tuple[int, ...], *arguments, label: str = "", **nam
     return Row(f"{name} {label or arguments or named} of {'x'.join(map(str, shape))}", setup, bytes=4 * size)
 
 
+def some_missing(name: str, *arguments) -> Row:
+    """Of a matrix in which one element in six is NaN."""
+
+    def setup(lib):
+        x = randn(lib, N, N)
+        method = getattr(x.masked_fill(x > 1, float("nan")), name)
+        return lambda: method(*arguments)
+
+    return Row(f"{name}{arguments}", setup, bytes=4 * N * N)
+
+
 def whole_numbers(name: str, *arguments) -> Row:
     def setup(lib):
         x = randint(lib, 1000, N, N)
@@ -123,6 +134,12 @@ ROWS = [
     shaped("count_nonzero", (N, N)),
     shaped("median", (N, N), 1),
     shaped("aminmax", (N, N)),
+    some_missing("nansum"),
+    some_missing("nansum", 1),
+    some_missing("nanmean", 0),
+    shaped("histc", (N, N), 100),
+    shaped("mode", (256, N), 1),
+    shaped("unique", (256, N)),
     shaped("topk", (8, 50257), 50),
     shaped("topk", (256, 1000), 5),
     shaped("sort", (N * N,)),

@@ -22,5 +22,6 @@ PYBIND11_MODULE(_C, m) {
     pt::bind_random(m);
     pt::bind_index(m);
     pt::bind_bags(m);
+    pt::bind_index_count(m);
     pt::bind_attention(m);
 }

@@ -59,7 +59,7 @@ def unique(
     axis = None if dim is None else normalize_dim(dim, input.ndim)
     if axis is not None and input.ndim == 0:
         axis = None
-    values, inverse, counts = backend_of(input._array).unique(input._array, axis)
+    values, inverse, counts = backend_of(input._array).unique(input._array, axis, return_inverse)
     return _answer(values, inverse, counts, return_inverse, return_counts)
 
 
@@ -76,20 +76,8 @@ def unique_consecutive(
     Source: https://docs.pytorch.org/docs/stable/generated/torch.unique_consecutive.html
     """
     check_tensor(input, "unique_consecutive", "input", 1)
-    array = input._array.reshape(-1) if dim is None else input._array
-    axis = 0 if dim is None else normalize_dim(dim, input.ndim)
-    lines = np.moveaxis(array, axis, 0) if array.ndim else array.reshape(1)
-    n = lines.shape[0]
-    starts = np.ones(n, dtype=bool)
-    if n > 1:
-        rows = lines.reshape(n, -1)
-        starts[1:] = (rows[1:] != rows[:-1]).any(axis=1)
-    first = np.flatnonzero(starts)
-    inverse = (np.cumsum(starts) - 1).astype(np.int64)
-    counts = np.diff(np.append(first, n)).astype(np.int64)
-    values = np.take(array, first, axis=axis) if array.ndim else array.reshape(1)
-    if dim is None:
-        inverse = inverse.reshape(input.shape)
+    axis = None if dim is None else normalize_dim(dim, input.ndim)
+    values, inverse, counts = backend_of(input._array).unique_runs(input._array, axis, return_inverse)
     return _answer(values, inverse, counts, return_inverse, return_counts)
 
 
@@ -109,13 +97,17 @@ def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -
     if input.dtype.category >= FLOATING or input.dtype.name == "bool":
         raise NotImplementedError(f"\"bincount_cpu\" not implemented for '{scalar_type_name(input.dtype)}'")
     array = input._array
-    if array.ndim != 1 or (array.size and int(array.min()) < 0):
-        raise RuntimeError("bincount only supports 1-d non-negative integral inputs.")
+    negative = "bincount only supports 1-d non-negative integral inputs."
+    if array.ndim != 1:
+        raise RuntimeError(negative)
     if weights is not None and (weights.ndim != 1 or weights.shape[0] != array.size):
         raise RuntimeError("weights should be 1-d and have the same length as input")
     if array.size == 0:
         return wrap(np.zeros(minlength, dtype=np.int64))
-    return wrap(backend_of(array).bin_counts(array, None if weights is None else weights._array, minlength))
+    counts = backend_of(array).bin_counts(array, None if weights is None else weights._array, minlength)
+    if counts is None:
+        raise RuntimeError(negative)
+    return wrap(counts)
 
 
 def _range_of(name: str, array: Any, low: float, high: float, chosen: bool) -> tuple[float, float]:

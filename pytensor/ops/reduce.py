@@ -235,8 +235,8 @@ def count_nonzero(input: Tensor, dim: Dims = None) -> Tensor:
 
 class NansumBackward0(Node):
     def backward(self, grad: Any) -> Any:
-        (nan,) = self.saved
-        return (spread(grad, *self.ctx).masked_fill(wrap(nan), 0),)
+        (input,) = self.saved
+        return (spread(grad, *self.ctx).masked_fill(input.isnan(), 0),)
 
 
 @op()
@@ -258,12 +258,10 @@ def nansum(
     if dtype is not None and input.dtype is not dtype:
         input = input.to(dtype)
     array = input._array
-    nan = mask_of(array, array != array)
-    numbers = array.copy()
-    numbers[nan] = 0
-    total = backend_of(array).reduction("sum", numbers, reduced_axes(dim, array.ndim), keepdim)
+    name = "nansum" if input.dtype.category >= FLOATING else "sum"
+    total = backend_of(array).reduction(name, array, reduced_axes(dim, array.ndim), keepdim)
     ctx = (input.shape, dim, keepdim)
-    return write_out(record(NansumBackward0, (input,), total, saved=(nan,), ctx=ctx), out, "nansum")
+    return write_out(record(NansumBackward0, (input,), total, saved=(input,), ctx=ctx), out, "nansum")
 
 
 @op()

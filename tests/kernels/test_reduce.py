@@ -81,6 +81,24 @@ def test_sums_of_special_values(machine):
     check_sums_of_special_values()
 
 
+@given(x=st.sampled_from((*FLOATS, "float16")).flatmap(arrays), mask=st.integers(0, 15), every=st.integers(1, 4))
+def check_nansum(x, mask, every):
+    """The sum with zeros instead of NaN, to the bit."""
+    x = x.copy()
+    x.reshape(-1)[::every] = np.nan
+    got = cpu.reduction("nansum", x, axes_of(mask, x))
+    want = cpu.reduction("sum", np.asarray(np.where(np.isnan(x), 0, x), x.dtype), axes_of(mask, x))
+    assert got.dtype == want.dtype
+    np.testing.assert_array_equal(got, want)
+    np.testing.assert_array_equal(
+        np.isfinite(got), np.isfinite(reference.reduction("nansum", x, axes_of(mask, x)).astype(x.dtype))
+    )
+
+
+def test_sums_without_nan(machine):
+    check_nansum()
+
+
 @given(x=st.sampled_from(TYPES).flatmap(arrays), mask=st.integers(0, 15), keep=st.booleans())
 def check_ordered(x, mask, keep):
     axes = axes_of(mask, x)

@@ -38,6 +38,21 @@ auto key_of(T x) {
 template <class T>
 using KeyOf = decltype(key_of(T{}));
 
+// An element that has this key: of equal ones any.
+template <class T>
+T value_of(KeyOf<T> key) {
+    using K = KeyOf<T>;
+    constexpr K kTop = K{1} << (sizeof(K) * 8 - 1);
+    if constexpr (std::is_floating_point_v<T>) {
+        const K bits = (key & kTop) != 0 ? key ^ kTop : ~key;
+        T value;
+        std::memcpy(&value, &bits, sizeof value);
+        return value;
+    } else {
+        return static_cast<T>(key ^ kTop);
+    }
+}
+
 template <class Fn>
 void with_sortable(DType dtype, const Fn& fn) {
     switch (dtype) {
@@ -109,8 +124,9 @@ struct SortLines {
     }
 };
 
-// Sorts n entries by key; equal keys keep their order. Either of the two arrays of n is the result.
-template <class K>
-Entry<K>* sort_entries(Entry<K>* entries, Entry<K>* other, int64_t n);
+// Sorts n entries by key, or keys alone; equal keys keep their order. Either of the two arrays of n is the
+// result. E: a key or an Entry of one.
+template <class E>
+E* sort_entries(E* entries, E* other, int64_t n);
 
 }  // namespace pt::index

@@ -16,17 +16,25 @@ constexpr int64_t kMany = 1 << 15;    // entries from which wider digits pay
 constexpr int64_t kSortGrain = 2048;  // elements below which a second thread does not pay
 
 template <class K>
-void insertion_sort(Entry<K>* e, int64_t n) {
+K key_in(const Entry<K>& entry) {
+    return entry.key;
+}
+uint32_t key_in(uint32_t key) { return key; }
+uint64_t key_in(uint64_t key) { return key; }
+
+template <class E>
+void insertion_sort(E* e, int64_t n) {
     for (int64_t i = 1; i < n; ++i) {
-        const Entry<K> x = e[i];
+        const E x = e[i];
         int64_t j = i;
-        for (; j > 0 && e[j - 1].key > x.key; --j) e[j] = e[j - 1];
+        for (; j > 0 && key_in(e[j - 1]) > key_in(x); --j) e[j] = e[j - 1];
         e[j] = x;
     }
 }
 
-template <int Bits, class K>
-Entry<K>* radix_sort(Entry<K>* from, Entry<K>* to, int64_t n) {
+template <int Bits, class E>
+E* radix_sort(E* from, E* to, int64_t n) {
+    using K = decltype(key_in(*from));
     constexpr int kDigits = (static_cast<int>(sizeof(K)) * 8 + Bits - 1) / Bits;
     constexpr int kSize = 1 << Bits;
     constexpr K kMask = kSize - 1;
@@ -34,18 +42,18 @@ Entry<K>* radix_sort(Entry<K>* from, Entry<K>* to, int64_t n) {
     uint32_t* const counts = scratch.as<uint32_t>();
     std::memset(counts, 0, sizeof(uint32_t) * kDigits * kSize);
     for (int64_t i = 0; i < n; ++i)
-        for (int d = 0; d < kDigits; ++d) ++counts[d * kSize + ((from[i].key >> (d * Bits)) & kMask)];
+        for (int d = 0; d < kDigits; ++d) ++counts[d * kSize + ((key_in(from[i]) >> (d * Bits)) & kMask)];
     for (int d = 0; d < kDigits; ++d) {
         uint32_t* const count = counts + d * kSize;
         const int shift = d * Bits;
-        if (count[(from[0].key >> shift) & kMask] == n) continue;  // all the same
+        if (count[(key_in(from[0]) >> shift) & kMask] == n) continue;  // all the same
         uint32_t sum = 0;
         for (int b = 0; b < kSize; ++b) {
             const uint32_t here = count[b];
             count[b] = sum;
             sum += here;
         }
-        for (int64_t i = 0; i < n; ++i) to[count[(from[i].key >> shift) & kMask]++] = from[i];
+        for (int64_t i = 0; i < n; ++i) to[count[(key_in(from[i]) >> shift) & kMask]++] = from[i];
         std::swap(from, to);
     }
     return from;
@@ -95,8 +103,8 @@ void search_row(const T* edges, int64_t n, const T* x, int64_t count, int64_t* o
 
 }  // namespace
 
-template <class K>
-Entry<K>* sort_entries(Entry<K>* entries, Entry<K>* other, int64_t n) {
+template <class E>
+E* sort_entries(E* entries, E* other, int64_t n) {
     if (n <= kFew) {
         insertion_sort(entries, n);
         return entries;
@@ -105,6 +113,8 @@ Entry<K>* sort_entries(Entry<K>* entries, Entry<K>* other, int64_t n) {
 }
 template Entry<uint32_t>* sort_entries(Entry<uint32_t>*, Entry<uint32_t>*, int64_t);
 template Entry<uint64_t>* sort_entries(Entry<uint64_t>*, Entry<uint64_t>*, int64_t);
+template uint32_t* sort_entries(uint32_t*, uint32_t*, int64_t);
+template uint64_t* sort_entries(uint64_t*, uint64_t*, int64_t);
 
 bool can_sort(DType dtype) {
     return dtype == DType::float32 || dtype == DType::float64 || dtype == DType::boolean ||

@@ -81,6 +81,15 @@ struct SumSquares : Sum<T> {
 };
 
 template <class T>
+struct NanSum : Sum<T> {  // NaN counts as 0
+    static constexpr bool kFloatsOnly = true;
+    template <class V>
+    PT_INLINE V lift(V x) {
+        return x == x ? x : V{};
+    }
+};
+
+template <class T>
 struct Prod : OneNumber<Prod<T>> {
     using Acc = typename AccumulatorOf<T>::type;
     PT_INLINE constexpr Acc identity() { return 1; }

@@ -390,7 +390,9 @@ static constexpr Kernel entry() {
     if constexpr (is_float<T> && requires { &Family<T, Functor>::short_rows; })
         return {&Family<T, Functor>::row, &Family<T, Functor>::columns, &Family<T, Functor>::short_rows,
                 kLeaf<T>};
-    else if constexpr (is_float<T> || !requires { Family<float, Functor>::kFloatsOnly; })
+    else if constexpr (is_float<T> || !(
+                                          requires { Family<float, Functor>::kFloatsOnly; } ||
+                                          requires { Functor<float>::kFloatsOnly; }))
         return {&Family<T, Functor>::row, &Family<T, Functor>::columns};
     else
         return {nullptr, nullptr};

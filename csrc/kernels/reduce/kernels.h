@@ -48,8 +48,8 @@ struct Kernel {
     int64_t longest = 0;
 };
 
-enum Kind : int8_t { kSum, kProd, kMax, kMin, kArgmax, kArgmin, kAny, kAll, kMoments, kSumSquares };
-constexpr int kKinds = 10;
+enum Kind : int8_t { kSum, kProd, kMax, kMin, kArgmax, kArgmin, kAny, kAll, kMoments, kSumSquares, kNanSum };
+constexpr int kKinds = 11;
 constexpr int kTypes = 5;  // float32, float64, uint8 (and bool), int32, int64
 
 // `lines` lines of n elements, `step` bytes from one element to the next, `line` bytes from line to line.

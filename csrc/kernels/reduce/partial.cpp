@@ -38,9 +38,11 @@ void put(char* out, T value) {
     std::memcpy(out, &value, sizeof(T));
 }
 
+bool adds(Kind kind) { return kind == kSum || kind == kSumSquares || kind == kNanSum; }
+
 double real_result(const Plan& plan, const Partial& p) {
     const double n = static_cast<double>(plan.elements);
-    const bool sums = plan.kind == kSum || plan.kind == kSumSquares;
+    const bool sums = adds(plan.kind);
     // What was lost is NaN once the sum has overflowed or met an infinity.
     const double value = sums && std::isfinite(p.f[0]) ? p.f[0] + p.f[1] : p.f[0];
     switch (plan.finish) {
@@ -79,6 +81,7 @@ void merge(const Plan& plan, Partial& into, const Partial& from) {
     switch (plan.kind) {
         case kSum:
         case kSumSquares:
+        case kNanSum:
             if (plan.floating)
                 add(into, from);
             else
@@ -138,7 +141,7 @@ void write(const Plan& plan, const Partial& p, char* out, char* index) {
 }
 
 void merge_columns(const Plan& plan, ColumnState& into, const ColumnState& from, int64_t cols, int64_t rows) {
-    if (plan.floating && (plan.kind == kSum || plan.kind == kSumSquares)) {
+    if (plan.floating && (adds(plan.kind))) {
         for (int64_t j = 0; j < cols; ++j) {
             const double a = into.f[0][j];
             const double b = from.f[0][j];
@@ -168,7 +171,7 @@ template <class T>
 void write_floats(const Plan& plan, const ColumnState& state, int64_t cols, T* out) {
     const double n = static_cast<double>(plan.elements);
     const double rest = n - plan.correction > 0 ? n - plan.correction : 0.0;
-    const bool sums = plan.kind == kSum || plan.kind == kSumSquares;
+    const bool sums = adds(plan.kind);
     const double* const f = state.f[0];
     const double* const g = state.f[1];
     const auto value = [&](int64_t j) { return std::abs(f[j]) <= kLargest ? f[j] + g[j] : f[j]; };

@@ -35,6 +35,10 @@ struct SumSquares {
     }
 };
 template <class T>
+struct NanSum {
+    static void add(Partial& p, T x, int64_t seen) { Sum<T>::add(p, x == x ? x : T(0), seen); }
+};
+template <class T>
 struct Prod {
     static void add(Partial& p, T x, int64_t seen) {
         if constexpr (std::is_floating_point_v<T>)

@@ -27,7 +27,7 @@ constexpr OpInfo kOps[] = {
     {"argmin", kArgmin, kIndex, false},  {"any", kAny, kValue, false},
     {"all", kAll, kValue, false},        {"var", kMoments, kVariance, true},
     {"std", kMoments, kDeviation, true}, {"sum_squares", kSumSquares, kValue, false},
-    {"norm2", kSumSquares, kRoot, true},
+    {"norm2", kSumSquares, kRoot, true}, {"nansum", kNanSum, kValue, true},
 };
 constexpr int kOpCount = sizeof(kOps) / sizeof(kOps[0]);
 

@@ -16,7 +16,7 @@
 
 namespace pt::reduce {
 
-// sum mean prod max min amax amin argmax argmin any all var std sum_squares norm2; -1 when unknown
+// sum mean prod max min amax amin argmax argmin any all var std sum_squares norm2 nansum; -1 when unknown
 int find(const char* name);
 const char* name(int op);
 int num_ops();

@@ -9,7 +9,7 @@ from pytensor.backend.reference import reduce as plain
 
 __all__ = ["extreme_with_indices", "reduction"]
 
-_FLOATS_ONLY = {"mean", "var", "std", "norm2"}
+_FLOATS_ONLY = {"mean", "var", "std", "norm2", "nansum"}
 _KERNEL_TYPES = {np.dtype(t) for t in ("float32", "float64", "bool", "uint8", "int32", "int64")}
 _EXTREMES = {"max", "min"}
 _PREDICATES = {"any", "all", "argmax", "argmin"}

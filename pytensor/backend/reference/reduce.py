@@ -12,7 +12,7 @@ __all__ = ["extreme_with_indices", "reduction"]
 
 
 def reduction(name: str, x: Any, axes: tuple[int, ...], keepdim: bool = False, param: float = 0.0) -> Any:
-    """``sum mean prod max min argmax argmin any all var std sum_squares norm2`` over ``axes`` (of any number).
+    """``sum mean prod max min argmax argmin any all var std sum_squares norm2 nansum`` over ``axes`` (of any number).
 
     Integers are summed and multiplied in int64, ``any`` and ``all`` give booleans, ``argmax`` and ``argmin`` places
     counted in row-major order of the reduced axes; the rest keeps the dtype. ``param`` is the correction of ``var``
@@ -48,6 +48,8 @@ def _arithmetic(xp: Any, name: str, x: Any, axes: tuple[int, ...], keepdim: bool
         result = getattr(wide, name)(**kwargs)
     elif name == "mean":
         result = wide.sum(**kwargs) / wide.real.dtype.type(_count(x, axes))
+    elif name == "nansum":
+        result = xp.where(wide == wide, wide, 0).sum(**kwargs)
     elif name in ("sum_squares", "norm2"):
         result = (abs(wide) ** 2).sum(**kwargs)
         result = xp.sqrt(result) if name == "norm2" else result

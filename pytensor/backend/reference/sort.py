@@ -8,7 +8,7 @@ import numpy as np
 
 from pytensor.backend.reference.array_module import array_module
 
-__all__ = ["bin_counts", "histogram_counts", "kth_smallest", "search_sorted", "sort", "top_k", "unique"]
+__all__ = ["bin_counts", "histogram_counts", "kth_smallest", "search_sorted", "sort", "top_k", "unique", "unique_runs"]
 
 
 def sort(x: Any, axis: int, descending: bool = False) -> tuple[Any, Any]:
@@ -63,9 +63,9 @@ def search_sorted(boundaries: Any, values: Any, right: bool) -> Any:
     return result.reshape(values.shape)
 
 
-def unique(x: Any, axis: int | None = None) -> tuple[Any, Any, Any]:
-    """Sorted different elements (or slices along ``axis``), for every element which of them it is, and how often
-    each comes."""
+def unique(x: Any, axis: int | None = None, want_inverse: bool = True) -> tuple[Any, Any, Any]:
+    """Sorted different elements (or slices along ``axis``), for every element which of them it is (may be None
+    unless wanted), and how often each comes."""
     xp = array_module(x)
     if axis is None:
         values, inverse, counts = xp.unique(x.reshape(-1), return_inverse=True, return_counts=True, equal_nan=False)
@@ -74,9 +74,25 @@ def unique(x: Any, axis: int | None = None) -> tuple[Any, Any, Any]:
     return values, inverse.reshape(-1).astype(np.int64), counts.astype(np.int64)
 
 
-def bin_counts(x: Any, weights: Any | None, minlength: int) -> Any:
-    """How often each of 0, 1, ... comes, or the sum of its weights."""
+def unique_runs(x: Any, axis: int | None = None, want_inverse: bool = True) -> tuple[Any, Any, Any]:
+    """The same for the first of each run of equal neighbours."""
     xp = array_module(x)
+    array, along = (x.reshape(-1), 0) if axis is None or x.ndim == 0 else (x, axis)
+    rows = xp.moveaxis(array, along, 0)
+    n = rows.shape[0]
+    starts = xp.ones(n, dtype=bool)
+    starts[1:] = (rows[1:] != rows[:-1]).any(axis=tuple(range(1, rows.ndim)))
+    first = xp.flatnonzero(starts)
+    inverse = (xp.cumsum(starts) - 1).astype(np.int64)
+    counts = xp.diff(xp.append(first, n)).astype(np.int64)
+    return xp.take(array, first, axis=along), inverse.reshape(x.shape) if axis is None else inverse, counts
+
+
+def bin_counts(x: Any, weights: Any | None, minlength: int) -> Any:
+    """How often each of 0, 1, ... comes, or the sum of its weights; None when an element is negative."""
+    xp = array_module(x)
+    if x.size and int(x.min()) < 0:
+        return None
     if weights is None:
         return xp.bincount(x, minlength=minlength).astype(np.int64)
     wide = weights.astype(np.float64)
