@@ -114,8 +114,8 @@ def run_stack(stack: Stack, input: Tensor, hx: Tensor, cx: Tensor | None, params
         for direction in range(stack.directions):
             i = layer * stack.directions + direction
             states = _columns(y, direction, stack), h_n[i], _at(c_n, i)
-            given = x, stack.batch_sizes, h0[i], _at(c0, i), weights[i]
-            kept.append(backend.rnn_forward(stack.mode, *given, direction == 1, *states, keep))
+            one = stack.mode, x, stack.batch_sizes, h0[i], _at(c0, i), weights[i], direction == 1
+            kept.append(backend.rnn_forward(one, *states, keep))
         mask, scale, result = None, 1.0, y
         if stack.dropout and layer < stack.layers - 1 and y.size:
             result, mask, scale = drop(y, stack.dropout)
@@ -171,12 +171,11 @@ def _stack_gradient(stack: Stack, grads: Any, tensors: Any, last: Tensor, kept_l
         grad_x = None
         for direction in range(stack.directions):
             i = layer * stack.directions + direction
-            given = x, stack.batch_sizes, h0[i], _at(c0, i), weights[i], direction == 1
-            y_part, grad_part = _columns(y, direction, stack), _columns(grad, direction, stack)
-            found = backend.rnn_backward(
-                stack.mode, *given, y_part, kept[direction], grad_part, _at(grad_h_n, i), _at(grad_c_n, i),
-                grad_h0[i], _at(grad_c0, i), layer > 0 or asked[0], any(asked[3:]),
-            )  # fmt: skip
+            one = stack.mode, x, stack.batch_sizes, h0[i], _at(c0, i), weights[i], direction == 1
+            received = _columns(grad, direction, stack), _at(grad_h_n, i), _at(grad_c_n, i)
+            states, y_part = (grad_h0[i], _at(grad_c0, i)), _columns(y, direction, stack)
+            need_x, need_weights = layer > 0 or asked[0], any(asked[3:])
+            found = backend.rnn_backward(one, y_part, kept[direction], received, states, need_x, need_weights)
             of_weights[i] = found[1:]
             if found[0] is not None:
                 grad_x = found[0] if grad_x is None else _sum(grad_x, found[0])
@@ -303,8 +302,8 @@ def run_cell(mode: str, input: Tensor, hx: Tensor, cx: Tensor | None, weights: A
     keep = _will_record(input, hx, cx, *weights)
     h0, c0 = hx._array, _array(cx)
     h, c = _empty(h0.shape, h0), None if c0 is None else _empty(c0.shape, c0)
-    arrays = (*(_array(w) for w in weights), None)
-    kept = backend_of(h0).rnn_forward(mode, input._array, None, h0, c0, arrays, False, h, h, c, keep)
+    layer = mode, input._array, None, h0, c0, (*(_array(w) for w in weights), None), False
+    kept = backend_of(h0).rnn_forward(layer, h, h, c, keep)
     inputs = (input, hx, cx, *weights)
     outputs = h if c is None else (h, c)
     return record(CellBackward0, inputs, outputs, saved=(*inputs, OUTPUT[0], kept), ctx=mode)
@@ -316,12 +315,10 @@ class CellBackward0(Node):
         asked = self.needs_input_grad
         h0, c0 = hx._array, _array(cx)
         grad_h0, grad_c0 = _empty(h0.shape, h0), None if c0 is None else _empty(c0.shape, c0)
-        arrays = (*(_array(w) for w in weights), None)
-        found = backend_of(h0).rnn_backward(
-            self.ctx, input._array, None, h0, c0, arrays, False, h._array, kept, None, _array(grad_h), _array(grad_c),
-            grad_h0, grad_c0, asked[0], any(asked[3:]),
-        )  # fmt: skip
-        results = [found[0], grad_h0, grad_c0, *found[1:5]]
+        layer = self.ctx, input._array, None, h0, c0, (*(_array(w) for w in weights), None), False
+        received, states = (None, _array(grad_h), _array(grad_c)), (grad_h0, grad_c0)
+        found = backend_of(h0).rnn_backward(layer, h._array, kept, received, states, asked[0], any(asked[3:]))
+        results = [found[0], *states, *found[1:5]]
         wanted = tuple(r for r, a in zip(results, asked, strict=True) if a)
         inputs = (grad_h, grad_c, input, hx, cx, *weights)
         outputs = iter(record(CellBackwardBackward0, inputs, wanted, saved=inputs, ctx=(self.ctx, asked)))

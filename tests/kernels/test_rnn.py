@@ -66,14 +66,15 @@ class Layer:
         other.weights = tuple(None if w is None else w.astype(dtype) for w in self.weights)
         return other
 
+    def arguments(self):
+        return self.mode, self.x, self.batch_sizes, self.h0, self.c0, self.weights, self.reverse
+
     def forward(self, backend, training, gap=0):
         """(y, h_n, c_n, kept). Rows of y are ``gap`` elements apart."""
         wide = np.full((self.rows, self.state + gap), 7, self.dtype)
         y, h_n = wide[:, : self.state], np.empty_like(self.h0)
         c_n = None if self.c0 is None else np.empty_like(self.c0)
-        kept = backend.rnn_forward(
-            self.mode, self.x, self.batch_sizes, self.h0, self.c0, self.weights, self.reverse, y, h_n, c_n, training
-        )
+        kept = backend.rnn_forward(self.arguments(), y, h_n, c_n, training)
         assert (wide[:, self.state :] == 7).all()
         return y, h_n, c_n, kept
 
@@ -81,10 +82,8 @@ class Layer:
         """(grad_h0, grad_c0, grad_x, grad_w_ih, ...)."""
         grad_h0 = np.empty_like(self.h0)
         grad_c0 = None if self.c0 is None else np.empty_like(self.c0)
-        results = backend.rnn_backward(
-            self.mode, self.x, self.batch_sizes, self.h0, self.c0, self.weights, self.reverse, y, kept, *grads,
-            grad_h0, grad_c0, need_x, need_weights,
-        )  # fmt: skip
+        states = grad_h0, grad_c0
+        results = backend.rnn_backward(self.arguments(), y, kept, grads, states, need_x, need_weights)
         return (grad_h0, grad_c0, *results)
 
 

@@ -14,92 +14,27 @@ def _dense(array):
     return array if array is None or array.flags.c_contiguous else np.ascontiguousarray(array)
 
 
-def _has_kernel(x, h0) -> bool:
+def _has_kernel(layer) -> bool:
+    x, h0 = layer[1], layer[3]
     return x.dtype.char in "fd" and x.dtype.isnative and len(h0) > 0
 
 
-def rnn_forward(mode, x, batch_sizes, h0, c0, weights, reverse, y, h_n, c_n, training):
-    if not _has_kernel(x, h0):
-        return plain.rnn_forward(mode, x, batch_sizes, h0, c0, weights, reverse, y, h_n, c_n, training)
-    w_ih, w_hh, b_ih, b_hh, w_hr = map(_dense, weights)
-    return _C.rnn_forward(
-        mode,
-        _dense(x),
-        batch_sizes,
-        _dense(h0),
-        _dense(c0),
-        w_ih,
-        w_hh,
-        b_ih,
-        b_hh,
-        w_hr,
-        reverse,
-        y,
-        h_n,
-        c_n,
-        training,
-    )
+def _arguments(mode, x, batch_sizes, h0, c0, weights, reverse):
+    """A layer as the kernels take it: rows without gaps."""
+    return mode, _dense(x), batch_sizes, _dense(h0), _dense(c0), *map(_dense, weights), reverse
 
 
-def rnn_backward(
-    mode,
-    x,
-    batch_sizes,
-    h0,
-    c0,
-    weights,
-    reverse,
-    y,
-    kept,
-    grad_y,
-    grad_h_n,
-    grad_c_n,
-    grad_h0,
-    grad_c0,
-    need_x,
-    need_weights,
-):
-    if not _has_kernel(x, h0):
-        return plain.rnn_backward(
-            mode,
-            x,
-            batch_sizes,
-            h0,
-            c0,
-            weights,
-            reverse,
-            y,
-            kept,
-            grad_y,
-            grad_h_n,
-            grad_c_n,
-            grad_h0,
-            grad_c0,
-            need_x,
-            need_weights,
-        )
-    w_ih, w_hh, b_ih, b_hh, w_hr = map(_dense, weights)
+def rnn_forward(layer, y, h_n, c_n, training):
+    if not _has_kernel(layer):
+        return plain.rnn_forward(layer, y, h_n, c_n, training)
+    return _C.rnn_forward(*_arguments(*layer), y, h_n, c_n, training)
+
+
+def rnn_backward(layer, y, kept, grads, states, need_x, need_weights):
+    if not _has_kernel(layer):
+        return plain.rnn_backward(layer, y, kept, grads, states, need_x, need_weights)
+    grad_y, grad_h_n, grad_c_n = grads
     if grad_y is not None and grad_y.strides[1] != grad_y.itemsize and grad_y.shape[1] != 1:
         grad_y = np.ascontiguousarray(grad_y)
-    return _C.rnn_backward(
-        mode,
-        _dense(x),
-        batch_sizes,
-        _dense(h0),
-        _dense(c0),
-        w_ih,
-        w_hh,
-        b_ih,
-        b_hh,
-        w_hr,
-        reverse,
-        y,
-        *kept,
-        grad_y,
-        _dense(grad_h_n),
-        _dense(grad_c_n),
-        grad_h0,
-        grad_c0,
-        need_x,
-        need_weights,
-    )
+    given = grad_y, _dense(grad_h_n), _dense(grad_c_n)
+    return _C.rnn_backward(*_arguments(*layer), y, *kept, *given, *states, need_x, need_weights)

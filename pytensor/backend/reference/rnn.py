@@ -1,7 +1,8 @@
 """One recurrent layer in one direction, by its equations, in plain array operations; 16-bit floats in float32.
 
-Sequences lie step after step, as rows; ``batch_sizes`` (an int64 NumPy vector that never grows, or None) says how
-many of them are running at each step. ``weights`` is (w_ih, w_hh, b_ih, b_hh, w_hr), the last three may be None.
+A ``layer`` is (mode, x, batch_sizes, h0, c0, weights, reverse). Sequences lie step after step, as rows of x;
+batch_sizes (an int64 NumPy vector that never grows, or None) says how many of them are running at each step; weights
+is (w_ih, w_hh, b_ih, b_hh, w_hr), the last three may be None; c0 is None but for lstm.
 ``csrc/kernels/rnn/rnn.h`` has the equations, ``backward.h`` those of the gradients.
 """
 
@@ -37,11 +38,12 @@ def _blocks(x, count):
     return [x[:, i * size : (i + 1) * size] for i in range(count)]
 
 
-def rnn_forward(mode, x, batch_sizes, h0, c0, weights, reverse, y, h_n, c_n, training):
+def rnn_forward(layer, y, h_n, c_n, training):
     """Writes y (rows, state), h_n and c_n (None but for lstm).
 
     Returns what backward needs when ``training``: (gates, cells), each None where there is nothing; else None.
     """
+    mode, x, batch_sizes, h0, c0, weights, reverse = layer
     xp = array_module(x)
     w_ih, w_hh, b_ih, b_hh, w_hr = (_wide(w) for w in weights)
     from_x = _wide(x) @ w_ih.T + (0 if b_ih is None else b_ih)
@@ -78,29 +80,14 @@ def rnn_forward(mode, x, batch_sizes, h0, c0, weights, reverse, y, h_n, c_n, tra
     return (gates, cells) if training else None
 
 
-def rnn_backward(
-    mode,
-    x,
-    batch_sizes,
-    h0,
-    c0,
-    weights,
-    reverse,
-    y,
-    kept,
-    grad_y,
-    grad_h_n,
-    grad_c_n,
-    grad_h0,
-    grad_c0,
-    need_x,
-    need_weights,
-):
+def rnn_backward(layer, y, kept, grads, states, need_x, need_weights):
     """(grad_x, grad_w_ih, grad_w_hh, grad_b_ih, grad_b_hh, grad_w_hr), None for what is not needed or not there.
 
-    Writes grad_h0 and grad_c0 (None but for lstm); grad_y, grad_h_n and grad_c_n are None where nothing depends on
-    them.
+    ``grads`` are those of (y, h_n, c_n), None where nothing depends on them. Writes ``states``: the gradients of
+    (h0, c0).
     """
+    mode, x, batch_sizes, h0, c0, weights, reverse = layer
+    (grad_y, grad_h_n, grad_c_n), (grad_h0, grad_c0) = grads, states
     xp = array_module(x)
     w_ih, w_hh, b_ih, _, w_hr = (_wide(w) for w in weights)
     gates, cells = kept
