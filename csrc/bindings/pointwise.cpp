@@ -60,11 +60,14 @@ py::object run(const std::string& name, const py::tuple& inputs, const py::tuple
              "pointwise: " + name + ": wrong number of parameters");
     ArrayView views[3];
     for (int i = 0; i < arity; ++i) views[i] = view(inputs[i], "inputs");
-    const DType dtype = views[arity - 1].dtype;
-    const bool selects = name == "where";
-    for (int i = 0; i < arity; ++i)
-        PT_CHECK(views[i].dtype == (selects && i == 0 ? DType::boolean : dtype),
+    const bool selects = name == "where", scales = name == "mul" || name == "div";
+    const DType dtype = views[scales ? 0 : arity - 1].dtype;
+    for (int i = 0; i < arity; ++i) {
+        const bool number = scales && i == 1 && views[1].dtype == DType::float32 && views[1].numel() == 1 &&
+                            (dtype == DType::float16 || dtype == DType::bfloat16);
+        PT_CHECK(number || views[i].dtype == (selects && i == 0 ? DType::boolean : dtype),
                  "pointwise: " + name + ": the inputs differ in dtype");
+    }
     PT_CHECK(pointwise::supports(op, dtype), "pointwise: " + name + ": no kernel for this dtype");
     double values[kMaxParams];
     for (size_t i = 0; i < params.size(); ++i) values[i] = params[i].cast<double>();

@@ -4,6 +4,7 @@
 #include "kernels/pointwise/pointwise.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <new>
 #include <utility>
@@ -25,6 +26,9 @@ bool number_of(PyObject* object, double* value) {
     PyErr_Clear();
     return false;
 }
+
+// Some types cannot hold such a scalar, and PyTorch refuses it: for Python.
+bool may_overflow(double value) { return std::abs(value) > 65504 && !std::isinf(value); }
 
 }  // namespace
 
@@ -102,7 +106,9 @@ bool read_params(const OpObject* op, int operands, PyObject* const* args, Py_ssi
     for (Py_ssize_t i = 0; i < most; ++i) {
         if (given[i] == nullptr) {
             if (i < op->required) return false;
-        } else if (i < op->scalar_count ? !number_of(given[i], &params[i]) : given[i] != Py_False) {
+        } else if (i >= op->scalar_count) {
+            if (given[i] != Py_False) return false;
+        } else if (!number_of(given[i], &params[i]) || may_overflow(params[i])) {
             return false;
         }
     }
@@ -196,9 +202,11 @@ bool read_operands(const OpObject* op, PyObject* const* objects, int count, int 
     if (!has_kernel(op, common) || (condition >= 0 && out.items[condition].tensor == nullptr)) return false;
     for (int k = 0; k < count; ++k) {
         if (out.items[k].tensor != nullptr) continue;
-        if (!scalar_as(objects[k], common, out.scalars[k])) return false;
+        // The kernel knows what is to be rounded to half precision.
+        const DType dtype = common == DType::float16 || common == DType::bfloat16 ? DType::float32 : common;
+        if (!scalar_as(objects[k], dtype, out.scalars[k])) return false;
         out.views[k].data = out.scalars[k];
-        out.views[k].dtype = common;
+        out.views[k].dtype = dtype;
     }
     out.dtype = common;
     return true;
@@ -381,7 +389,7 @@ PyObject* call_clamp(PyObject* self, PyObject* const* args, size_t nargsf, PyObj
     int count = 0;
     for (PyObject*& bound : bounds) {
         if (bound == nullptr) bound = Py_None;
-        if (bound != Py_None && !number_of(bound, &params[count++]))
+        if (bound != Py_None && (!number_of(bound, &params[count]) || may_overflow(params[count++])))
             return call_slow(op, args, nargsf, names);
     }
     if (count == 0) return call_slow(op, args, nargsf, names);
@@ -408,7 +416,8 @@ PyObject* call_power(PyObject* self, PyObject* const* args, size_t nargsf, PyObj
     DType dtype;
     double exponent;
     PyArrayObject* array = nullptr;
-    if (PyVectorcall_NARGS(nargsf) == 2 && names == nullptr && number_of(args[1], &exponent))
+    if (PyVectorcall_NARGS(nargsf) == 2 && names == nullptr && number_of(args[1], &exponent) &&
+        !may_overflow(exponent))
         array = quick_array(op, args[0], &dtype);
     if (array == nullptr || category(dtype) != 2) return call_slow(op, args, nargsf, names);
     if (exponent == 2 && !op->inplace) return PyObject_Vectorcall(op->alternate, args, 1, nullptr);

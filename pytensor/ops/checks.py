@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 from pytensor import _C
-from pytensor.dtypes import FLOATING
+from pytensor.dtypes import FLOATING, dtype, finfo
 
 __all__ = [
     "broadcast_shapes_of",
     "check_floating",
+    "check_representable",
     "check_same_device",
     "check_tensor",
     "normalize_dim",
@@ -58,6 +60,13 @@ def check_floating(value: Any, function: str) -> None:
     """RuntimeError unless the tensor is of a floating or complex type."""
     if value.dtype.category < FLOATING:
         raise RuntimeError(f"{function}: expected a floating point or complex tensor, got {value.dtype}")
+
+
+def check_representable(value: float, d: dtype) -> None:
+    """RuntimeError for a finite number beyond the largest of a floating type."""
+    if d.category == FLOATING and math.isfinite(value) and abs(value) > finfo(d).max:
+        kind = {"float32": "float", "float64": "double", "float16": "c10::Half"}.get(d.name, "c10::BFloat16")
+        raise RuntimeError(f"value cannot be converted to type {kind} without overflow")
 
 
 def check_same_device(*tensors: Any) -> None:

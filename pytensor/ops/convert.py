@@ -13,6 +13,7 @@ from pytensor.backend import backend_of
 from pytensor.backend.reference.array_module import array_module
 from pytensor.dtypes import dtype
 from pytensor.layout import contiguous_format, preserve_format
+from pytensor.ops.checks import check_representable
 from pytensor.ops.inplace import check_inplace, store
 from pytensor.ops.registry import op
 from pytensor.typename import type_string
@@ -322,6 +323,8 @@ def fill(input: Tensor, value: Any) -> Tensor:
         number = value._array.item()
     else:
         number = value
+        if isinstance(number, (int, float)):
+            check_representable(number, input.dtype)
     array = input._array
     with np.errstate(over="ignore"):
         out = array_module(array).full(array.shape, number, dtype=array.dtype)

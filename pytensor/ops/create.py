@@ -13,6 +13,7 @@ from pytensor.autograd.node import wrap
 from pytensor.device import device as Device
 from pytensor.device import get_default_device
 from pytensor.layout import memory_format, strided
+from pytensor.ops.checks import check_representable
 from pytensor.ops.out import write_out
 from pytensor.ops.pointwise_core import factory
 from pytensor.ops.registry import op
@@ -182,9 +183,7 @@ def number_for(value: Any, dtype: dtypes.dtype) -> Any:
 def fill_number(value: Any, dtype: dtypes.dtype) -> Any:
     """:func:`number_for`, and RuntimeError for finite numbers beyond the largest of a floating type."""
     value = number_for(value, dtype)
-    if dtype.category == dtypes.FLOATING and math.isfinite(value) and abs(value) > dtypes.finfo(dtype).max:
-        kind = {"float32": "float", "float64": "double", "float16": "c10::Half"}.get(dtype.name, "c10::BFloat16")
-        raise RuntimeError(f"value cannot be converted to type {kind} without overflow")
+    check_representable(value, dtype)
     return value
 
 

@@ -11,7 +11,7 @@ from pytensor.backend import backend_of
 from pytensor.backend.reference.array_module import array_module
 from pytensor.dtypes import INTEGER, can_cast
 from pytensor.ops.axes import is_tensor, mask_of, zeros_beside
-from pytensor.ops.checks import broadcast_shapes_of, check_tensor
+from pytensor.ops.checks import broadcast_shapes_of, check_representable, check_tensor
 from pytensor.ops.out import write_out
 from pytensor.ops.registry import op
 from pytensor.typename import scalar_type_name
@@ -65,6 +65,8 @@ def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
             else f"result type {scalar_type_name(value.dtype)} can't be cast to the desired output type "
             f"{scalar_type_name(input.dtype)}"
         )
+    if isinstance(value, (int, float)):
+        check_representable(value, input.dtype)
     array, where = input._array, mask._array
     shape = broadcast_shapes_of(mask.shape, input.shape)
     out = array_module(array).empty(shape, array.dtype)  # row-major, whatever the input is

@@ -28,18 +28,22 @@ import numpy as np
 from pytensor import _C
 from pytensor.autograd.node import OUTPUT, Node, record
 from pytensor.backend import backend_of
+from pytensor.backend.reference.pointwise import FULL_NUMBERS
 from pytensor.dtypes import (
     BOOL,
     COMPLEX,
     FLOATING,
+    bfloat16,
     category_default,
     dtype,
+    float16,
+    float32,
     from_numpy_dtype,
     get_default_dtype,
     number_category,
     promote_types,
 )
-from pytensor.ops.checks import broadcast_shapes_of, check_same_device
+from pytensor.ops.checks import broadcast_shapes_of, check_representable, check_same_device
 from pytensor.ops.out import write_out
 from pytensor.ops.registry import op
 
@@ -113,16 +117,41 @@ def _computed_dtype(promotes: str, operands: Sequence[Any]) -> dtype:
     return common
 
 
+def _is_half(d: dtype) -> bool:
+    return d is float16 or d is bfloat16
+
+
+# In half precision their scalars are numbers of the tensor's type, others are float32.
+_NARROW_PARAMS = frozenset({"add_scaled", "clamp", "clamp_max", "clamp_min", "hardshrink", "hardtanh"})
+
+
+def _check_params(name: str, params: tuple[float, ...], d: dtype) -> None:
+    """RuntimeError for scalars that the type which they are used in cannot hold."""
+    if d.category != FLOATING or name == "nan_to_num":
+        return
+    for i, value in enumerate(params):
+        narrow = name in _NARROW_PARAMS or (name == "threshold" and i == 1)
+        check_representable(value, float32 if _is_half(d) and not narrow else d)
+
+
 def _raw(operand: Any, d: dtype, like: Any) -> Any:
     """An operand as an array of dtype ``d``, on the device of ``like``."""
     if isinstance(operand, _C.TensorBase):
         array = operand._array
         if array.dtype != d.numpy:
-            array = array.astype(d.numpy)
+            with np.errstate(over="ignore"):
+                array = array.astype(d.numpy)
         if type(array) is not type(like):  # a 0-d CPU tensor beside CUDA tensors
             array = d.numpy.type(array)
         return array
-    return np.asarray(operand).astype(d.numpy) if isinstance(like, np.ndarray) else d.numpy.type(operand)
+    with np.errstate(over="ignore"):
+        return np.asarray(operand).astype(d.numpy) if isinstance(like, np.ndarray) else d.numpy.type(operand)
+
+
+def _full_number(operand: Any, like: Any) -> Any:
+    """A number as PyTorch multiplies and divides half precision by it: a float32. None for tensors of several elements."""
+    several = isinstance(operand, _C.TensorBase) and operand.numel() != 1
+    return None if several else _raw(operand, float32, like)
 
 
 def apply_pointwise(
@@ -151,7 +180,11 @@ def apply_pointwise(
         check_same_device(*[t for t in tensors if t.ndim > 0 or len(tensors) == 1])
     d = _computed_dtype(promotes, operands)
     like = next((t._array for t in tensors if t.ndim > 0), tensors[0]._array)
+    if params:
+        _check_params(name, params, d)
     arrays = tuple(_raw(operand, d, like) for operand in operands)
+    if _is_half(d) and name in FULL_NUMBERS and (number := _full_number(operands[1], like)) is not None:
+        arrays = (arrays[0], number)
     array = backend_of(like).pointwise(name, arrays, params)
     if node is None:
         return write_out(_C.wrap(array), out, name)

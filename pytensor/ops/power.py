@@ -7,8 +7,9 @@ from typing import Any
 
 from pytensor import _C
 from pytensor.autograd.node import OUTPUT, Node
-from pytensor.dtypes import BOOL, FLOATING, INTEGER, complex128, float64
+from pytensor.dtypes import BOOL, FLOATING, INTEGER, bfloat16, complex128, float16, float64
 from pytensor.ops.arithmetic import mul
+from pytensor.ops.checks import check_representable
 from pytensor.ops.pointwise_core import apply_pointwise, as_operand, make_op, operator, result_type, unary
 from pytensor.ops.pointwise_rules import conj, in_place_operators, number_or_tensor, zeros_where
 from pytensor.ops.registry import op
@@ -145,6 +146,8 @@ def _power_by_number(input: Any, exponent: Any, out: Any) -> Any:
     d = result_type(input, exponent)
     if d.category <= INTEGER and exponent < 0:
         raise RuntimeError("Integers to negative integer powers are not allowed.")
+    if d is float16 or d is bfloat16:
+        check_representable(exponent, d)
     if exponent == 2 and d is input.dtype:
         return square(input) if out is None else square(input, out=out)
     kernel = _POWER_KERNELS.get(exponent) if d.category == FLOATING and d is input.dtype else None

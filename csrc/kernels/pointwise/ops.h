@@ -116,6 +116,8 @@ PT_DEFINE2(sub, bits<Vec<T>>(W(a) - W(b)))
 PT_DEFINE2(mul, bits<Vec<T>>(W(a) * W(b)))
 PT_DEFINE2(add_scaled, bits<Vec<T>>(W(a) + W(p[0]) * W(b)))
 PT_DEFINE2(div, a / b)
+PT_DEFINE1(mul_number, x* p[0])
+PT_DEFINE1(div_number, x / p[0])
 template <class T>
 struct pow {
     PT_INLINE Vec<T> apply(const Vec<T>*, Vec<T> a, Vec<T> b) { return pt::PT_ISA::pow(a, b); }

@@ -62,12 +62,13 @@ Loop cast_of(DType from, DType to) {
     return PT_SELECT(Kernels).casts[static_cast<int>(from)][static_cast<int>(to)];
 }
 
+bool is_half(DType dtype) { return dtype == DType::float16 || dtype == DType::bfloat16; }
+
 // The type that a kernel computes in for operands of `dtype`; unsupported when there is none.
 DType computed_in(int op, DType dtype) {
     const auto has = [op](DType d) { return plain::kernels.loops[op][slot_of(d)] != nullptr; };
     if (slot_of(dtype) >= 0) return has(dtype) ? dtype : DType::unsupported;
-    const bool half = dtype == DType::float16 || dtype == DType::bfloat16;
-    if (half && has(DType::float32)) return DType::float32;
+    if (is_half(dtype) && has(DType::float32)) return DType::float32;
     // Sums and products of wider integers wrap around to the same; bounds and the like are checked elsewhere.
     const bool small = dtype == DType::int8 || dtype == DType::int16;
     if (small && has(DType::int32) && (ops[op].params == 0 || op == k_add_scaled)) return DType::int32;
@@ -83,7 +84,7 @@ bool same_shape(const ArrayView& a, const ArrayView& b) {
 
 // The loop on float16 or bfloat16 themselves, if there is one and all operands have that type.
 Loop half_loop_of(int op, const ArrayView* inputs, const ArrayView& out, DType dtype) {
-    if (dtype != DType::float16 && dtype != DType::bfloat16) return nullptr;
+    if (!is_half(dtype)) return nullptr;
     bool same = out.dtype == dtype;
     for (int k = 0; k < ops[op].arity; ++k) same = same && inputs[k].dtype == dtype;
     return same ? PT_SELECT(Kernels).halves[op][dtype == DType::bfloat16] : nullptr;
@@ -258,6 +259,86 @@ void run_walk(const Call& call, const ArrayView* inputs, const ArrayView& out) {
     cast(result, out);
 }
 
+void run_same(int op, const ArrayView* inputs, const ArrayView& out, const double* params, DType dtype) {
+    const Call call = plan(op, inputs, out, params, dtype);
+    Lines lines;
+    if (!find_lines(call, inputs, out, lines)) {
+        run_walk(call, inputs, out);
+    } else if (call.casts()) {
+        run_lines_cast(call, lines, out);
+    } else {
+        run_lines(call, lines, out);
+    }
+}
+
+bool rounds_params(int op) {
+    return op == k_add_scaled || op == k_hardshrink || op == k_hardshrink_backward || op == k_clamp ||
+           op == k_clamp_min || op == k_clamp_max;
+}
+
+// What PyTorch computes with beside float16 and bfloat16: operands of other types are rounded to theirs
+// first, and so are some ops' scalars, but one number to multiply with or to divide by counts as a float32.
+struct HalfCall {
+    HalfCall(int op_of_call, const ArrayView* given, const double* given_params, DType dtype)
+        : op(op_of_call), inputs(given), params(given_params) {
+        if (rounds_params(op)) {
+            for (int i = 0; i < ops[op].params; ++i) numbers_[i] = rounded(given_params[i], dtype);
+            params = numbers_;
+        }
+        const int arity = ops[op].arity, first = ops[op].group == Group::SELECT ? 1 : 0;
+        bool exact = true;
+        for (int k = first; k < arity; ++k) exact &= given[k].dtype == dtype;
+        if (exact) return;
+        const bool scales = op == k_mul || op == k_div;
+        if (scales && given[1].dtype != dtype && given[1].numel() == 1) {
+            float number;
+            convert(given[1], DType::float32, &number);
+            numbers_[0] = number;
+            params = numbers_;
+            op = op == k_mul ? k_mul_number : k_div_number;
+        }
+        for (int k = 0; k < arity; ++k) views_[k] = given[k];
+        for (int k = first; k < ops[op].arity; ++k) round_operand(k, dtype);
+        inputs = views_;
+    }
+
+    int op;
+    const ArrayView* inputs;
+    const double* params;
+
+  private:
+    static void convert(const ArrayView& number, DType dtype, void* to) {
+        const char* from = number.data;
+        constexpr int64_t one = 1;
+        cast_of(number.dtype, dtype)(static_cast<char*>(to), &from, &one, 1, nullptr);
+    }
+    static double rounded(double number, DType dtype) {
+        const ArrayView view{reinterpret_cast<char*>(&number), DType::float64, 0, nullptr, nullptr};
+        uint16_t half;
+        convert(view, dtype, &half);
+        float value;
+        convert({reinterpret_cast<char*>(&half), dtype, 0, nullptr, nullptr}, DType::float32, &value);
+        return value;
+    }
+    void round_operand(int k, DType dtype) {
+        const DType own = views_[k].dtype;
+        if (own == dtype || own <= DType::int8) return;  // exact in either
+        if (views_[k].numel() == 1) {
+            convert(views_[k], dtype, &rounded_[k]);
+            views_[k].data = reinterpret_cast<char*>(&rounded_[k]);
+            views_[k].dtype = dtype;
+        } else {
+            copies_[k].emplace(views_[k], dtype);
+            views_[k] = copies_[k]->view();
+        }
+    }
+
+    double numbers_[2];  // scalars
+    uint16_t rounded_[kMaxArity];
+    ArrayView views_[kMaxArity];
+    std::optional<CastCopy> copies_[kMaxArity];
+};
+
 }  // namespace
 
 int find(const char* name) {
@@ -279,15 +360,11 @@ DType result_dtype(int op, DType dtype) {
 }
 
 void run(int op, const ArrayView* inputs, const ArrayView& out, const double* params, DType dtype) {
-    const Call call = plan(op, inputs, out, params, dtype);
-    Lines lines;
-    if (!find_lines(call, inputs, out, lines)) {
-        run_walk(call, inputs, out);
-    } else if (call.casts()) {
-        run_lines_cast(call, lines, out);
-    } else {
-        run_lines(call, lines, out);
+    if (is_half(dtype)) {
+        const HalfCall half(op, inputs, params, dtype);
+        return run_same(half.op, half.inputs, out, half.params, dtype);
     }
+    run_same(op, inputs, out, params, dtype);
 }
 
 void cast(const ArrayView& in, const ArrayView& out) {

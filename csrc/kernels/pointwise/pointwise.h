@@ -5,7 +5,9 @@
 // Inputs are cast to `dtype`, one that supports() accepts, as they are read; out has result_dtype(op, dtype).
 // `params` holds the op's scalars (leaky_relu's slope, clamp's bounds ...), null for ops that have none.
 // `where` alone takes a boolean first input, whatever `dtype` is.
-// float16 and bfloat16 are computed in float32 and rounded once, int8 and int16 in int32.
+// float16 and bfloat16 are computed in float32 and rounded once, int8 and int16 in int32. Beside them, inputs
+// of other types are rounded to theirs first, save a number that `mul` or `div` has as its second input: that
+// counts as a float32. The scalars of add_scaled, clamp and hardshrink are rounded too.
 #pragma once
 
 #include "base/array_view.h"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from pytensor import _C
+from pytensor.backend.reference.pointwise import FULL_NUMBERS
 from pytensor.backend.reference.pointwise import cast as cast_without_kernel
 from pytensor.backend.reference.pointwise import pointwise as without_kernel
 
@@ -14,12 +15,13 @@ _has_kernel: dict[tuple[str, np.dtype], bool] = {}
 
 
 def pointwise(name, inputs, params=(), out=None):
-    """The op `name` (kernels.inc lists them) on broadcast inputs of one dtype; `where` takes a boolean first.
+    """The op `name` (kernels.inc lists them) on broadcast inputs of one dtype; `where` takes a boolean first, and beside
+    half precision the second input of those in FULL_NUMBERS may be a 0-d float32.
 
     params: the op's scalars. out: the array that takes the result, of its exact shape and dtype; may be one of the
     inputs, else shares no memory with them.
     """
-    dtype = inputs[-1].dtype
+    dtype = inputs[0 if name in FULL_NUMBERS else -1].dtype
     supported = _has_kernel.get((name, dtype))
     if supported is None:
         supported = _has_kernel[name, dtype] = _C.pointwise_supports(name, dtype)

@@ -13,12 +13,20 @@ from pytensor.backend.reference.special import special_function
 __all__ = ["binary", "cast", "pointwise", "unary"]
 
 
+# In half precision the second input of these, where it is a number, may be a float32: it is not rounded.
+FULL_NUMBERS = frozenset({"div", "floor_divide", "mul", "trunc_divide"})
+# In half precision the scalars of these are rounded.
+_ROUNDED_PARAMS = frozenset({"add_scaled", "clamp", "clamp_max", "clamp_min", "hardshrink", "hardshrink_backward"})
+
+
 def pointwise(name, inputs, params=(), out=None):
-    """The op `name` on broadcast inputs of one dtype; `where` takes a boolean first input."""
+    """The op `name` on broadcast inputs of one dtype (but see FULL_NUMBERS); `where` takes a boolean first input."""
     xp = array_module(inputs[-1])
-    dtype = inputs[-1].dtype
+    dtype = inputs[0 if name in FULL_NUMBERS else -1].dtype
     if _is_half(dtype):
         inputs = tuple(x if x.dtype.kind == "b" else x.astype("float32") for x in inputs)
+        if name in _ROUNDED_PARAMS:
+            params = tuple(float(dtype.type(p)) for p in params)
     with np.errstate(all="ignore"):
         result = xp.asarray(_OPS[name](xp, *inputs, *params))
         if result.dtype.kind != "b" or dtype.kind == "b":
@@ -146,6 +154,8 @@ _OPS = {
     "mul": lambda xp, a, b: xp.multiply(a, b),
     "add_scaled": lambda xp, a, b, alpha: xp.add(a, b * xp.asarray(alpha).astype(b.dtype)),
     "div": lambda xp, a, b: xp.true_divide(a, b),
+    "mul_number": lambda xp, x, number: x * xp.asarray(number).astype(x.dtype),
+    "div_number": lambda xp, x, number: x / xp.asarray(number).astype(x.dtype),
     "pow": lambda xp, a, b: xp.power(a, b),
     "maximum": lambda xp, a, b: xp.maximum(a, b),
     "minimum": lambda xp, a, b: xp.minimum(a, b),
