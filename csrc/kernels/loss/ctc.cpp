@@ -1,3 +1,4 @@
+#include "base/by_type.h"
 #include "kernels/loss/ctc.h"
 
 #include <algorithm>
@@ -15,11 +16,7 @@ namespace {
 
 template <class T>
 const Table<T>& selected() {
-    const Kernels& kernels = PT_SELECT(Kernels);
-    if constexpr (std::is_same_v<T, float>)
-        return kernels.f32;
-    else
-        return kernels.f64;
+    return by_type<T>(PT_SELECT(Kernels));
 }
 
 template <class T>

@@ -1,5 +1,6 @@
 // The plain versions (sums in double), what follows from the target indices, and the choice of kernel and
 // threads.
+#include "base/by_type.h"
 #include "kernels/loss/loss.h"
 
 #include <algorithm>
@@ -152,11 +153,7 @@ namespace {
 
 template <class T>
 const Table<T>& selected() {
-    const Kernels& kernels = PT_SELECT(Kernels);
-    if constexpr (std::is_same_v<T, float>)
-        return kernels.f32;
-    else
-        return kernels.f64;
+    return by_type<T>(PT_SELECT(Kernels));
 }
 
 // body(offset into x, offset into the per-sample arrays, begin, end) covers all samples: ranges of rows when

@@ -1,4 +1,5 @@
 // The plain versions (sums in long double), and the choice of kernel and threads.
+#include "base/by_type.h"
 #include "kernels/norm/norm.h"
 
 #include <algorithm>
@@ -171,11 +172,7 @@ namespace {
 
 template <class T>
 const Table<T>& selected() {
-    const Kernels& kernels = PT_SELECT(Kernels);
-    if constexpr (std::is_same_v<T, float>)
-        return kernels.f32;
-    else
-        return kernels.f64;
+    return by_type<T>(PT_SELECT(Kernels));
 }
 
 int64_t grain(int64_t work) { return 1 + 16384 / std::max<int64_t>(work, 1); }

@@ -1,4 +1,5 @@
 // The plain versions, and the choice of kernel and threads.
+#include "base/by_type.h"
 #include "kernels/pool/pool.h"
 
 #include <algorithm>
@@ -231,11 +232,7 @@ namespace {
 
 template <class T>
 const Table<T>& selected() {
-    const Kernels& kernels = PT_SELECT(Kernels);
-    if constexpr (std::is_same_v<T, float>)
-        return kernels.f32;
-    else
-        return kernels.f64;
+    return by_type<T>(PT_SELECT(Kernels));
 }
 
 // body(first plane, number of planes) over all planes, with enough work in each call for a thread to pay.

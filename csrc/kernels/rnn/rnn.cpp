@@ -1,4 +1,5 @@
 // The rows of the steps, and the choice of the kernel by level and dtype.
+#include "base/by_type.h"
 #include "kernels/rnn/rnn.h"
 
 #include <type_traits>
@@ -26,11 +27,7 @@ namespace {
 
 template <class T>
 const Table<T>& selected() {
-    const Kernels& kernels = PT_SELECT(Kernels);
-    if constexpr (std::is_same_v<T, float>)
-        return kernels.f32;
-    else
-        return kernels.f64;
+    return by_type<T>(PT_SELECT(Kernels));
 }
 
 Walk walk_of(const Shape& s, int64_t* first) {
