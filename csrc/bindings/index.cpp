@@ -5,6 +5,7 @@
 #include "base/check.h"
 #include "kernels/index/copy.h"
 #include "kernels/index/index.h"
+#include "kernels/index/join.h"
 #include "kernels/index/pad.h"
 #include "kernels/index/sort.h"
 
@@ -92,6 +93,28 @@ void index_copy_into(const py::object& target, const py::object& source) {
     for (int i = 0; i < in.ndim; ++i) PT_CHECK(in.shape[i] == out.shape[i], "copy: the shape of out");
     ReleaseGil nogil(in.numel());
     index::copy(in, out);
+}
+
+py::object index_join(const std::vector<py::object>& inputs, int axis) {
+    PT_CHECK(!inputs.empty(), "join: no arrays");
+    std::vector<ArrayView> parts;
+    for (const py::object& input : inputs) parts.push_back(view(input, "input"));
+    const ArrayView& first = parts[0];
+    PT_CHECK(axis >= 0 && axis < first.ndim, "axis: no such axis");
+    std::vector<int64_t> shape(first.shape, first.shape + first.ndim);
+    shape[axis] = 0;
+    for (const ArrayView& part : parts) {
+        PT_CHECK(part.dtype == first.dtype && part.ndim == first.ndim, "join: one dtype, as many axes");
+        for (int i = 0; i < first.ndim; ++i)
+            PT_CHECK(i == axis || part.shape[i] == first.shape[i], "join: the same sizes beside the axis");
+        shape[axis] += part.shape[axis];
+    }
+    const py::object result = make_array(shape, first.dtype);
+    const ArrayView out = view_of(result);
+    std::erase_if(parts, [](const ArrayView& part) { return part.numel() == 0; });
+    ReleaseGil nogil(out.numel());
+    index::join(parts.data(), static_cast<int64_t>(parts.size()), axis, out);
+    return result;
 }
 
 void index_clear(const py::object& target) {
@@ -253,6 +276,7 @@ void bind_index(py::module_& m) {
     m.def("index_add_rows", &index_add_rows, py::arg("out"), py::arg("axis"), py::arg("index"),
           py::arg("source"));
     m.def("index_copy_into", &index_copy_into, py::arg("out"), py::arg("source"));
+    m.def("index_join", &index_join, py::arg("inputs"), py::arg("axis"));
     m.def("index_clear", &index_clear, py::arg("out"));
     m.def("index_pad", &index_pad, py::arg("input"), py::arg("before"), py::arg("shape"), py::arg("mode"),
           py::arg("value"));

@@ -17,6 +17,10 @@ enum class Kind : uint8_t {
     linear,
     fused,
     index,
+    cat,
+    stack,
+    gather,
+    take,
     factory,
 };
 
@@ -103,6 +107,9 @@ bool sort_arguments(PyObject* expected, int operands, PyObject* const* args, Py_
                     PyObject* names, PyObject** given);
 
 PyObject* call_index(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* names);
+PyObject* call_join(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* names);
+PyObject* call_gather(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* names);
+PyObject* call_take(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* names);
 PyObject* call_unary(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* names);
 PyObject* call_operands(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* names);
 PyObject* call_clamp(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* names);

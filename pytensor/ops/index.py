@@ -11,6 +11,7 @@ from pytensor.backend import backend_of
 from pytensor.ops.axes import fresh_copy, is_tensor, zeros_beside
 from pytensor.ops.checks import broadcast_shapes_of, check_tensor, normalize_dim
 from pytensor.ops.out import write_out
+from pytensor.ops.pointwise_core import quick
 from pytensor.ops.registry import op
 from pytensor.typename import scalar_type_name
 
@@ -52,6 +53,8 @@ def refuse_index(input: Any, dim: int, places: Any) -> None:
 class GatherBackward0(Node):
     """saved: (index,); ctx: (shape of the input, dim)."""
 
+    saves = ("other",)
+
     def backward(self, grad: Any) -> Any:
         (index,) = self.saved
         shape, dim = self.ctx
@@ -78,6 +81,7 @@ def spread_elements(elements: Any, shape: Any, dim: int, index: Any) -> Any:
 
 
 @op()
+@quick("gather", GatherBackward0)
 def gather(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False, out: Tensor | None = None) -> Tensor:
     """Elements of ``input`` at ``index`` along ``dim``: ``out[i][j] = input[index[i][j]][j]`` for dim 0.
 

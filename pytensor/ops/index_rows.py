@@ -12,6 +12,7 @@ from pytensor.ops.axes import fresh_copy, is_tensor, zeros_beside
 from pytensor.ops.checks import check_tensor, normalize_dim
 from pytensor.ops.index import check_bounds, refuse_index, scatter_reduce
 from pytensor.ops.out import write_out
+from pytensor.ops.pointwise_core import quick
 from pytensor.ops.registry import op
 from pytensor.typename import scalar_type_name
 
@@ -23,6 +24,8 @@ __all__ = ["index_add", "index_copy", "index_fill", "index_reduce", "index_selec
 
 class IndexSelectBackward0(Node):
     """saved: (index,); ctx: (shape of the input, dim)."""
+
+    saves = ("other",)
 
     def backward(self, grad: Any) -> Any:
         (index,) = self.saved
@@ -51,6 +54,7 @@ def spread_rows(rows: Any, shape: Any, dim: int, index: Any) -> Any:
 
 
 @op()
+@quick("take", IndexSelectBackward0)
 def index_select(input: Tensor, dim: int, index: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The slices of ``input`` along ``dim`` at a vector of indices (int64 or int32), as a copy.
 

@@ -15,6 +15,7 @@ from pytensor.dtypes import promote_types
 from pytensor.ops.checks import check_same_device, normalize_dim
 from pytensor.ops.out import write_out
 from pytensor.ops.parts import narrow
+from pytensor.ops.pointwise_core import quick
 from pytensor.ops.registry import op
 from pytensor.ops.views import reshape, unsqueeze
 
@@ -39,9 +40,6 @@ __all__ = [
 ]
 
 
-_SMALL = 1 << 16  # bytes that NumPy joins in less time than it takes to cut the result into views
-
-
 def _tensor_list(tensors: Any, name: str) -> tuple[Any, ...]:
     if isinstance(tensors, _C.TensorBase):
         raise TypeError(f"{name}(): argument 'tensors' (position 1) must be tuple of Tensors, not Tensor")
@@ -61,19 +59,13 @@ def _joined_dtype(tensors: Sequence[Any]) -> Any:
 
 def concatenate_arrays(arrays: Sequence[Any], axis: int, d: Any) -> Any:
     """Arrays joined along an axis, in pooled memory on the CPU."""
+    if all(a.dtype == d.numpy for a in arrays):
+        return backend_of(arrays[0]).join(arrays, axis)
     if not isinstance(arrays[0], np.ndarray):
         return array_module(arrays[0]).concatenate([a.astype(d.numpy, copy=False) for a in arrays], axis)
     shape = list(arrays[0].shape)
     shape[axis] = sum(a.shape[axis] for a in arrays)
-    out = _C.new_array(shape, d.numpy.num)
-    if out.nbytes < _SMALL:
-        return np.concatenate(arrays, axis, out=out, casting="unsafe")
-    backend, at, start = backend_of(out), (slice(None),) * axis, 0
-    for array in arrays:
-        stop = start + array.shape[axis]
-        backend.store(out[(*at, slice(start, stop))], array)
-        start = stop
-    return out
+    return np.concatenate(arrays, axis, out=_C.new_array(shape, d.numpy.num), casting="unsafe")
 
 
 class CatBackward0(Node):
@@ -92,29 +84,8 @@ class CatBackward0(Node):
         return tuple(grads)
 
 
-def _plainly_joined(tensors: tuple[Any, ...], dim: Any) -> Any:
-    """The joined array of CPU tensors of one dtype whose shapes fit; None for all that needs a closer look."""
-    arrays = [t._array for t in tensors]
-    if not arrays or not isinstance(dim, int):
-        return None
-    first = arrays[0]
-    if not isinstance(first, np.ndarray) or not -first.ndim <= dim < first.ndim:
-        return None
-    axis = dim % first.ndim
-    others = first.shape[:axis] + first.shape[axis + 1 :]
-    for a in arrays:
-        if (
-            not isinstance(a, np.ndarray)
-            or a.dtype != first.dtype
-            or a.ndim != first.ndim
-            or a.size == 0
-            or a.shape[:axis] + a.shape[axis + 1 :] != others
-        ):
-            return None
-    return concatenate_arrays(arrays, axis, tensors[0].dtype)
-
-
 @op(method=False, aliases=("concat", "concatenate"))
+@quick("cat", CatBackward0)
 def cat(tensors: Sequence[Tensor], dim: int = 0, *, out: Tensor | None = None) -> Tensor:
     """Tensors joined along an existing axis; 1-d tensors without elements are skipped.
 
@@ -128,11 +99,6 @@ def cat(tensors: Sequence[Tensor], dim: int = 0, *, out: Tensor | None = None) -
     Source: https://docs.pytorch.org/docs/stable/generated/torch.cat.html
     """
     tensors = _tensor_list(tensors, "cat")
-    array = _plainly_joined(tensors, dim)
-    if array is not None:
-        axis = dim % array.ndim
-        sizes = tuple(t._array.shape[axis] for t in tensors)
-        return write_out(record(CatBackward0, tensors, array, ctx=(axis, sizes)), out, "cat")
     if not tensors:
         raise ValueError("torch.cat(): expected a non-empty list of Tensors")
     for i, t in enumerate(tensors):
@@ -171,6 +137,7 @@ class StackBackward0(Node):
 
 
 @op(method=False)
+@quick("stack", StackBackward0)
 def stack(tensors: Sequence[Tensor], dim: int = 0, *, out: Tensor | None = None) -> Tensor:
     """Tensors of one shape joined along a new axis.
 

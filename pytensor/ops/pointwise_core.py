@@ -47,7 +47,7 @@ from pytensor.ops.checks import broadcast_shapes_of, check_representable, check_
 from pytensor.ops.out import write_out
 from pytensor.ops.registry import op
 
-__all__ = ["apply_pointwise", "as_operand", "binary", "factory", "make_op", "operator", "result_type", "unary"]
+__all__ = ["apply_pointwise", "as_operand", "binary", "factory", "make_op", "operator", "quick", "result_type", "unary"]
 
 Number = bool | int | float | complex
 
@@ -237,7 +237,8 @@ def make_op(
 
     Args:
         kind: "unary", "binary", "ternary", "where", "clamp", "power", "reduction", "matmul", "linear",
-            "layer_norm" or "nll_loss"; factories: "sizes", "full", "arange", "like", "tensor".
+            "layer_norm" or "nll_loss"; factories: "sizes", "full", "arange", "like", "tensor"; copies: see
+            :func:`quick`.
         params: the kernel's scalars; where ``arguments`` has a name for one, this is its default.
         arguments: names of the function's arguments after the tensors. One beyond the params must be False in a quick
             call (``inplace``). The node's ctx is then the tuple of params, or for two tensors and more the one param.
@@ -271,6 +272,19 @@ def make_op(
     for attribute in ("__module__", "__name__", "__qualname__", "__doc__", "__annotations__"):
         setattr(quick, attribute, getattr(slow, attribute))
     return quick
+
+
+def quick(kind: str, node: type[Node]) -> Callable[[Callable[..., Any]], Any]:
+    """Puts C in front of a function: its plain calls.
+
+    Args:
+        kind: "cat", "stack", "gather" or "take" (index_select): the form of the arguments (csrc/core/op_copies.cpp).
+    """
+
+    def decorate(fn: Callable[..., Any]) -> Any:
+        return make_op(kind, fn, node=node)
+
+    return decorate
 
 
 def factory(

@@ -11,7 +11,6 @@ from pytensor import _C
 from pytensor.autograd.node import Node, record
 from pytensor.backend import backend_of
 from pytensor.backend.reference.array_module import array_module
-from pytensor.ops.axes import array_beside
 from pytensor.ops.checks import normalize_dim, normalize_dims, sizes_argument
 from pytensor.ops.out import write_out
 from pytensor.ops.parts import diagonal, diagonal_adjoint
@@ -132,12 +131,8 @@ def _rolled(array: Any, moves: Sequence[int], axes: Sequence[int]) -> Any:
     for move, axis in zip(moves, axes, strict=True):
         n = array.shape[axis]
         cut = n - move % n if n else 0
-        rolled = array_beside(array, array.shape)
         at = (slice(None),) * axis
-        if n:
-            backend.store(rolled[(*at, slice(0, n - cut))], array[(*at, slice(cut, n))])
-            backend.store(rolled[(*at, slice(n - cut, n))], array[(*at, slice(0, cut))])
-        array = rolled
+        array = backend.join((array[(*at, slice(cut, n))], array[(*at, slice(0, cut))]), axis)
     return array
 
 

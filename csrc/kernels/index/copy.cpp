@@ -31,6 +31,15 @@ void copy_lines(const char* from, int64_t from_step, char* to, int64_t to_step, 
         std::memcpy(to + k * to_step, from + k * from_step, static_cast<size_t>(bytes));
 }
 
+void join_pieces(const Piece* pieces, int64_t count, int64_t row, int64_t begin, int64_t end, char* to) {
+    for (int64_t r = begin / row; r * row < end; ++r) {
+        int64_t at = r * row;
+        for (int64_t i = 0; i < count; ++i)
+            for (int64_t b = 0; b < pieces[i].bytes; ++b, ++at)
+                if (at >= begin && at < end) to[at] = pieces[i].from[r * pieces[i].step + b];
+    }
+}
+
 void take_rows(const char* from, int64_t bytes, const int64_t* index, int64_t n, char* to) {
     for (int64_t k = 0; k < n; ++k)
         std::memcpy(to + k * bytes, from + index[k] * bytes, static_cast<size_t>(bytes));
@@ -53,8 +62,8 @@ int64_t compress(const uint8_t* mask, const char* x, int64_t n, char* to) {
 }  // namespace
 
 const Kernels kernels = {transpose<int32_t>, transpose<int64_t>, reverse<int32_t>,   reverse<int64_t>,
-                         copy_lines,         take_rows,          in_bounds,          compress<int32_t>,
-                         compress<int64_t>,  kBagKernels<float>, kBagKernels<double>};
+                         copy_lines,         join_pieces,        take_rows,          in_bounds,
+                         compress<int32_t>,  compress<int64_t>,  kBagKernels<float>, kBagKernels<double>};
 
 }  // namespace plain
 

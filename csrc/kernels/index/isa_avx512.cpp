@@ -4,7 +4,7 @@
 namespace pt::index::avx512 {
 
 const Kernels kernels = {transpose<int32_t>, transpose<int64_t>, reverse<int32_t>,   reverse<int64_t>,
-                         copy_lines,         take_rows,          in_bounds,          compress<int32_t>,
-                         compress<int64_t>,  kBagKernels<float>, kBagKernels<double>};
+                         copy_lines,         join_pieces,        take_rows,          in_bounds,
+                         compress<int32_t>,  compress<int64_t>,  kBagKernels<float>, kBagKernels<double>};
 
 }  // namespace pt::index::avx512

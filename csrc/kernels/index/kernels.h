@@ -19,9 +19,17 @@ struct BagKernels {
     void (*dot)(const Bags& bags, const T* grad, const T* table, int64_t first, int64_t last, T* out);
 };
 
+// A stretch of `bytes` bytes in every row of a result, and the distance from row to row where it comes from.
+struct Piece {
+    const char* from;
+    int64_t step;
+    int64_t bytes;
+};
+
 // transpose: to[j][i] = from[i][j], i < rows, j < columns; the distances between rows are in elements.
 // reverse: to[i] = from[n - 1 - i].
 // copy_lines: `count` lines of `bytes` bytes, `step` bytes from line to line.
+// join_pieces: bytes [begin, end) of a result whose rows, `row` bytes each, are made of `count` pieces.
 // take_rows: n rows of `bytes` bytes, by their numbers.
 // in_bounds: are all of n indices in [0, size)?
 // compress: the elements of x whose mask byte is not 0, one after the other; how many. Writes nothing else.
@@ -34,6 +42,8 @@ struct Kernels {
     void (*reverse8)(const char* from, int64_t n, char* to);
     void (*copy_lines)(const char* from, int64_t from_step, char* to, int64_t to_step, int64_t bytes,
                        int64_t count);
+    void (*join_pieces)(const Piece* pieces, int64_t count, int64_t row, int64_t begin, int64_t end,
+                        char* to);
     void (*take_rows)(const char* from, int64_t bytes, const int64_t* index, int64_t n, char* to);
     bool (*in_bounds)(const int64_t* index, int64_t n, int64_t size);
     int64_t (*compress4)(const uint8_t* mask, const char* x, int64_t n, char* to);

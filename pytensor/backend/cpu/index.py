@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ __all__ = [
     "copied",
     "gather",
     "in_bounds",
+    "join",
     "places",
     "scatter",
     "scatter_add",
@@ -84,6 +86,13 @@ def copied(x: np.ndarray) -> np.ndarray:
     copy = _C.new_array(x.shape, x.dtype.num)
     store(copy, x)
     return copy
+
+
+def join(arrays: Sequence[np.ndarray], axis: int) -> np.ndarray:
+    """See :func:`pytensor.backend.reference.join`."""
+    if arrays[0].dtype in COPIED:
+        return _C.index_join(arrays, axis)
+    return plain.join(arrays, axis)
 
 
 def store(out: np.ndarray, x: np.ndarray) -> None:

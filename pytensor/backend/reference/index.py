@@ -5,6 +5,7 @@ words the error. What is scattered into is written in place: the caller has made
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ __all__ = [
     "copied",
     "gather",
     "in_bounds",
+    "join",
     "places",
     "scatter",
     "scatter_add",
@@ -114,6 +116,11 @@ def add_rows(out: Any, axis: int, index: Any, source: Any) -> bool:
         return False
     array_module(out).add.at(out, (slice(None),) * axis + (index,), source)
     return True
+
+
+def join(arrays: Sequence[Any], axis: int) -> Any:
+    """Arrays of one dtype, one after the other along an axis, in a C-contiguous array."""
+    return array_module(arrays[0]).concatenate(arrays, axis)
 
 
 def copied(x: Any) -> Any:
