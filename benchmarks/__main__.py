@@ -13,7 +13,7 @@ from benchmarks import Row
 from benchmarks.location import prefer_installed
 from benchmarks.machine import describe
 from benchmarks.plot import plot
-from benchmarks.report import line, markdown, put_between_marks, read_json, summary, summary_section, to_json
+from benchmarks.report import line, markdown, merged, put_between_marks, read_json, summary, summary_section, to_json
 from benchmarks.runner import Measurement, Runner
 from benchmarks.startup import measure_startup
 from benchmarks.suites import group_names, rows_of
@@ -34,7 +34,9 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--plot", type=Path, help="write a picture of the ratios")
     parser.add_argument("--markdown", type=Path, help="write the results as a page")
     parser.add_argument("--readme", type=Path, help="replace the overview between the marks of this file")
-    parser.add_argument("--from", dest="source", type=Path, help="measure nothing: report what a JSON file holds")
+    parser.add_argument(
+        "--from", dest="sources", type=Path, action="append", help="measure nothing: report what JSON files hold"
+    )
     options = parser.parse_args(arguments)
     unknown = set(options.groups) - {*group_names(), STARTUP}
     if unknown:
@@ -89,8 +91,8 @@ def write_overview(path: Path, machine: dict, measurements: list[Measurement], p
 def main(arguments: list[str] | None = None) -> int:
     options = parse(arguments)
     prefer_installed()
-    if options.source:
-        machine, measurements = read_json(options.source)
+    if options.sources:
+        machine, measurements = merged([read_json(path) for path in options.sources])
     else:
         measurements, facts = run(options)
         command = "python -m benchmarks " + " ".join(sys.argv[1:] if arguments is None else arguments)

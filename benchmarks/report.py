@@ -80,7 +80,8 @@ def summary(measurements: list[Measurement]) -> list[str]:
         text = f"{group:<10} {peer}, {threads} thread{'s'[: threads > 1]}: "
         if ratios and len({m.unit for m in rows}) == 1:
             text += f"geometric mean {geometric_mean(ratios):.2f}, worst {min(ratios):.2f}, {len(ratios)} rows"
-            text += f", {len(below_floor(rows))} below their floor" if target_of(group, peer) else ""
+            target = target_of(group, peer)
+            text += f", {sum(r < target.floor for r in ratios)} below the floor of {target.floor:g}" if target else ""
         lines.append(text + (f", {failed} failed" if failed else ""))
     return lines
 
@@ -93,6 +94,17 @@ def read_json(path: str | Path) -> tuple[dict[str, Any], list[Measurement]]:
     content = json.loads(Path(path).read_text())
     names = set(Measurement.__dataclass_fields__)
     return content["machine"], [Measurement(**{k: v for k, v in row.items() if k in names}) for row in content["rows"]]
+
+
+def merged(runs: list[tuple[dict[str, Any], list[Measurement]]]) -> tuple[dict[str, Any], list[Measurement]]:
+    """Several runs of one machine as one. ValueError when they come from different machines."""
+    machine = dict(runs[0][0])
+    for other, _ in runs[1:]:
+        if (machine["cpu"], machine["cores"]) != (other["cpu"], other["cores"]):
+            raise ValueError(f"runs of {machine['cpu']} and {other['cpu']} do not belong on one page")
+        machine["versions"] = other["versions"] | machine["versions"]
+        machine["command"] += f"`, `{other['command']}"
+    return machine, [m for _, measurements in runs for m in measurements]
 
 
 def markdown(machine: dict[str, Any], measurements: list[Measurement], plot: str = "") -> str:
@@ -140,8 +152,11 @@ def peaks_line(machine: dict[str, Any]) -> list[str]:
     return found
 
 
-def overview(measurements: list[Measurement]) -> list[str]:
-    """One line per group (or section of one), peer and number of threads, and one for all rows."""
+def overview(measurements: list[Measurement], brief: bool = False) -> list[str]:
+    """One line per group (or section of one), peer and number of threads, and one for all rows of a peer.
+
+    ``brief``: of the peers without targets only the lines of all rows.
+    """
     page = [
         "| group | peer | threads | rows | geometric mean | worst | best | target: mean, floor | rows below the floor |",
         "|---|---|--:|--:|--:|--:|--:|--:|--:|",
@@ -150,10 +165,16 @@ def overview(measurements: list[Measurement]) -> list[str]:
         ratios = [m.ratio for m in rows if not m.error]
         if ratios and len({m.unit for m in rows}) == 1:
             target = target_of(group, peer)
+            if brief and not target and not group.startswith("all"):
+                continue
             page.append(
                 f"| {group} | {peer} | {threads} | {len(ratios)} | **{geometric_mean(ratios):.2f}** |"
                 f" {min(ratios):.2f} | {max(ratios):.2f} |"
-                + (f" {target.mean:g}, {target.floor:g} | {len(below_floor(rows))} |" if target else " | |")
+                + (
+                    f" {target.mean:g}, {target.floor:g} | {sum(r < target.floor for r in ratios)} |"
+                    if target
+                    else " | |"
+                )
             )
     return page
 
@@ -200,7 +221,7 @@ MARKS = ("<!-- benchmarks: written by the benchmarks, do not edit -->", "<!-- en
 def summary_section(machine: dict[str, Any], measurements: list[Measurement], plot: str = "") -> str:
     """The overview for a README: groups, and what it costs to have each library at all."""
     versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
-    lines = [*overview(measurements), ""]
+    lines = [*overview(measurements, brief=True), ""]
     whole = [m for m in measurements if m.unit != "s" or m.row.startswith("import ")]
     if whole:
         peer = whole[0].peer

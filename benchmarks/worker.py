@@ -46,8 +46,12 @@ class TensorLibrary:
         self.module = importlib.import_module("torch" if self.compiled else name)
         self.module.set_num_threads(threads)
         self.version = self.module.__version__
+        if self.compiled:
+            importlib.import_module("torch._inductor.config").fallback_random = True  # the numbers of eager mode
 
     def workload(self, row: Row) -> Callable[[], Any]:
+        if self.compiled:  # rows share functions: what was compiled for others must not count against the limit
+            self.module._dynamo.reset()
         self.module.manual_seed(0)
         run = row.setup(self.module)
         return self.module.compile(run) if self.compiled else run

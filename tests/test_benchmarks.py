@@ -70,6 +70,17 @@ def test_json_is_read_back(tmp_path):
     assert report.read_json(path) == ({"cpu": "a CPU"}, rows)
 
 
+def test_runs_of_one_machine_are_merged():
+    first = {"cpu": "a CPU", "cores": 2, "command": "one", "versions": {"torch": "2"}}, [measurement("a")]
+    second = {"cpu": "a CPU", "cores": 2, "command": "two", "versions": {"jax": "1"}}, [measurement("b")]
+    facts, rows = report.merged([first, second])
+    assert facts["versions"] == {"torch": "2", "jax": "1"} and facts["command"] == "one`, `two"
+    assert [m.row for m in rows] == ["a", "b"] and first[0]["command"] == "one"
+    second[0]["cpu"] = "another"
+    with pytest.raises(ValueError, match="a CPU and another"):
+        report.merged([first, second])
+
+
 def test_changes_beyond_the_noise_are_listed():
     old = [
         measurement("slower"),
