@@ -164,6 +164,7 @@ struct Residues {
     }
 };
 
+constexpr int64_t kLeastGroups = 8;  // images' groups that are worth a unit of work each
 constexpr int64_t kMostDirectRows = 32, kPackingRows = 8, kLeastDirectDepth = 128;
 
 // Everything that the images of a call share. Every tap belongs to one residue, so the tables and packed
@@ -282,28 +283,29 @@ static void run_by_images(const Plan<T>& plan, int64_t batch, int64_t depth, T* 
     }
 }
 
-// Depthwise: every (image, group) reads one channel, which is staged in the first cache.
+// Direct products of several groups: what an (image, group) reads is staged where it is used, in the first or
+// second cache.
 template <class T>
-static void run_by_channels(const Plan<T>& plan, int64_t batch, T* out) {
+static void run_by_groups(const Plan<T>& plan, int64_t batch, int64_t depth, T* out) {
     const Stage<T>& stage = plan.stage;
-    const int64_t groups = plan.groups, grain = 1 + 16384 / (stage.channel + 1);
-    parallel_for(0, batch * groups, grain, [&](int64_t begin, int64_t end) {
-        pool::Scratch scratch(sizeof(T) * (stage.channel + Stage<T>::slack));
+    const int64_t groups = plan.groups, channels = plan.side.channels, size = channels * stage.channel;
+    const int64_t* result = plan.side.result;
+    const int64_t flops = 2 * plan.side.rows * depth * result[0] * result[1] * result[2];
+    parallel_for(0, batch * groups, 1 + 200000 / (flops + 1), [&](int64_t begin, int64_t end) {
+        pool::Scratch scratch(sizeof(T) * (size + Stage<T>::slack));
         T* staged = scratch.as<T>();
-        for (int64_t i = 0; i < Stage<T>::slack; ++i) staged[stage.channel + i] = T(0);
+        for (int64_t i = 0; i < Stage<T>::slack; ++i) staged[size + i] = T(0);
         for (int64_t at = begin; at < end; ++at) {
             const int64_t n = at / groups, group = at % groups;
-            stage_channel(stage,
-                          static_cast<const T*>(stage.array.data) + n * stage.array.strides[0] +
-                              group * stage.array.strides[1],
-                          staged);
+            stage_channels(stage, n, group * channels, channels, staged);
             const T* weights = plan.packed_weights.template as<T>();
             for (int64_t i = 0; i < plan.residues.total(); ++i) {
                 Product<T> q = plan.product(i, weights, staged, out);
                 weights += q.depth * plan.padded_rows();
                 q.groups = 1;
-                q.weights += group * q.depth * kMr;
-                q.bias += group * kMr;
+                q.near = true;
+                q.weights += group * q.weight_group;
+                q.bias += group * q.bias_group;
                 q.out += n * q.out_image + group * q.out_group;
                 if (q.columns() > 0) direct_rows(q, 0, q.grid[0] * q.grid[1]);
             }
@@ -316,8 +318,9 @@ static void convolve(const Problem& p, const Sides& side, const Residues& residu
                      const Operand& weight, const Operand& bias, T* out) {
     if (p.batch == 0 || side.rows == 0) return;
     const Plan<T> plan(p, side, residues, source, weight, bias);
-    if (side.channels == 1 && side.rows <= kMr && p.groups > 1)
-        run_by_channels(plan, p.batch, out);
+    const int64_t group_bytes = side.channels * plan.stage.channel * static_cast<int64_t>(sizeof(T));
+    if (plan.direct && p.groups > 1 && p.batch * p.groups >= kLeastGroups && group_bytes <= kMostGroupBytes)
+        run_by_groups(plan, p.batch, plan.depth_of(p), out);
     else
         run_by_images(plan, p.batch, plan.depth_of(p), out);
 }

@@ -10,6 +10,7 @@
 
 #include "kernels/conv/depthwise_weight.h"
 #include "kernels/conv/forward.h"
+#include "kernels/conv/narrow_weight.h"
 #include "kernels/conv/winograd_weight.h"
 #include "simd/transpose.h"
 
@@ -374,7 +375,23 @@ static void grad_weight(const Problem& p, const Operand& grad_output, const Oper
         if (to_bias != nullptr) sum_rows(p, static_cast<const T*>(grad_output.data), to_bias);
         return;
     }
-    const bool dot = rows <= lanes<T> / 2 || (rows == 1 && channels == 1);
+    if (rows > 1 && rows <= lanes<T>) {
+        NarrowWeight<T> narrow{&stage,
+                               false,
+                               nullptr,
+                               static_cast<const T*>(grad_output.data),
+                               tables.offsets,
+                               p.groups,
+                               channels,
+                               rows,
+                               depth,
+                               {q.grid[0], q.grid[1], q.grid[2]},
+                               {q.source_step[0], q.source_step[1]}};
+        narrow_weight(narrow, p.batch, to);
+        if (to_bias != nullptr) sum_rows(p, static_cast<const T*>(grad_output.data), to_bias);
+        return;
+    }
+    const bool dot = rows == 1;
     const int64_t image = p.out_channels * positions;
     int64_t together = images_per_group(stage, p.batch, rows * depth < 64);
     if (!dot && together * image > most) together = most / image > 1 ? most / image : 1;

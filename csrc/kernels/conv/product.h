@@ -35,6 +35,7 @@ struct Product {
     int64_t out_group, out_image, out_channel, out_step[3];
     const T* bias;                             // [groups][tiles * kMr], zeros when there is none
     int64_t weight_group = 0, bias_group = 0;  // distances in them, for direct_product()
+    bool near = false;                         // the source is in the first or second cache
 
     int64_t tiles() const { return (rows + kMr - 1) / kMr; }
     int64_t columns() const { return images * grid[0] * grid[1] * grid[2]; }
@@ -341,7 +342,7 @@ static void direct_tile(const Product<T>& p, const T* const* from, const T* a, c
 #pragma GCC unroll 4
         for (int v = 0; v < kNv; ++v) sums[r][v] = broadcast(bias[r]);
     }
-    const bool deep = p.depth > 2 * kAhead;  // else the source is in the first cache
+    const bool deep = p.depth > 2 * kAhead && !p.near;  // else the source is in the first cache
     const T *from0 = from[0], *from1 = from[1], *from2 = from[kNv - 2], *from3 = from[kNv - 1];
     for (int64_t k = 0; k < p.depth; ++k, a += kMr) {
         const int64_t offset = p.offsets[k];

@@ -154,6 +154,16 @@ static void stage_channel(const Stage<T>& s, const T* from, T* to) {
     }
 }
 
+constexpr int64_t kMostGroupBytes = 1 << 18;  // of what one thread stages for itself, in the second cache
+
+// Channels [first, first + count) of one image.
+template <class T>
+static void stage_channels(const Stage<T>& s, int64_t image, int64_t first, int64_t count, T* to) {
+    const T* from = static_cast<const T*>(s.array.data) + image * s.array.strides[0];
+    for (int64_t c = 0; c < count; ++c)
+        stage_channel(s, from + (first + c) * s.array.strides[1], to + c * s.channel);
+}
+
 // Images [first, first + images), all channels: returns where the group's elements lie.
 template <class T>
 static const T* stage_images(const Stage<T>& s, int64_t first, int64_t images, int64_t channels, T* scratch) {
