@@ -84,6 +84,17 @@ void flatten(Problem& p, Operand& x) {
     }
 }
 
+// Along an axis with one tap and no padding only every stride-th element is read: the others are left out of
+// the view `x` of the input.
+void subsample(Problem& p, Operand& x) {
+    for (int a = 0; a < 3; ++a) {
+        if (p.kernel[a] != 1 || p.padding[a] != 0 || p.stride[a] == 1) continue;
+        x.strides[2 + a] *= p.stride[a];
+        p.in[a] = p.out[a];
+        p.stride[a] = 1;
+    }
+}
+
 // A C-contiguous copy of a strided operand, in scratch memory.
 template <class T>
 void copy_dense(const Operand& x, const int64_t* sizes, T* to) {
@@ -110,6 +121,7 @@ void forward(const ArrayView& input, const ArrayView& weight, const ArrayView* b
              const Params& params) {
     Problem p = problem_of(input, weight, output, params);
     Operand x = operand_of(input);
+    subsample(p, x);
     flatten(p, x);
     const auto run = input.dtype == DType::float32 ? kernels().forward_float32 : kernels().forward_float64;
     run(p, x, operand_of(weight), bias_of(bias), output.data);
@@ -141,6 +153,7 @@ void grad_weight(const ArrayView& grad_output, const ArrayView& input, const Arr
         g.strides[4] = 1;
         for (int i = 3; i >= 0; --i) g.strides[i] = g.strides[i + 1] * sizes[i + 1];
     }
+    subsample(p, x);
     flatten(p, x);
     const auto run =
         grad_output.dtype == DType::float32 ? kernels().grad_weight_float32 : kernels().grad_weight_float64;

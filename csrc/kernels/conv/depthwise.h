@@ -304,8 +304,9 @@ PT_INLINE bool fits(const Problem& p, const Operand& read) {
     return s <= 2 && (one_row || p.stride[1] == s) && (s == 1 || (p.dilation[1] == 1 && p.dilation[2] == 1));
 }
 
-PT_INLINE int64_t grain(const Problem& p) {  // planes that are worth a thread
-    return 1 + 60000 / (p.out[1] * p.out[2] * p.kernel[1] * p.kernel[2] + 1);
+PT_INLINE Work plane_work(const Problem& p) {  // of one plane of the result
+    const int64_t positions = p.out[1] * p.out[2];
+    return {0.03 * static_cast<double>(positions * (2 + p.kernel[1] * p.kernel[2])), 2};
 }
 
 template <class T, int S>
@@ -332,7 +333,7 @@ static void forward_of_stride(const Problem& p, const Operand& input, const Oper
     const Taps<T> taps(p, weight, false);
     const bool pairs = multiplier == 1 && p.dilation[1] == 1 && is_narrow<T, S>(pass);
     if (pairs) pass.next_in = input.strides[1], pass.next_out = positions, pass.next_weight = taps.size;
-    parallel_for(0, p.batch * p.out_channels, grain(p), [&](int64_t begin, int64_t end) {
+    parallel_for(0, p.batch * p.out_channels, plane_work(p), [&](int64_t begin, int64_t end) {
         Pass<T> mine = pass;
         for (int64_t at = begin; at < end; ++at) {
             const int64_t n = at / p.out_channels, c = at % p.out_channels;

@@ -113,7 +113,7 @@ template <class T, class Body>
 PT_INLINE void over_planes(const Problem& p, const Operand& grad_output, T* result, int together,
                            const Body& body) {
     const int64_t multiplier = p.out_channels / p.groups, positions = p.in[1] * p.in[2];
-    parallel_for(0, p.batch * p.in_channels, grain(p), [&](int64_t begin, int64_t end) {
+    parallel_for(0, p.batch * p.in_channels, plane_work(p), [&](int64_t begin, int64_t end) {
         int count = 1;
         for (int64_t at = begin; at < end; at += count) {
             const int64_t n = at / p.in_channels, c = at % p.in_channels;

@@ -142,22 +142,22 @@ static void weight_of_stride(const Problem& p, const Operand& input, const T* gr
     const Borders<T, S> borders(pass);
     if (p.out_channels == p.groups && is_narrow<T, S>(pass))
         pass.next_in = input.strides[1], pass.next_out = positions;
-    const int64_t size = p.kernel[1] * p.kernel[2];
-    parallel_for(
-        0, p.out_channels, 1 + 60000 / (p.batch * positions * size + 1), [&](int64_t begin, int64_t end) {
-            const auto run = [&](auto kernel) { kernel(p, pass, borders, input, grad, begin, end, to); };
-            const bool dense = p.dilation[1] == 1;
-            if (dense && p.kernel[1] == 3 && p.kernel[2] == 3)
-                run(&sum_channels<T, 3, 3, S>);
-            else if (dense && p.kernel[1] == 5 && p.kernel[2] == 5)
-                run(&sum_channels<T, 5, 5, S>);
-            else if (p.kernel[2] == 3)
-                run(&sum_channels<T, 1, 3, S>);
-            else if (p.kernel[2] == 5)
-                run(&sum_channels<T, 1, 5, S>);
-            else
-                run(&sum_channels<T, 1, 7, S>);
-        });
+    Work work = plane_work(p);
+    work.ns *= static_cast<double>(p.batch);
+    parallel_for(0, p.out_channels, work, [&](int64_t begin, int64_t end) {
+        const auto run = [&](auto kernel) { kernel(p, pass, borders, input, grad, begin, end, to); };
+        const bool dense = p.dilation[1] == 1;
+        if (dense && p.kernel[1] == 3 && p.kernel[2] == 3)
+            run(&sum_channels<T, 3, 3, S>);
+        else if (dense && p.kernel[1] == 5 && p.kernel[2] == 5)
+            run(&sum_channels<T, 5, 5, S>);
+        else if (p.kernel[2] == 3)
+            run(&sum_channels<T, 1, 3, S>);
+        else if (p.kernel[2] == 5)
+            run(&sum_channels<T, 1, 5, S>);
+        else
+            run(&sum_channels<T, 1, 7, S>);
+    });
 }
 
 // grad_output is C-contiguous. False: not done.

@@ -111,19 +111,20 @@ static void pack_weights(const T* weight, const Tables<T>& tables, int64_t group
                          int64_t rows, int64_t row_stride, bool direct, T* packed) {
     const int64_t tiles = (rows + kMr - 1) / kMr, depth = tables.depth;
     const int64_t passes = direct ? 1 : (depth + kDepth - 1) / kDepth;
-    parallel_for(0, groups * tiles, 1 + 16384 / (depth * kMr + 1), [&](int64_t begin, int64_t end) {
-        for (int64_t i = begin; i < end; ++i) {
-            const int64_t tile = i % tiles, group = i / tiles, m = tile * kMr;
-            const T* from = weight + group * group_stride + m * row_stride;
-            T* to = packed + group * tiles * depth * kMr;
-            const int used = rows - m < kMr ? static_cast<int>(rows - m) : kMr;
-            for (int64_t pass = 0; pass < passes; ++pass) {
-                const int64_t k0 = depth * pass / passes, k1 = depth * (pass + 1) / passes;
-                pack_weight_tile(from, tables.weights, row_stride, used, k0, k1,
-                                 to + (k0 * tiles + tile * (k1 - k0)) * kMr);
-            }
-        }
-    });
+    parallel_for(0, groups * tiles, Work{0.3 * static_cast<double>(depth * kMr)},
+                 [&](int64_t begin, int64_t end) {
+                     for (int64_t i = begin; i < end; ++i) {
+                         const int64_t tile = i % tiles, group = i / tiles, m = tile * kMr;
+                         const T* from = weight + group * group_stride + m * row_stride;
+                         T* to = packed + group * tiles * depth * kMr;
+                         const int used = rows - m < kMr ? static_cast<int>(rows - m) : kMr;
+                         for (int64_t pass = 0; pass < passes; ++pass) {
+                             const int64_t k0 = depth * pass / passes, k1 = depth * (pass + 1) / passes;
+                             pack_weight_tile(from, tables.weights, row_stride, used, k0, k1,
+                                              to + (k0 * tiles + tile * (k1 - k0)) * kMr);
+                         }
+                     }
+                 });
 }
 
 template <class T>
@@ -291,7 +292,7 @@ static void run_by_groups(const Plan<T>& plan, int64_t batch, int64_t depth, T* 
     const int64_t groups = plan.groups, channels = plan.side.channels, size = channels * stage.channel;
     const int64_t* result = plan.side.result;
     const int64_t flops = 2 * plan.side.rows * depth * result[0] * result[1] * result[2];
-    parallel_for(0, batch * groups, 1 + 200000 / (flops + 1), [&](int64_t begin, int64_t end) {
+    parallel_for(0, batch * groups, Work{flops_ns(flops)}, [&](int64_t begin, int64_t end) {
         pool::Scratch scratch(sizeof(T) * (size + Stage<T>::slack));
         T* staged = scratch.as<T>();
         for (int64_t i = 0; i < Stage<T>::slack; ++i) staged[size + i] = T(0);

@@ -4,8 +4,8 @@
 //
 // from the same stage and tables as forward. grad_output is transposed once, into panels [column][m]; a tile
 // of kMr rows k by kNv vectors of m stays in registers while the columns go by, and the patch elements are
-// broadcast right from the source. With few output channels per group (depthwise) vectors run along the
-// columns instead and every (m, k) of a tile has a vector of partial sums.
+// broadcast right from the source. One output in a group: vectors run along the columns instead. A few:
+// narrow_weight.h.
 #pragma once
 
 #include "kernels/conv/depthwise_weight.h"
@@ -57,17 +57,19 @@ template <class T>
 static void transpose_grad(const WeightGradient<T>& p, T* to) {
     const int64_t panels = p.panels(), positions = p.positions(), columns = p.columns();
     const int64_t chunks = (positions + 255) / 256;
-    parallel_for(0, p.groups * panels * p.images * chunks, 1, [&](int64_t begin, int64_t end) {
-        for (int64_t unit = begin; unit < end; ++unit) {
-            const int64_t chunk = unit % chunks, n = unit / chunks % p.images;
-            const int64_t panel = unit / (chunks * p.images) % panels,
-                          group = unit / (chunks * p.images * panels);
-            const int64_t last = chunk * 256 + 256 < positions ? chunk * 256 + 256 : positions;
-            const int64_t row = group * p.padded_rows() + panel * kNr<T>;
-            transpose_part(p, group, panel, n, chunk * 256, last,
-                           to + row * columns + (n * positions + chunk * 256) * p.width(panel));
-        }
-    });
+    const int64_t chunk = positions < 256 ? positions : 256;
+    parallel_for(0, p.groups * panels * p.images * chunks, Work{bytes_ns(2 * sizeof(T) * chunk * p.width(0))},
+                 [&](int64_t begin, int64_t end) {
+                     for (int64_t unit = begin; unit < end; ++unit) {
+                         const int64_t chunk = unit % chunks, n = unit / chunks % p.images;
+                         const int64_t panel = unit / (chunks * p.images) % panels,
+                                       group = unit / (chunks * p.images * panels);
+                         const int64_t last = chunk * 256 + 256 < positions ? chunk * 256 + 256 : positions;
+                         const int64_t row = group * p.padded_rows() + panel * kNr<T>;
+                         transpose_part(p, group, panel, n, chunk * 256, last,
+                                        to + row * columns + (n * positions + chunk * 256) * p.width(panel));
+                     }
+                 });
 }
 
 template <class T, int Vectors>
@@ -126,8 +128,9 @@ static void outer_product(const WeightGradient<T>& p, const T* panels_of_grad, c
                           bool first, T* sums, T* bias_sums) {
     const int64_t k_tiles = p.k_tiles(), panels = p.panels(), columns = p.columns();
     const int64_t blocks = (columns + kDepth - 1) / kDepth;
-    const int64_t flops = 2 * columns * kMr * kNr<T>;
-    parallel_for(0, p.groups * panels * k_tiles, 1 + 200000 / flops, [&](int64_t begin, int64_t end) {
+    const int64_t units = p.groups * panels * k_tiles, threads = num_threads();
+    const Work work{flops_ns(2 * columns * kMr * p.width(0)), 1 + units / (8 * threads)};
+    parallel_for(0, units, work, [&](int64_t begin, int64_t end) {
         for (int64_t block = 0; block < blocks; ++block) {
             const int64_t from = columns * block / blocks, to = columns * (block + 1) / blocks;
             const bool store_first = first && block == 0;
@@ -189,7 +192,8 @@ template <class T>
 static void outer_product_by_parts(const WeightGradient<T>& p, const int64_t* positions, bool first, T* sums,
                                    T* bias_sums) {
     const int64_t padded = p.padded_rows() * p.groups, size = padded * p.k_tiles() * kMr;
-    parallel_for(0, kParts, 1, [&](int64_t begin, int64_t end) {
+    const int64_t flops = 2 * p.columns() * p.groups * p.rows * p.depth;
+    parallel_for(0, kParts, Work{flops_ns(flops / kParts)}, [&](int64_t begin, int64_t end) {
         pool::Scratch b(sizeof(T) * kDepth * kNr<T>);
         for (int64_t part = begin; part < end; ++part)
             outer_product_of_part(p, p.images * part / kParts, p.images * (part + 1) / kParts, positions,
@@ -209,31 +213,26 @@ template <class T>
 static void store_weights(const WeightGradient<T>& p, const T* sums, T* to) {
     constexpr int L = lanes<T>;
     const int64_t panels = p.panels(), k_padded = p.k_tiles() * kMr;
-    parallel_for(0, p.groups * panels, 1 + 16384 / (p.depth * kNr<T>), [&](int64_t begin, int64_t end) {
-        for (int64_t unit = begin; unit < end; ++unit) {
-            const int64_t panel = unit % panels, group = unit / panels, width = p.width(panel);
-            const int64_t first = panel * kNr<T>;
-            const T* from = sums + (group * p.padded_rows() + first) * k_padded;
-            T* at = to + (group * p.rows + first) * p.depth;
-            for (int64_t m = 0; m < width; m += L)
-                for (int64_t k = 0; k < p.depth; k += L) {
-                    const int64_t left = p.rows - first - m;
-                    transpose_block(
-                        from + k * width + m, width, p.depth - k < L ? static_cast<int>(p.depth - k) : L,
-                        left < L ? static_cast<int>(left) : L, at + m * p.depth + k, p.depth, false);
-                }
-        }
-    });
+    parallel_for(0, p.groups * panels, Work{bytes_ns(2 * sizeof(T) * p.depth * p.width(0))},
+                 [&](int64_t begin, int64_t end) {
+                     for (int64_t unit = begin; unit < end; ++unit) {
+                         const int64_t panel = unit % panels, group = unit / panels, width = p.width(panel);
+                         const int64_t first = panel * kNr<T>;
+                         const T* from = sums + (group * p.padded_rows() + first) * k_padded;
+                         T* at = to + (group * p.rows + first) * p.depth;
+                         for (int64_t m = 0; m < width; m += L)
+                             for (int64_t k = 0; k < p.depth; k += L) {
+                                 const int64_t left = p.rows - first - m;
+                                 transpose_block(from + k * width + m, width,
+                                                 p.depth - k < L ? static_cast<int>(p.depth - k) : L,
+                                                 left < L ? static_cast<int>(left) : L, at + m * p.depth + k,
+                                                 p.depth, false);
+                             }
+                     }
+                 });
 }
 
-// Tiles of the dot product: rows m by rows k.
-#if defined(__AVX512F__)
-constexpr int kDotM = 3;
-#else
-constexpr int kDotM = 2;
-#endif
-constexpr int kDotK = 5;
-constexpr int kDepthwiseK = 9;  // with one m
+constexpr int kDotK = 9;  // rows k of a tile of the dot product
 
 // The first n elements, zeros behind them. One masked load where the level has that, so that a loop over
 // whole and partial vectors needs one body and its sums stay in registers.
@@ -246,56 +245,45 @@ PT_INLINE Vec<T> load_part(const T* p, int n) {
 #endif
 }
 
-template <class T, int M, int K>
-static void dot_tile(const WeightGradient<T>& p, const T* const* grads, const T* const* rows, T* sums) {
+template <class T>
+static void dot_tile(const WeightGradient<T>& p, const T* grad, const T* const* rows, T* sums) {
     constexpr int L = lanes<T>;
-    Vec<T> acc[M][K] = {};
-    const int64_t image = p.groups * p.rows * p.positions();
+    Vec<T> acc[kDotK] = {};
+    const int64_t image = p.groups * p.positions();
     for (int64_t n = 0; n < p.images; ++n)
         for (int64_t t0 = 0; t0 < p.grid[0]; ++t0) {
-            int64_t g_at = n * image + t0 * p.grid[1] * p.grid[2];
+            const T* from = grad + n * image + t0 * p.grid[1] * p.grid[2];
             int64_t s_at = n * p.source_image + t0 * p.source_step[0];
-            for (int64_t t1 = 0; t1 < p.grid[1]; ++t1, g_at += p.grid[2], s_at += p.source_step[1]) {
+            for (int64_t t1 = 0; t1 < p.grid[1]; ++t1, from += p.grid[2], s_at += p.source_step[1]) {
                 for (int64_t j = 0; j < p.grid[2]; j += L) {
                     const int n = p.grid[2] - j < L ? static_cast<int>(p.grid[2] - j) : L;
-                    Vec<T> x[M];
-#pragma GCC unroll 4
-                    for (int m = 0; m < M; ++m) x[m] = load_part(grads[m] + g_at + j, n);
+                    const Vec<T> x = load_part(from + j, n);
 #pragma GCC unroll 9
-                    for (int k = 0; k < K; ++k) {
-                        const Vec<T> y = load_part(rows[k] + s_at + j, n);
-#pragma GCC unroll 4
-                        for (int m = 0; m < M; ++m) acc[m][k] += x[m] * y;
-                    }
+                    for (int k = 0; k < kDotK; ++k) acc[k] += x * load_part(rows[k] + s_at + j, n);
                 }
             }
         }
-    for (int m = 0; m < M; ++m)
-        for (int k = 0; k < K; ++k) sums[m * K + k] = sum_lanes<T>(acc[m][k]);
+    for (int k = 0; k < kDotK; ++k) sums[k] = sum_lanes<T>(acc[k]);
 }
 
-template <class T, int M, int K>
+// One output in each group.
+template <class T>
 static void dot_product(const WeightGradient<T>& p, bool first, T* to) {
-    const int64_t m_tiles = (p.rows + M - 1) / M, k_tiles = (p.depth + K - 1) / K;
-    const int64_t flops = 2 * M * K * p.columns();
-    parallel_for(0, p.groups * m_tiles * k_tiles, 1 + 200000 / flops, [&](int64_t begin, int64_t end) {
+    const int64_t tiles = (p.depth + kDotK - 1) / kDotK;
+    const Work work{flops_ns(4 * kDotK * p.columns())};
+    parallel_for(0, p.groups * tiles, work, [&](int64_t begin, int64_t end) {
         for (int64_t unit = begin; unit < end; ++unit) {
-            const int64_t k0 = unit % k_tiles * K, m0 = unit / k_tiles % m_tiles * M;
-            const int64_t group = unit / (k_tiles * m_tiles);
-            const T *grads[M], *rows[K];
-            for (int m = 0; m < M; ++m)  // beyond the last: the last again
-                grads[m] =
-                    p.grad + (group * p.rows + (m0 + m < p.rows ? m0 + m : p.rows - 1)) * p.positions();
-            for (int k = 0; k < K; ++k)
+            const int64_t k0 = unit % tiles * kDotK, group = unit / tiles;
+            const T* rows[kDotK];
+            for (int64_t k = 0; k < kDotK; ++k)  // beyond the last: the last again
                 rows[k] =
                     p.source + group * p.source_group + p.offsets[k0 + k < p.depth ? k0 + k : p.depth - 1];
-            T sums[M * K];
-            dot_tile<T, M, K>(p, grads, rows, sums);
-            for (int m = 0; m < M && m0 + m < p.rows; ++m)
-                for (int k = 0; k < K && k0 + k < p.depth; ++k) {
-                    T& w = to[(group * p.rows + m0 + m) * p.depth + k0 + k];
-                    w = first ? sums[m * K + k] : w + sums[m * K + k];
-                }
+            T sums[kDotK];
+            dot_tile(p, p.grad + group * p.positions(), rows, sums);
+            for (int64_t k = 0; k < kDotK && k0 + k < p.depth; ++k) {
+                T& w = to[group * p.depth + k0 + k];
+                w = first ? sums[k] : w + sums[k];
+            }
         }
     });
 }
@@ -305,21 +293,23 @@ template <class T>
 static void sum_rows(const Problem& p, const T* grad, T* to) {
     constexpr int L = lanes<T>;
     const int64_t positions = p.out[0] * p.out[1] * p.out[2];
-    parallel_for(0, p.out_channels, 1 + 16384 / (p.batch * positions + 1), [&](int64_t begin, int64_t end) {
-        for (int64_t m = begin; m < end; ++m) {
-            Vec<T> total{};
-            for (int64_t n = 0; n < p.batch; ++n) {
-                const T* from = grad + (n * p.out_channels + m) * positions;
-                Vec<T> even{}, odd{};
-                int64_t j = 0;
-                for (; j + 2 * L <= positions; j += 2 * L) even += load(from + j), odd += load(from + j + L);
-                for (; j + L <= positions; j += L) even += load(from + j);
-                if (j < positions) odd += load_n(from + j, static_cast<int>(positions - j));
-                total += even + odd;
-            }
-            to[m] = sum_lanes<T>(total);
-        }
-    });
+    parallel_for(0, p.out_channels, Work{bytes_ns(sizeof(T) * p.batch * positions)},
+                 [&](int64_t begin, int64_t end) {
+                     for (int64_t m = begin; m < end; ++m) {
+                         Vec<T> total{};
+                         for (int64_t n = 0; n < p.batch; ++n) {
+                             const T* from = grad + (n * p.out_channels + m) * positions;
+                             Vec<T> even{}, odd{};
+                             int64_t j = 0;
+                             for (; j + 2 * L <= positions; j += 2 * L)
+                                 even += load(from + j), odd += load(from + j + L);
+                             for (; j + L <= positions; j += L) even += load(from + j);
+                             if (j < positions) odd += load_n(from + j, static_cast<int>(positions - j));
+                             total += even + odd;
+                         }
+                         to[m] = sum_lanes<T>(total);
+                     }
+                 });
 }
 
 template <class T>
@@ -408,10 +398,7 @@ static void grad_weight(const Problem& p, const Operand& grad_output, const Oper
         q.source = stage_images(stage, n, q.images, p.in_channels, staged.as<T>());
         q.grad = static_cast<const T*>(grad_output.data) + n * image;
         if (dot) {
-            if (rows == 1)
-                dot_product<T, 1, kDepthwiseK>(q, n == 0, to);
-            else
-                dot_product<T, kDotM, kDotK>(q, n == 0, to);
+            dot_product(q, n == 0, to);
             continue;
         }
         if (n == 0) fill_positions(q, position_table.as<int64_t>());

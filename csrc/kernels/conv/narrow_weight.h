@@ -246,7 +246,7 @@ static void narrow_weight(NarrowWeight<T> p, int64_t batch, T* to) {
         if (!p.by_group) p.source = stage_images(stage, n, images, p.channels * p.groups, staged.as<T>());
         p.grad = grad + n * p.groups * p.rows * p.positions();
         const int64_t flops = 2 * p.rows * p.depth * p.positions() * images / parts;
-        parallel_for(0, p.groups * parts, 1 + 200000 / (flops + 1), [&](int64_t begin, int64_t end) {
+        parallel_for(0, p.groups * parts, Work{flops_ns(flops)}, [&](int64_t begin, int64_t end) {
             pool::Scratch interleaved(sizeof(T) * kBlockVectors * lanes<T>);
             pool::Scratch own(p.by_group ? sizeof(T) * group_size : 0);
             for (int64_t unit = begin; unit < end; ++unit) {

@@ -311,8 +311,12 @@ static void product_panels(const Product<T>& p, int64_t group, int64_t first, in
 template <class T>
 static void packed_product(const Product<T>& p) {
     const int64_t panels = (p.columns() + kNr<T> - 1) / kNr<T>, tiles = p.tiles();
-    const int64_t flops = 2 * kMr * p.depth * kNr<T>;
-    parallel_for(0, p.groups * panels * tiles, 1 + 200000 / (flops + 1), [&](int64_t begin, int64_t end) {
+    const int64_t units = p.groups * panels * tiles, threads = num_threads();
+    // A part has the panels that share a pass over the weights; where there are few, each thread has one
+    // part.
+    const int64_t together = kPanels * tiles, each = (units + threads - 1) / threads;
+    const Work work{flops_ns(2 * kMr * p.depth * kNr<T>), each >= 8 * together ? together : each};
+    parallel_for(0, units, work, [&](int64_t begin, int64_t end) {
         pool::Scratch packed(sizeof(T) * kMostPanels * kDepth * kNr<T>);
         pool::Scratch sums(sizeof(T) * kMostPanels * static_cast<size_t>(tiles) * kMr * kNr<T>);
         while (begin < end) {
@@ -432,8 +436,8 @@ static void direct_rows(const Product<T>& p, int64_t begin, int64_t end) {
 
 template <class T>
 static void direct_product(const Product<T>& p) {
-    const int64_t flops = 2 * p.rows * p.depth * p.grid[2];
-    parallel_for(0, p.groups * p.images * p.grid[0] * p.grid[1], 1 + 200000 / (flops + 1),
+    const Work work{flops_ns(2 * p.rows * p.depth * p.grid[2]), 16};  // parts end with vectors left over
+    parallel_for(0, p.groups * p.images * p.grid[0] * p.grid[1], work,
                  [&](int64_t begin, int64_t end) { direct_rows(p, begin, end); });
 }
 

@@ -154,6 +154,10 @@ static void stage_channel(const Stage<T>& s, const T* from, T* to) {
     }
 }
 
+// What so much costs one thread at most rates near the machine's, for Work.
+PT_INLINE double flops_ns(int64_t flops) { return 0.006 * static_cast<double>(flops); }
+PT_INLINE double bytes_ns(int64_t bytes) { return 0.015 * static_cast<double>(bytes); }
+
 constexpr int64_t kMostGroupBytes = 1 << 18;  // of what one thread stages for itself, in the second cache
 
 // Channels [first, first + count) of one image.
@@ -169,12 +173,12 @@ template <class T>
 static const T* stage_images(const Stage<T>& s, int64_t first, int64_t images, int64_t channels, T* scratch) {
     const T* base = static_cast<const T*>(s.array.data) + first * s.array.strides[0];
     if (!s.copied) return base + s.reach.lo[0] * s.plane + s.reach.lo[1] * s.row + s.reach.lo[2];
-    const int64_t grain = 1 + 16384 / (s.channel + 1);
-    parallel_for(0, images * channels, grain, [&](int64_t begin, int64_t end) {
-        for (int64_t i = begin; i < end; ++i)
-            stage_channel(s, base + i / channels * s.array.strides[0] + i % channels * s.array.strides[1],
-                          scratch + i * s.channel);
-    });
+    parallel_for(
+        0, images * channels, Work{bytes_ns(2 * s.channel * sizeof(T))}, [&](int64_t begin, int64_t end) {
+            for (int64_t i = begin; i < end; ++i)
+                stage_channel(s, base + i / channels * s.array.strides[0] + i % channels * s.array.strides[1],
+                              scratch + i * s.channel);
+        });
     for (int64_t i = 0; i < Stage<T>::slack; ++i) scratch[images * s.image + i] = T(0);
     return scratch;
 }

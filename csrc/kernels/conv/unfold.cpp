@@ -102,7 +102,7 @@ void im2col_typed(const Unfold& u, const ArrayView& image, T* columns) {
     int64_t strides[3];
     spatial_strides(image, strides);
     const int64_t length = u.out[0] * u.out[1] * u.out[2], rows = u.batch * u.channels * u.taps;
-    parallel_for(0, rows, 1 + 16384 / (length + 1), [&](int64_t begin, int64_t end) {
+    parallel_for(0, rows, Work{0.3 * static_cast<double>(length)}, [&](int64_t begin, int64_t end) {
         for (int64_t row = begin; row < end; ++row) {
             const int64_t c = row / u.taps % u.channels, n = row / (u.taps * u.channels);
             const char* from = image.data + n * image.strides[0] + c * image.strides[1];
@@ -114,16 +114,18 @@ void im2col_typed(const Unfold& u, const ArrayView& image, T* columns) {
 template <class T>
 void col2im_typed(const Unfold& u, const ArrayView& columns, T* image) {
     const int64_t length = u.out[0] * u.out[1] * u.out[2], size = u.in[0] * u.in[1] * u.in[2];
-    parallel_for(0, u.batch * u.channels, 1 + 16384 / (length * u.taps + 1), [&](int64_t begin, int64_t end) {
-        for (int64_t at = begin; at < end; ++at) {
-            const int64_t n = at / u.channels, c = at % u.channels;
-            T* to = image + at * size;
-            for (int64_t i = 0; i < size; ++i) to[i] = T(0);
-            const char* from = columns.data + n * columns.strides[0] + c * u.taps * columns.strides[1];
-            for (int64_t tap = 0; tap < u.taps; ++tap)
-                col2im_row(u, tap_at(u, tap), from + tap * columns.strides[1], columns.strides[2], to);
-        }
-    });
+    parallel_for(
+        0, u.batch * u.channels, Work{0.3 * static_cast<double>(length * u.taps)},
+        [&](int64_t begin, int64_t end) {
+            for (int64_t at = begin; at < end; ++at) {
+                const int64_t n = at / u.channels, c = at % u.channels;
+                T* to = image + at * size;
+                for (int64_t i = 0; i < size; ++i) to[i] = T(0);
+                const char* from = columns.data + n * columns.strides[0] + c * u.taps * columns.strides[1];
+                for (int64_t tap = 0; tap < u.taps; ++tap)
+                    col2im_row(u, tap_at(u, tap), from + tap * columns.strides[1], columns.strides[2], to);
+            }
+        });
 }
 
 }  // namespace
