@@ -128,6 +128,45 @@ def test_few_rows_and_merged_rows(shape, outs, kernel, padding, groups):
         assert_close(gradient, lambda g, w: reference.conv_grad_input(g, w, None, shape[2:], *where), g, w)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(
+    "shape, outs, kernel, padding, groups",
+    [
+        ((3, 24, 6, 14), 64, (3, 3), (1, 1), 8),  # units of one group, which stage it themselves
+        ((2, 20, 5, 7), 30, (3, 3), (1, 1), 10),  # rows that end within a vector
+        ((2, 16, 3, 6), 32, (1, 3), (0, 0), 8),  # read from the array itself
+        ((2, 2, 1, 1100), 5, (1, 3), (0, 1), 1),  # a row longer than a block
+        ((1, 3, 4, 5, 6), 13, (2, 2, 2), (1, 0, 1), 1),
+    ],
+)
+def test_weight_gradient_of_few_outputs(shape, outs, kernel, padding, groups, dtype):
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal(shape).astype(dtype)
+    ones = [1] * len(kernel)
+    where = ones, list(padding), ones, groups
+    size = reference.conv_output_size(shape[2:], kernel, *where[:3])
+    g = rng.standard_normal((shape[0], outs, *size)).astype(dtype)
+    for level, threads in SETTINGS:
+        _C.set_cpu_level(level)
+        _C.set_num_threads(threads)
+        actual, _ = cpu.conv_grad_weight(g, x, kernel, *where, False)
+        assert_close(actual, lambda g, x: reference.conv_grad_weight(g, x, kernel, *where, False)[0], g, x)
+
+
+@pytest.mark.parametrize("outs", [2, 3, 8, 16])
+def test_weight_gradient_reads_no_element_beyond_its_columns(outs):
+    """What lies behind the last column of a tap may be infinite: times a zero it would be NaN."""
+    x = np.ones((2, 3, 4, 7), np.float32)
+    x[..., 5:] = np.inf
+    g = np.ones((2, outs, 4, 5), np.float32)
+    for level, threads in SETTINGS:
+        _C.set_cpu_level(level)
+        _C.set_num_threads(threads)
+        actual, _ = cpu.conv_grad_weight(g, x, [1, 3], [1, 1], [0, 0], [1, 1], 1, False)
+        np.testing.assert_array_equal(actual[..., 0], np.float32(40))
+        assert np.isposinf(actual[..., 1:]).all()
+
+
 @given(problems("any"))
 def test_forward_of_special_values(problem):
     """NaN and infinities reach the outputs whose windows hold them, and no others."""
