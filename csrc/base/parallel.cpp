@@ -369,8 +369,10 @@ void team_barrier() { pool().barrier(); }
 namespace detail {
 
 void parallel_for_erased(const Job& job, RangeBody body, void* context) {
-    const int64_t n = job.end - job.begin;
-    const auto cut = [&](int64_t part) { return job.begin + n * part / job.parts; };
+    const int64_t units = (job.end - job.begin + job.unit - 1) / job.unit;
+    const auto cut = [&](int64_t part) {
+        return part == job.parts ? job.end : job.begin + units * part / job.parts * job.unit;
+    };
     const auto range = [&](int first, int last) { body(context, cut(first), cut(last)); };
     if (!pool().run(job, range)) {
         const int64_t each = (job.parts + job.threads - 1) / job.threads;

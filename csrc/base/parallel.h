@@ -11,12 +11,15 @@ int num_threads();            // what the next parallel_for may use (1 in a fork
 void set_num_threads(int n);  // n >= 1
 int max_hardware_threads();
 
-// What one index of a loop costs.
+// What one index of a loop costs on one thread, in ns: about bytes read and written / 100, flops / 100. Too
+// high by half is worse than too low by half. Parts begin at multiples of `unit` after the first index: for
+// whole vectors, and for bodies that prepare something first.
 struct Work {
-    double ns;  // on one thread: bytes read and written / 100, flops / 100, ...; twice too high is worse than
-                // too low
-    int64_t least = 1;  // indices that a part has at least, for bodies that prepare something first
+    double ns;
+    int64_t unit = 1;
 };
+
+constexpr double kLeastWork = 2000;  // ns: less is never shared
 
 namespace detail {
 constexpr double kPartNs = 1000;   // of a part that threads claim: a claim costs up to 100 ns
@@ -26,7 +29,7 @@ constexpr int64_t kMostParts = 4095;
 
 // body over [begin, end) in `parts` parts on `threads` threads; `ns`: what all of it takes on one.
 struct Job {
-    int64_t begin, end;
+    int64_t begin, end, unit;
     int64_t parts;
     int threads;
     double ns;
@@ -52,14 +55,14 @@ inline void parallel_for(int64_t begin, int64_t end, Work work, const Body& body
     const int64_t n = end - begin;
     if (n <= 0) return;
     const double ns = work.ns * static_cast<double>(n);
-    int64_t parts = work.least > 1 ? n / work.least : n;
-    if (ns < 2 * detail::kPartNs || parts <= 1) return body(begin, end);
+    if (ns < kLeastWork || n <= work.unit) return body(begin, end);
     const int threads = num_threads();
     if (threads == 1) return body(begin, end);
+    int64_t parts = work.unit > 1 ? (n + work.unit - 1) / work.unit : n;
     if (parts > detail::kPartsPerThread * threads) parts = detail::kPartsPerThread * threads;
     if (parts > detail::kMostParts) parts = detail::kMostParts;
     if (static_cast<double>(parts) * detail::kPartNs > ns) parts = static_cast<int64_t>(ns / detail::kPartNs);
-    detail::run_loop({begin, end, parts, threads, ns}, body);
+    detail::run_loop({begin, end, work.unit, parts, threads, ns}, body);
 }
 
 // The same with parts of at least `grain` indices, at most one part per thread: how the range is cut depends
@@ -74,7 +77,7 @@ inline void parallel_for(int64_t begin, int64_t end, int64_t grain, const Body& 
     const int threads = parts > 1 ? num_threads() : 1;
     if (parts > threads) parts = threads;
     if (parts <= 1) return body(begin, end);
-    detail::run_loop({begin, end, parts, threads, ns}, body);
+    detail::run_loop({begin, end, 1, parts, threads, ns}, body);
 }
 
 // body(thread, threads) once on each of `threads` threads at the same time (1: on the caller). For kernels

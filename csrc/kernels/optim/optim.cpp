@@ -10,8 +10,6 @@ namespace pt::optim {
 
 namespace {
 
-constexpr int64_t kGrain = 32768;  // elements per thread that are worth waking it
-
 // Cuts lie at multiples of this within an item: only an item's end is a partial vector, on any number of
 // threads. (The compiler may fuse multiplications and additions of partial vectors in another order.)
 constexpr int64_t kCut = 64;
@@ -20,20 +18,24 @@ int64_t cut(int64_t place, int64_t numel) {
     return place <= 0 ? 0 : place >= numel ? numel : place - place % kCut;
 }
 
-// range(item, begin, end) over all elements of all items, cut evenly among the threads.
+// range(item, begin, end) over all elements of all items, each of which moves `bytes`, shared by the threads.
 template <class Item, class Range>
-void for_all_elements(const Item* items, int64_t count, const Range& range) {
+void for_all_elements(const Item* items, int64_t count, int64_t bytes, const Range& range) {
+    constexpr double kCallNs = 15;
     int64_t total = 0;
     for (int64_t i = 0; i < count; ++i) total += items[i].numel;
-    parallel_for(0, total, kGrain, [&](int64_t begin, int64_t end) {
-        int64_t first = 0;  // of item i, in the concatenation of all items
-        for (int64_t i = 0; i < count && first < end; ++i) {
-            const int64_t from = cut(begin - first, items[i].numel);
-            const int64_t to = cut(end - first, items[i].numel);
-            if (from < to) range(items[i], from, to);
-            first += items[i].numel;
-        }
-    });
+    if (total == 0) return;
+    const double calls_ns = kCallNs * static_cast<double>(count) / static_cast<double>(total);
+    parallel_for(0, total, Work{static_cast<double>(bytes) / 100 + calls_ns, 1024},
+                 [&](int64_t begin, int64_t end) {
+                     int64_t first = 0;  // of item i, in the concatenation of all items
+                     for (int64_t i = 0; i < count && first < end; ++i) {
+                         const int64_t from = cut(begin - first, items[i].numel);
+                         const int64_t to = cut(end - first, items[i].numel);
+                         if (from < to) range(items[i], from, to);
+                         first += items[i].numel;
+                     }
+                 });
 }
 
 double count_step(const Scalar& step) { return step.set(step.get() + 1); }
@@ -109,7 +111,7 @@ constexpr Algorithm kAlgorithms[] = {
 };
 
 void change(ChangeKernel kernel, const Span* spans, int64_t count, DType dtype, double value) {
-    for_all_elements(spans, count, [&](const Span& span, int64_t begin, int64_t end) {
+    for_all_elements(spans, count, 2 * item_size(dtype), [&](const Span& span, int64_t begin, int64_t end) {
         kernel(static_cast<char*>(span.data) + begin * item_size(dtype), end - begin, value);
     });
 }
@@ -125,7 +127,7 @@ const Algorithm* find(std::string_view name) {
 void step(const Algorithm& algorithm, const Item* items, int64_t count, DType dtype, const Rule& rule) {
     const Kernels& table = kernels();
     const StepKernel kernel = dtype == DType::float32 ? table.*algorithm.float32 : table.*algorithm.float64;
-    for_all_elements(items, count,
+    for_all_elements(items, count, (3 + 2 * algorithm.states) * item_size(dtype),
                      [&](const Item& item, int64_t begin, int64_t end) { kernel(item, begin, end, rule); });
 }
 
@@ -145,14 +147,15 @@ double sum_of_squares(const void* data, int64_t numel, DType dtype) {
         return kernel(start, std::min(kBlock, numel - i * kBlock));
     };
     double sum = 0;
-    if (numel < 8 * kGrain) {
+    const double block_ns = static_cast<double>(kBlock * item_size(dtype)) / 100;
+    if (static_cast<double>(blocks) * block_ns < kLeastWork) {
         for (int64_t i = 0; i < blocks; ++i) sum += block(i);
         return sum;
     }
     // The same additions in the same order, whoever computed the blocks.
     const pool::Scratch scratch(static_cast<size_t>(blocks) * sizeof(double));
     double* sums = scratch.as<double>();
-    parallel_for(0, blocks, kGrain / kBlock, [&](int64_t begin, int64_t end) {
+    parallel_for(0, blocks, Work{block_ns}, [&](int64_t begin, int64_t end) {
         for (int64_t i = begin; i < end; ++i) sums[i] = block(i);
     });
     for (int64_t i = 0; i < blocks; ++i) sum += sums[i];

@@ -179,21 +179,21 @@ Walk::Position Walk::locate(int64_t index, int axes) const {
     return position;
 }
 
-void Walk::run(Loop loop, int64_t grain, const double* params) const {
+void Walk::run(Loop loop, double ns, const double* params) const {
     if (numel_ == 0) return;
     const int axis = tile_axis();
     if (axis >= 0) {
         const int64_t tiles_of_axis = (sizes_[axis] + kTileRows - 1) / kTileRows;
         const int64_t units = numel_ / sizes_[axis] / sizes_[ndim_ - 1] * tiles_of_axis;
-        const int64_t unit_size = kTileRows * sizes_[ndim_ - 1];
-        parallel_for(0, units, std::max<int64_t>(1, grain / unit_size),
+        const double tile_ns = 2 * ns * static_cast<double>(kTileRows * sizes_[ndim_ - 1]);
+        parallel_for(0, units, Work{tile_ns},
                      [&](int64_t begin, int64_t end) { tiles(loop, begin, end, params); });
     } else if (ndim_ > 1 && sizes_[ndim_ - 1] < kShortRow) {
-        parallel_for(0, numel_, grain / 4,
+        parallel_for(0, numel_, Work{4 * ns, 64},
                      [&](int64_t begin, int64_t end) { flat(loop, begin, end, params); });
     } else {
-        const bool down = numel_ > grain && next_sweep_down();
-        parallel_for(0, numel_, grain, [&](int64_t first, int64_t last) {
+        const bool down = static_cast<double>(numel_) * ns > kLeastWork && next_sweep_down();
+        parallel_for(0, numel_, Work{ns, 1024}, [&](int64_t first, int64_t last) {
             sweep(down, first, last, [&](int64_t begin, int64_t end) { rows(loop, begin, end, params); });
         });
     }

@@ -17,7 +17,7 @@ void repeat_value(char* block, const char* value, int64_t item);  // fills kRepe
 class Walk {
   public:
     Walk(const ArrayView* inputs, int arity, const ArrayView& out);
-    void run(Loop loop, int64_t grain, const double* params) const;
+    void run(Loop loop, double ns, const double* params) const;  // ns: what an element costs
 
   private:
     static constexpr int kOperands = kMaxArity + 1;

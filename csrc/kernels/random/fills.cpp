@@ -11,11 +11,11 @@ namespace pt::random {
 
 namespace {
 
-constexpr int64_t kChunk = 2048;           // numbers drawn and converted while they are in the L1 cache
-constexpr int64_t kLongChunk = 1 << 18;    // numbers drawn before threads share the arithmetic on them
-constexpr int64_t kGrain = 4096;           // numbers worth a thread when each costs a call of libm
-constexpr int64_t kVectorGrain = 1 << 15;  // ... and when vectors do it
-constexpr int64_t kBlock = 16;             // PyTorch's normal fill
+constexpr int64_t kChunk = 2048;         // numbers drawn and converted while they are in the L1 cache
+constexpr int64_t kLongChunk = 1 << 18;  // numbers drawn before threads share the arithmetic on them
+constexpr double kLibmNs = 20;           // of a number that costs a call of libm or two
+constexpr double kVectorNs = 1;          // ... and when vectors do it
+constexpr int64_t kBlock = 16;           // PyTorch's normal fill
 constexpr double kPi = 3.14159265358979323846;
 
 using Lock = std::lock_guard<std::mutex>;
@@ -62,7 +62,7 @@ void normals_locked(Generator& g, double* out, int64_t n) {
         const int64_t part = std::min(kLongChunk, even - i);
         double* pairs = out + i;
         uniform_locked(g, pairs, part, 0.0, 1.0);
-        parallel_for(0, part / 2, kGrain / 2, [pairs](int64_t begin, int64_t end) {
+        parallel_for(0, part / 2, Work{2 * kLibmNs}, [pairs](int64_t begin, int64_t end) {
             for (int64_t j = 2 * begin; j < 2 * end; j += 2) {
                 const double radius = std::sqrt(-2.0 * std::log1p(-pairs[j + 1]));
                 const double angle = 2.0 * kPi * pairs[j];
@@ -90,7 +90,7 @@ void box_muller_blocks(float* data, int64_t blocks, double mean, double std) {
     kernels().normal_blocks(data, blocks, static_cast<float>(mean), static_cast<float>(std));
 }
 void box_muller_blocks(double* data, int64_t blocks, double mean, double std) {
-    parallel_for(0, blocks, kGrain / kBlock, [=](int64_t begin, int64_t end) {
+    parallel_for(0, blocks, Work{kBlock * kLibmNs}, [=](int64_t begin, int64_t end) {
         for (double* block = data + begin * kBlock; block < data + end * kBlock; block += kBlock) {
             for (int i = 0; i < 8; ++i) {
                 const double radius = std::sqrt(-2.0 * std::log(1.0 - block[i]));
@@ -213,7 +213,7 @@ template void dropout<double>(Generator&, const double*, double*, uint8_t*, int6
 
 template <class T>
 void masked_scale(const T* x, const uint8_t* drawn, T* out, int64_t n, T scale) {
-    parallel_for(0, n, 2 * kVectorGrain, [=](int64_t begin, int64_t end) {
+    parallel_for(0, n, Work{0.1, 1024}, [=](int64_t begin, int64_t end) {
         mask(x + begin, drawn + begin, out + begin, end - begin, scale);
     });
 }
@@ -269,7 +269,7 @@ void transformed(Generator& g, Kind kind, double* out, int64_t n, double a, doub
             normals_locked(g, u, part);
         else
             uniform_locked(g, u, part, 0.0, 1.0);
-        parallel_for(0, part, kGrain, [=](int64_t begin, int64_t end) {
+        parallel_for(0, part, Work{kLibmNs}, [=](int64_t begin, int64_t end) {
             for (int64_t j = begin; j < end; ++j) u[j] = transform(kind, u[j], a, b);
         });
     }
@@ -290,7 +290,7 @@ void transformed(Generator& g, Kind kind, float* out, int64_t n, double a, doubl
         const int64_t part = std::min(kLongChunk, drawn - i);
         float* to = out + i;
         uniform_locked(g, u, part, 0.0, 1.0);
-        parallel_for(0, part / 2, kVectorGrain / 2, [&, part](int64_t begin, int64_t end) {
+        parallel_for(0, part / 2, Work{2 * kVectorNs, 512}, [&, part](int64_t begin, int64_t end) {
             const int64_t from = 2 * begin, count = end == part / 2 ? part - from : 2 * (end - begin);
             switch (kind) {
                 case Kind::exponential:

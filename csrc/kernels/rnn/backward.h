@@ -86,7 +86,7 @@ static void backward_walk(const BackwardRun<T>& run, const Sharing& sharing) {
     const bool projects = mode == Mode::lstm && run.state_grad != nullptr;
     const Range projected{0, projects ? run.projection.strips() : 0};
     if (sharing.by_rows || sharing.threads == 1) {
-        parallel_for(0, sharing.threads, 1, [&](int64_t from, int64_t to) {
+        parallel_for(0, sharing.threads, sharing.part(), [&](int64_t from, int64_t to) {
             const Range rows{first_sequence(walk, from, sharing.threads),
                              first_sequence(walk, to, sharing.threads)};
             for (int64_t i = walk.steps - 1; i >= -1; --i) {
@@ -121,7 +121,7 @@ static void backward_once(const BackwardRun<T>& run) {
         product(b.products, batch, s.hidden, state, run.state_grad, state, 1, b.weights.w_hr, s.hidden, 1, dh,
                 s.hidden);
     }
-    parallel_for(0, batch, 1 + 32768 / columns, [&](int64_t begin, int64_t end) {
+    parallel_for(0, batch, cell_work(columns), [&](int64_t begin, int64_t end) {
         const Incoming<T> h{projects ? dh + begin * s.hidden : nullptr, s.hidden, !projects, !projects};
         cell_grads<T, mode>(run, 0, {begin, end}, 0, s.hidden, h);
     });
@@ -154,7 +154,7 @@ template <class T>
 static void sum_rows(const T* a, int64_t a_row, int64_t rows, int64_t columns, T* to) {
     constexpr int L = lanes<T>;
     constexpr int64_t kWidth = 8 * L;
-    parallel_for(0, ceil_div(columns, kWidth), 1 + 65536 / (rows * kWidth + 1),
+    parallel_for(0, ceil_div(columns, kWidth), Work{0.02 * sizeof(T) * static_cast<double>(rows * kWidth)},
                  [&](int64_t begin, int64_t end) {
                      int64_t j = begin * kWidth;
                      for (; j + kWidth <= least(end * kWidth, columns); j += kWidth)

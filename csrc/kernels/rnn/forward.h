@@ -71,7 +71,7 @@ static void forward_walk(const ForwardRun<T>& run, const Sharing& sharing, int64
     const Range all_rows{0, walk.first[1]}, strips{0, run.recurrent.strips()};
     const Range projected{0, run.unprojected != nullptr ? run.projection.strips() : 0};
     if (sharing.by_rows || sharing.threads == 1) {
-        parallel_for(0, sharing.threads, 1, [&](int64_t from, int64_t to) {
+        parallel_for(0, sharing.threads, sharing.part(), [&](int64_t from, int64_t to) {
             const Range rows{first_sequence(walk, from, sharing.threads),
                              first_sequence(walk, to, sharing.threads)};
             for (int64_t i = begin; i < end; ++i) {
@@ -114,7 +114,7 @@ static void forward_once(ForwardRun<T>& run, const T* bias) {
             columns);
     run.pre = pre.get();
     run.pre_row = columns;
-    parallel_for(0, batch, 1 + 32768 / columns, [&](int64_t begin, int64_t end) {
+    parallel_for(0, batch, cell_work(columns), [&](int64_t begin, int64_t end) {
         apply_cells<T, mode>(run, 0, {begin, end}, 0, s.hidden, sums.get() + begin * columns, columns,
                              s.hidden);
     });

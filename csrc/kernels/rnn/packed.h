@@ -163,6 +163,8 @@ struct Sharing {
     int threads;
     bool by_rows;
     int64_t expected_us;  // about what one thread takes for the walk
+
+    PT_INLINE_MEMBER Work part() const { return {1000.0 * static_cast<double>(expected_us) / threads}; }
 };
 PT_INLINE Sharing share(const Walk& walk, int64_t weights, int64_t item) {
     constexpr int64_t kStepWork = int64_t{1} << 18;  // multiplications of a step that are worth its barrier
@@ -177,6 +179,9 @@ PT_INLINE Sharing share(const Walk& walk, int64_t weights, int64_t item) {
         return {threads, true, expected_us};
     return {step_work < kStepWork ? 1 : threads, false, expected_us};
 }
+
+// A sequence's step: the activations of its gates.
+PT_INLINE Work cell_work(int64_t columns) { return {0.3 * static_cast<double>(columns)}; }
 
 // Where part `index` of `count` parts of the sequences begins: all have about as many rows.
 PT_INLINE int64_t first_sequence(const Walk& walk, int64_t index, int64_t count) {
