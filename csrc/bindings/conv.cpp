@@ -129,14 +129,14 @@ py::object col2im(const py::object& columns, const Sizes& in_size, const Sizes& 
     return result;
 }
 
-constexpr const char* kWinogradModes[] = {"off", "automatic", "tiles of 2", "tiles of 4"};
+constexpr const char* kWinogradModes[] = {"off", "automatic", "tiles of 2", "tiles of 3", "tiles of 4"};
 
 std::string winograd() { return kWinogradModes[static_cast<int>(conv::winograd())]; }
 
 void set_winograd(const std::string& mode) {
-    for (int i = 0; i < 4; ++i)
+    for (int i = 0; i < 5; ++i)
         if (mode == kWinogradModes[i]) return conv::set_winograd(static_cast<conv::Winograd>(i));
-    PT_CHECK(false, "set_winograd: expected 'off', 'automatic', 'tiles of 2' or 'tiles of 4'");
+    PT_CHECK(false, "set_winograd: expected 'off', 'automatic' or 'tiles of 2', 3 or 4");
 }
 
 }  // namespace

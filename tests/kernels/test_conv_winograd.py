@@ -17,9 +17,12 @@ from pytensor.backend.reference import conv as reference
 from pytensor.testing.levels import LEVELS, SETTINGS
 
 WHERE = [1, 1], [1, 1], [1, 1], 1
-# By how much |A'| (|G| |g| |G'| * |B'| |d| |B|) |A| exceeds the largest |g| times the largest |d|: the worst case of
-# both transforms along both axes.
-WORST = {"tiles of 2": 64, "tiles of 4": 564}
+# By how much, along one axis, |A'| (|G| |g| * |B'| |d|) exceeds the largest |g| times the largest |d|: the worst case
+# of the transforms; and the same of |G'| (|A| |y| * |B'| |d|), for the weight gradient. F(3, 4) has the mode of 3.
+WORST = {"tiles of 2": 8, "tiles of 3": 28.4, "tiles of 4": 23.75}
+WORST_OF_WEIGHT = {"tiles of 2": 6, "tiles of 3": 23.75, "tiles of 4": 28.4}
+TAPS = {"tiles of 2": 3, "tiles of 3": 4, "tiles of 4": 3}
+MODES = ["tiles of 2", "tiles of 4"]  # of kernels that span both axes
 
 
 @pytest.fixture(autouse=True)
@@ -31,18 +34,34 @@ def restore_settings():
     _C.set_winograd(mode)
 
 
+def sums(mode, kernel):
+    """How many transformed tiles are summed for a result: planes times chunks of the kernel."""
+    count = kernel[0] if len(kernel) == 3 else 1
+    for taps in kernel[-2:]:
+        count *= -(-taps // TAPS[mode]) if taps > 1 else 1
+    return count
+
+
+def axes_of(kernel):
+    return sum(taps > 1 for taps in kernel[-2:])
+
+
 def bound(mode, source, weight, channel_axis):
     """The error that may be: as many roundings as a value goes through, of the largest sum there can be."""
-    axes = tuple(a for a in range(4) if a != channel_axis)
-    largest = np.abs(source.astype(float)).max(axis=(0, 2, 3)) * np.abs(weight.astype(float)).max(axis=axes)
-    return (largest.size + 24) * 2.0**-24 * WORST[mode] * largest.sum() + 1e-37
+    kernel, spatial = weight.shape[2:], tuple(range(2, weight.ndim))
+    largest = np.abs(source.astype(float)).max(axis=(0, *spatial))
+    largest = largest * np.abs(weight.astype(float)).max(axis=(1 - channel_axis, *spatial))
+    count, worst = sums(mode, kernel), WORST[mode] ** axes_of(kernel)
+    return (largest.size * count + 24) * 2.0**-24 * worst * largest.sum() * count + 1e-37
 
 
-def bound_of_weight(mode, x, g):
+def bound_of_weight(mode, x, g, kernel):
     """The same, of the weight gradient, whose sums run over tiles."""
-    side = 2 if mode == "tiles of 2" else 4
-    tiles = x.shape[0] * np.prod([-(-n // side) for n in g.shape[2:]])
-    return (tiles + 24) * 2.0**-24 * WORST[mode] * tiles * float(np.abs(x).max()) * float(np.abs(g).max()) + 1e-37
+    side, worst = int(mode[-1]), WORST_OF_WEIGHT[mode] ** axes_of(kernel)
+    tiles = x.shape[0] * (g.shape[2] if len(kernel) == 3 else 1)
+    for n, taps in zip(g.shape[-2:] if g.ndim > 3 else g.shape[2:], kernel[-2:], strict=True):
+        tiles *= -(-n // side) if taps > 1 else n
+    return (tiles + 24) * 2.0**-24 * worst * tiles * float(np.abs(x).max()) * float(np.abs(g).max()) + 1e-37
 
 
 def wide(*arrays):
@@ -50,20 +69,22 @@ def wide(*arrays):
 
 
 def check(mode, x, w, b, g, where):
-    size = x.shape[2:]
+    size, kernel = x.shape[2:], w.shape[2:]
     expected = reference.conv_forward(*wide(x, w, b), *where)
     gradient = reference.conv_grad_input(*wide(g, w), None, size, *where)
-    taps = reference.conv_grad_weight(*wide(g, x), (3, 3), *where, False)[0]
+    taps = reference.conv_grad_weight(*wide(g, x), kernel, *where, False)[0]
     of_forward, of_gradient = bound(mode, x, w, 1), bound(mode, g, w, 0)
+    of_weight, spatial = bound_of_weight(mode, x, g, kernel), tuple(range(2, x.ndim))
     _C.set_winograd(mode)
     results = {}
     for level, threads in SETTINGS:
         _C.set_cpu_level(level)
         _C.set_num_threads(threads)
         y, dx = conv.conv_forward(x, w, b, *where), conv.conv_grad_input(g, w, None, size, *where)
-        dw, db = conv.conv_grad_weight(g, x, (3, 3), *where, True)
-        np.testing.assert_allclose(db, g.sum((0, 2, 3), dtype=float), rtol=1e-5, atol=1e-4 * np.abs(g).max(initial=0))
-        assert np.abs(dw - taps).max(initial=0) <= bound_of_weight(mode, x, g)
+        dw, db = conv.conv_grad_weight(g, x, kernel, *where, True)
+        of_bias = g.sum((0, *spatial), dtype=float)
+        np.testing.assert_allclose(db, of_bias, rtol=1e-5, atol=1e-4 * np.abs(g).max(initial=0))
+        assert np.abs(dw - taps).max(initial=0) <= of_weight
         assert y.shape == expected.shape and dx.shape == gradient.shape
         bias = 0 if b is None else 2.0**-22 * np.abs(b).max()
         assert np.abs(y - expected).max(initial=0) <= of_forward + bias
@@ -93,13 +114,72 @@ def problems(draw):
     return x, w, b, g, ([1, 1], padding, [1, 1], 1)
 
 
-@pytest.mark.parametrize("mode", WORST)
+@st.composite
+def chunked_problems(draw, straight):
+    """Kernels of more planes and taps than one tile has."""
+    sides, few = st.sampled_from([1, 2, 5, 8, 9, 17, 34, 49, 67]), st.sampled_from([1, 2, 3, 4, 7, 12])
+    if straight:
+        kernel = [1, draw(st.sampled_from([3, 4, 5, 7, 8, 9, 11]))]
+        if draw(st.booleans()):
+            kernel.reverse()
+        elif draw(st.booleans()):
+            kernel = kernel[1:]
+    else:
+        kernel = [draw(st.integers(3, 6)), draw(st.integers(3, 6))]
+    if len(kernel) == 2 and draw(st.booleans()):
+        kernel = [draw(st.integers(1, 3 if kernel[0] * kernel[1] < 20 else 1)), *kernel]
+    padding = [draw(st.integers(0, k)) for k in kernel]
+    size = [draw(few if len(kernel) > 1 and i < len(kernel) - 1 else sides) for i in range(len(kernel))]
+    size = [max(n, k - 2 * p) for n, k, p in zip(size, kernel, padding, strict=True)]
+    channels, outs, batch = draw(st.sampled_from([1, 3, 8, 17])), draw(st.sampled_from([1, 5, 13, 25])), draw(few)
+    rng = np.random.default_rng(draw(st.integers(0, 2**32)))
+    x = rng.standard_normal((min(batch, 3), channels, *size)).astype("float32")
+    w = rng.standard_normal((outs, channels, *kernel)).astype("float32")
+    b = rng.standard_normal(outs).astype("float32") if draw(st.booleans()) else None
+    out = [n + 2 * p - k + 1 for n, p, k in zip(size, padding, kernel, strict=True)]
+    g = rng.standard_normal((len(x), outs, *out)).astype("float32")
+    ones = [1] * len(kernel)
+    return x, w, b, g, (ones, padding, ones, 1)
+
+
+@pytest.mark.parametrize("mode", MODES)
+@given(problem=chunked_problems(straight=False))
+def test_larger_kernels(mode, problem):
+    check(mode, *problem)
+
+
+@pytest.mark.parametrize("mode", ["tiles of 3", "tiles of 4"])
+@given(problem=chunked_problems(straight=True))
+def test_kernels_of_one_row_or_column(mode, problem):
+    check(mode, *problem)
+
+
+@pytest.mark.parametrize(
+    ("mode", "sizes", "outs", "kernel"),
+    [
+        ("tiles of 3", (3, 90, 17, 17), 100, (1, 7)),  # two passes over the depth, two parts of the results
+        ("tiles of 4", (3, 90, 17, 17), 100, (7, 1)),
+        ("tiles of 4", (3, 40, 700), 70, (5,)),  # many blocks
+        ("tiles of 4", (1, 20, 37, 8, 8), 26, (3, 3, 3)),  # several blocks along the planes
+        ("tiles of 2", (1, 70, 5, 12, 12), 26, (3, 3, 3)),
+    ],
+)
+def test_large_chunked_problems(mode, sizes, outs, kernel):
+    rng = np.random.default_rng(4)
+    x = rng.standard_normal(sizes).astype("float32")
+    w = rng.standard_normal((outs, sizes[1], *kernel)).astype("float32")
+    g = rng.standard_normal((sizes[0], outs, *sizes[2:])).astype("float32")
+    ones = [1] * len(kernel)
+    check(mode, x, w, None, g, (ones, [k // 2 for k in kernel], ones, 1))
+
+
+@pytest.mark.parametrize("mode", MODES)
 @given(problem=problems())
 def test_values(mode, problem):
     check(mode, *problem)
 
 
-@pytest.mark.parametrize("mode", WORST)
+@pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize(
     ("batch", "channels", "outs", "side"),
     [
@@ -116,7 +196,7 @@ def test_large_problems(mode, batch, channels, outs, side):
     check(mode, x, w, None, g, WHERE)
 
 
-@pytest.mark.parametrize("mode", WORST)
+@pytest.mark.parametrize("mode", MODES)
 def test_error_of_random_data(mode):
     """Root mean square error, relative to that of the results, of 128 channels of normal random numbers."""
     rng = np.random.default_rng(5)
@@ -135,7 +215,7 @@ def test_error_of_random_data(mode):
         assert np.sqrt((error**2).mean() / (taps**2).mean()) < most
 
 
-@pytest.mark.parametrize("mode", WORST)
+@pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("row", range(4))
 def test_error_of_data_that_cancel(mode, row):
     """Signs of inputs and taps such that the transforms add up magnitudes, and the results cancel."""
@@ -151,7 +231,7 @@ def test_error_of_data_that_cancel(mode, row):
     check(mode, x, w, None, g, WHERE)
 
 
-@pytest.mark.parametrize("mode", WORST)
+@pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 3e38, 1e30])
 @pytest.mark.parametrize("where", ["input", "weight"])
 def test_special_values_reach_what_they_should(mode, value, where):
@@ -181,7 +261,37 @@ def test_special_values_reach_what_they_should(mode, value, where):
             np.testing.assert_array_equal(conv.conv_grad_input(x[:, :, :9], w[:5], None, (9, 12), *WHERE), dx)
 
 
-@pytest.mark.parametrize("mode", WORST)
+@pytest.mark.parametrize(
+    ("mode", "kernel"),
+    [("tiles of 3", (1, 7)), ("tiles of 3", (8, 1)), ("tiles of 4", (5,)), ("tiles of 4", (3, 3, 3))],
+)
+@pytest.mark.parametrize("value", [np.nan, np.inf, 1e30])
+def test_special_values_of_other_kernels(mode, kernel, value):
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((2, 5, *[9] * len(kernel))).astype("float32")
+    w = rng.standard_normal((7, 5, *kernel)).astype("float32")
+    g = rng.standard_normal((2, 7, *[9] * len(kernel))).astype("float32")
+    ones = [1] * len(kernel)
+    where = ones, [k // 2 for k in kernel], ones, 1
+    where[1][0] += kernel[0] == 8 and -1
+    g = conv.conv_forward(x, w, None, *where)
+    last = (-1,) * len(kernel)
+    x[(1, 2, *last)] = g[(0, 3, *last)] = value
+    with np.errstate(all="ignore"):
+        for level, threads in SETTINGS:
+            _C.set_cpu_level(level)
+            _C.set_num_threads(threads)
+            results = []
+            for setting in ("off", mode):
+                _C.set_winograd(setting)
+                y = conv.conv_forward(x, w, None, *where)
+                dx = conv.conv_grad_input(g, w, None, x.shape[2:], *where)
+                results.append((y, dx, conv.conv_grad_weight(g, x, kernel, *where, False)[0]))
+            for direct, fast in zip(*results, strict=True):
+                np.testing.assert_array_equal(fast, direct)
+
+
+@pytest.mark.parametrize("mode", MODES)
 def test_strides(mode):
     """Rows that are not dense take the direct road; everything else may be strided."""
     rng = np.random.default_rng(1)

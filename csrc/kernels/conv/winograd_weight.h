@@ -4,166 +4,115 @@
 //
 //     weight[e][row][channel] = sum over tiles of grads[e][row][tile] * source[e][channel][tile]
 //
-// and the transform's adjoint brings it to 3 x 3 taps. Blocks of tiles are added up one after the other;
-// threads take parts of the rows, so that results do not depend on their number.
+// and the transform's adjoint brings it to the taps. Planes of a block are summed as its tiles are. Blocks of
+// tiles are added up one after the other; threads take parts of the rows, so that results do not depend on
+// their number.
 #pragma once
 
 #include "kernels/conv/winograd_choice.h"
 
 namespace pt::conv::PT_ISA::winograd {
 
-// Result rows [begin, end) of grad_output (p.result's sizes; `grad` is dense) as [e][row][tile].
-template <int M>
-static void transform_grads(const Problem& p, const float* grad, const Segment* segments, int count,
-                            int64_t width, int64_t begin, int64_t end, float* to, Floats& squares) {
-    constexpr int A = M + 2;
-    const int64_t slice = slice_of(p.rows, width);
-    float band[A][M * kLanes] = {};
-    for (int64_t r = begin; r < end; ++r)
-        for (int s = 0; s < count; ++s) {
-            const Segment& segment = segments[s];
-            const int64_t y0 = segment.row * M, x0 = segment.column * M;
-            const float* from = grad + ((segment.image * p.rows + r) * p.out[0] + y0) * p.out[1] + x0;
-            for (int64_t j = 0; j < M * segment.count; j += kLanes) {
-                const int high = lane_of(p.out[1] - x0 - j);
-                Floats y[M], t[A];
-#pragma GCC unroll 4
-                for (int i = 0; i < M; ++i) {
-                    const bool inside = y0 + i < p.out[0] && high > 0;
-                    y[i] = inside ? load_between(from + i * p.out[1] + j, 0, high) : Floats{};
-                    squares += y[i] * y[i];
-                }
-                transform_gradient<M>(y, t);
-#pragma GCC unroll 6
-                for (int i = 0; i < A; ++i) store(band[i] + j, t[i]);
-            }
-            const int lanes_left = lane_of(width - segment.at);
-#pragma GCC unroll 1
-            for (int i = 0; i < A; ++i) {
-                constexpr auto all = std::make_integer_sequence<int, lanes<float>>();
-                Floats y[M], t[A];
-                const VecPair<float> low = load_deinterleaved(static_cast<const float*>(band[i]));
-                y[0] = low.first;
-                y[1] = low.second;
-                if constexpr (M == 4) {
-                    const VecPair<float> high = load_deinterleaved(band[i] + 2 * kLanes);
-                    y[0] = even_lanes_of<float>(low.first, high.first, all);
-                    y[1] = even_lanes_of<float>(low.second, high.second, all);
-                    y[2] = odd_lanes_of<float>(low.first, high.first, all);
-                    y[3] = odd_lanes_of<float>(low.second, high.second, all);
-                }
-                transform_gradient<M>(y, t);
-                float* at = to + r * width + segment.at;
-#pragma GCC unroll 6
-                for (int j = 0; j < A; ++j) store_n(at + (i * A + j) * slice, t[j], lanes_left);
-            }
-        }
-}
-
-// The taps' gradients of rows [begin, end) from weight[e][row][channel]; `to` is the dense weight gradient.
-template <int M>
-static void gather_weights(const Problem& p, const float* weights, int64_t begin, int64_t end, float* to) {
-    const int64_t row_size = weight_row_of(p.channels), slice = slice_of(end - begin, row_size);
-    for (int64_t r = begin; r < end; ++r)
-        for (int64_t c = 0; c < p.channels; c += kLanes) {
-            Floats g[9];
-            gather_weight_2d<M>(weights + (r - begin) * row_size + c, slice, g);
-            float taps[9 * kLanes];
-            for (int i = 0; i < 9; ++i) store(taps + i * kLanes, g[i]);
-            const int count = lane_of(p.channels - c);
-            for (int part = 0; part < 9; part += kLanes)
-                transpose_block(static_cast<const float*>(taps) + part * kLanes, kLanes,
-                                9 - part < kLanes ? 9 - part : static_cast<int>(kLanes), count,
-                                to + (r * p.channels + c) * 9 + part, 9, false);
-        }
-}
-
-template <int M>
 struct WeightGradient {
-    static constexpr int A = M + 2, E = A * A;
     static constexpr int64_t kPartRows = 36;
     const Problem& p;  // of the forward pass; without weight and result
+    const Method& method;
     const float* grad;
     float* result;
     Tiling tiling;
-    int64_t parts, strips;
+    int64_t parts, strips, chunks;
     int gave_up = 0;
 
-    WeightGradient(const Problem& p, const float* grad, float* result)
-        : p(p), grad(grad), result(result), tiling(p, M, kMostTiles) {
-        parts = matmul::PT_ISA::ceil_div(p.rows, kPartRows);
+    WeightGradient(const Problem& p, const Method& method, const float* grad, float* result)
+        : p(p), method(method), grad(grad), result(result), tiling(weight_tiling(p, method)) {
+        parts = ceil_div(p.rows, kPartRows);
         if (parts > 1) parts += parts % 2;  // for the most frequent numbers of threads
-        strips = matmul::PT_ISA::ceil_div(p.channels, kColumns);
+        strips = ceil_div(p.channels, kColumns);
+        chunks = tiling.chunks[0] * tiling.chunks[1];
     }
-    matmul::PT_ISA::Range part(int64_t i) const { return matmul::PT_ISA::even_part(p.rows, i, parts); }
-    int64_t part_size() const {
-        return E * slice_of(matmul::PT_ISA::ceil_div(p.rows, parts), weight_row_of(p.channels));
-    }
+    Range part(int64_t i) const { return even_part(p.rows, i, parts); }
+    int64_t row_size() const { return gradient_row_of(p, tiling); }
+    int64_t part_size() const { return method.points * slice_of(ceil_div(p.rows, parts), row_size()); }
+    int64_t grad_row() const { return tiling.planes * tiling.width; }
+    int64_t strip_size() const { return (tiling.planes + p.kernel[0] - 1) * tiling.width * kColumns; }
     void give_up_unless(bool good) {
         if (!good) __atomic_store_n(&gave_up, 1, __ATOMIC_RELAXED);
     }
+    bool has_given_up() const { return __atomic_load_n(&gave_up, __ATOMIC_RELAXED) != 0; }
 
-    // A strip of channels, packed as [e][strip][tile][channel] while it is in the cache, and as large a share
-    // of the rows of grad_output.
-    void transform(const Segment* segments, int count, int64_t depth, float* sources, float* packed,
-                   float* grads) {
-        const int64_t slice = slice_of(p.channels, tiling.width), size = kColumns * tiling.width;
+    // A strip of channels, packed as [e][chunk][strip][plane][tile][channel] while it is in the cache.
+    void pack(const Block& block, int64_t strip, const float* sources, float* packed) const {
+        const int64_t slice = slice_of(tiling.source_rows(p), tiling.width), depth = tiles_of(block);
+        const int64_t c = strip * kColumns, last = c + kColumns < p.channels ? c + kColumns : p.channels;
+        const int64_t columns = Tiling::whole(last - c);
+        for (int64_t e = 0; e < method.points; ++e)
+            for (int64_t chunk = 0; chunk < chunks; ++chunk)
+                for (int64_t z = 0; z < block.planes + p.kernel[0] - 1; ++z)
+                    matmul::PT_ISA::pack_columns(
+                        sources + e * slice + ((z * chunks + chunk) * p.channels + c) * tiling.width, 1,
+                        tiling.width, static_cast<int>(last - c), depth,
+                        packed + ((e * chunks + chunk) * strips + strip) * strip_size() +
+                            z * depth * columns);
+    }
+
+    // All strips, and as large shares of the rows of grad_output.
+    void transform(const Block& block, float* sources, float* packed, float* grads) {
         parallel_for(0, strips, 1, [&](int64_t begin, int64_t end) {
             Floats squares{};
             for (int64_t s = begin; s < end; ++s) {
                 const int64_t c = s * kColumns, last = c + kColumns < p.channels ? c + kColumns : p.channels;
-                transform_sources<M>(p, segments, count, tiling.width, c, last, sources, squares);
-                for (int e = 0; e < E; ++e)
-                    matmul::PT_ISA::pack_columns(sources + e * slice + c * tiling.width, 1, tiling.width,
-                                                 static_cast<int>(last - c), depth,
-                                                 packed + (e * strips + s) * size);
-                const auto rows = matmul::PT_ISA::even_part(p.rows, s, strips);
-                transform_grads<M>(p, grad, segments, count, tiling.width, rows.begin, rows.end, grads,
-                                   squares);
+                method.sources(p, tiling, block, c, last, sources, squares);
+                pack(block, s, sources, packed);
+                method.grads(p, grad, block, even_part(p.rows, s, strips), grad_row(), grads, squares);
             }
             give_up_unless(ordinary(squares));
         });
     }
 
-    void multiply(const matmul::PT_ISA::Range& rows, const float* packed, const float* grads, int64_t depth,
-                  bool add, float* weights) const {
-        using namespace matmul::PT_ISA;
-        const int64_t row_size = weight_row_of(p.channels), slice = slice_of(rows.size(), row_size);
-        const int64_t grad_slice = slice_of(p.rows, tiling.width), tiles = ceil_div(rows.size(), kRows);
-        for (int e = 0; e < E; ++e)
-            for (int64_t s = 0; s < strips; ++s) {
-                const float* b = packed + (e * strips + s) * kColumns * tiling.width;
+    void multiply(const Block& block, const Range& rows, const float* packed, const float* grads, bool add,
+                  float* weights) const {
+        const int64_t slice = slice_of(rows.size(), row_size()), tiles = ceil_div(rows.size(), kRows);
+        const int64_t grad_slice = slice_of(p.rows, grad_row()), depth = tiles_of(block);
+        const int64_t all = chunks * strips * p.kernel[0], sheet = Tiling::whole(p.channels);
+        for (int64_t e = 0; e < method.points; ++e)
+            for (int64_t unit = 0; unit < all; ++unit) {
+                const int64_t z = unit % p.kernel[0], s = unit / p.kernel[0] % strips;
+                const int64_t chunk = unit / (p.kernel[0] * strips);
                 const int vecs = p.channels - s * kColumns <= kLanes ? 1 : kVecs;
+                const float* b =
+                    packed + ((e * chunks + chunk) * strips + s) * strip_size() + z * depth * vecs * kLanes;
+                float* to = weights + e * slice + (z * chunks + chunk) * sheet + s * kColumns;
                 for (int64_t t = 0; t < tiles; ++t) {
                     const Range part = even_part(rows.size(), t, tiles);
-                    const float* a = grads + e * grad_slice + (rows.begin + part.begin) * tiling.width;
+                    const float* a = grads + e * grad_slice + (rows.begin + part.begin) * grad_row();
                     matmul::PT_ISA::tiles<float>.of[0][vecs][part.size()](
-                        depth, a, tiling.width, 1, b, vecs * kLanes, static_cast<int>(kLanes),
-                        weights + e * slice + part.begin * row_size + s * kColumns, row_size, add);
+                        block.planes * depth, a, grad_row(), 1, b, vecs * kLanes, static_cast<int>(kLanes),
+                        to + part.begin * row_size(), row_size(), add);
                 }
             }
     }
 
     bool run() {
         const size_t item = sizeof(float);
-        const bool single = tiling.blocks == 1;  // each part's sums are needed for a moment only
-        pool::Scratch sources(item * static_cast<size_t>(E * slice_of(p.channels, tiling.width)));
-        pool::Scratch grads(item * static_cast<size_t>(E * slice_of(p.rows, tiling.width)));
-        pool::Scratch packed(item * static_cast<size_t>(E * strips * kColumns * tiling.width));
-        pool::Scratch all(single ? 0 : item * static_cast<size_t>(parts * part_size()));
-        Segment segments[kMostTiles];
-        for (int64_t block = 0; block < tiling.blocks; ++block) {
-            const int count = tiling.lay_out(block, segments);
-            const int64_t depth = segments[count - 1].at + segments[count - 1].count;
-            transform(segments, count, depth, sources.as<float>(), packed.as<float>(), grads.as<float>());
-            if (__atomic_load_n(&gave_up, __ATOMIC_RELAXED) != 0) return false;
+        const int64_t blocks = tiling.all_blocks(), points = method.points;
+        const bool single = blocks == 1;  // each part's sums are needed for a moment only
+        const auto bytes = [&](int64_t count) { return item * static_cast<size_t>(count); };
+        pool::Scratch sources(bytes(points * slice_of(tiling.source_rows(p), tiling.width)));
+        pool::Scratch grads(bytes(points * slice_of(p.rows, grad_row())));
+        pool::Scratch packed(bytes(points * chunks * strips * strip_size()));
+        pool::Scratch all(single ? 0 : bytes(parts * part_size()));
+        Block block;
+        for (int64_t number = 0; number < blocks; ++number) {
+            tiling.lay_out(p, number, block);
+            transform(block, sources.as<float>(), packed.as<float>(), grads.as<float>());
+            if (has_given_up()) return false;
             parallel_for(0, parts, 1, [&](int64_t begin, int64_t end) {
-                pool::Scratch mine(single ? item * static_cast<size_t>(part_size()) : 0);
+                pool::Scratch mine(single ? bytes(part_size()) : 0);
                 for (int64_t i = begin; i < end; ++i) {
                     float* weights = single ? mine.as<float>() : all.as<float>() + i * part_size();
-                    multiply(part(i), packed.as<float>(), grads.as<float>(), depth, block > 0, weights);
-                    if (block == tiling.blocks - 1)
-                        gather_weights<M>(p, weights, part(i).begin, part(i).end, result);
+                    multiply(block, part(i), packed.as<float>(), grads.as<float>(), number > 0, weights);
+                    if (number == blocks - 1)
+                        method.gather(p, tiling, weights, part(i).begin, part(i).end, result);
                 }
             });
         }
@@ -171,46 +120,15 @@ struct WeightGradient {
     }
 };
 
-// As for the forward pass, with grad_output transformed instead of the results, and the source packed once
-// more.
-PT_INLINE double weight_cost(const Problem& p, int m) {
-    const Tiling tiling(p, m, kMostTiles);
-    const double both = static_cast<double>(p.channels + p.rows), e = (m + 2) * (m + 2);
-    const double weights = static_cast<double>(p.channels * p.rows) * e;
-    const double tiles = static_cast<double>(p.batch * tiling.rows * tiling.columns);
-    const double sums = static_cast<double>(tiling.blocks) / kLanes * 3;  // are read and written
-    return weights * (tiles / (2 * kLanes) * 1.2 + sums + 5.0 / kLanes) +
-           static_cast<double>(tiling.segments) * e * both * 6;
-}
-
 template <class T>
 static bool grad_weight(const conv::Problem& p, const T* grad_output, const Operand& input, T* result) {
     if constexpr (sizeof(T) != sizeof(float)) {
         return false;
     } else {
-        Operand weight;
-        weight.strides[4] = 1;
-        weight.strides[3] = 3;
-        if (!fits(p, input, weight)) return false;
-        const Problem q{p.batch,
-                        p.in_channels,
-                        p.out_channels,
-                        {p.in[1], p.in[2]},
-                        {p.out[1], p.out[2]},
-                        {-p.padding[1], -p.padding[2]},
-                        static_cast<const float*>(input.data),
-                        input.strides[0],
-                        input.strides[1],
-                        input.strides[3],
-                        nullptr,
-                        0,
-                        0,
-                        false,
-                        Operand{},
-                        nullptr};
-        if (p.winograd == Winograd::tiles_of_2) return WeightGradient<2>(q, grad_output, result).run();
-        if (p.winograd == Winograd::automatic && direct_cost(q) <= weight_cost(q, 4)) return false;
-        return WeightGradient<4>(q, grad_output, result).run();
+        if (!fits(p, input)) return false;
+        const Problem q = problem_of(p, input, Operand{}, false, Operand{}, nullptr);
+        const Method* method = choose_for_weight(q, p.winograd);
+        return method != nullptr && WeightGradient(q, *method, grad_output, result).run();
     }
 }
 
