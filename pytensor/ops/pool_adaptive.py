@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import TYPE_CHECKING, Any
 
@@ -36,11 +37,21 @@ __all__ = [
 def _adaptive_size(function: str, axes: int, input: Any, output_size: Any) -> tuple[int, ...]:
     """The output size after PyTorch's checks; None keeps an axis as it is."""
     check_tensor(input, function, "input", 1)
-    size = list(input.shape)
+    if isinstance(output_size, (tuple, list)):
+        output_size = tuple(output_size)
+        return _checked_size(function, axes, input.shape, output_size, tuple(map(type, output_size)))
+    return _checked_size(function, axes, input.shape, output_size, type(output_size))
+
+
+@functools.lru_cache(maxsize=256)
+def _checked_size(function: str, axes: int, shape: Any, output_size: Any, types: Any) -> tuple[int, ...]:
+    """The same for a shape. ``types`` keep apart what compares equal, as 1 and 1.0."""
+    size = list(shape)
+    ndim = len(size)
     if axes == 1:
-        if not 2 <= input.ndim <= 3:
+        if not 2 <= ndim <= 3:
             raise RuntimeError(
-                f"Expected 2 to 3 dimensions, but got {input.ndim}-dimensional tensor for argument #1 'self' (while "
+                f"Expected 2 to 3 dimensions, but got {ndim}-dimensional tensor for argument #1 'self' (while "
                 f"checking arguments for {function})"
             )
         out = per_axis(output_size, 1, function, "output_size", 2)
@@ -50,12 +61,12 @@ def _adaptive_size(function: str, axes: int, input: Any, output_size: Any) -> tu
         if len(output_size) != axes:
             raise RuntimeError(f"{function}: output_size must be {axes}")
         colon = ":" if "max" in function else ""
-        if input.ndim not in (axes + 1, axes + 2):
+        if ndim not in (axes + 1, axes + 2):
             raise RuntimeError(f"{function}(): Expected {axes + 1}D or {axes + 2}D tensor, but got{colon} {size}")
-        out = tuple(size[input.ndim - axes + i] if o is None else o for i, o in enumerate(output_size))
+        out = tuple(size[ndim - axes + i] if o is None else o for i, o in enumerate(output_size))
         out = per_axis(out, axes, function, "output_size", 2)
-    first = 1 if input.ndim == axes + 2 else 0
-    for i in range(max(first, input.ndim - axes - 1) if "max" in function else input.ndim - axes, input.ndim):
+    first = 1 if ndim == axes + 2 else 0
+    for i in range(max(first, ndim - axes - 1) if "max" in function else ndim - axes, ndim):
         if size[i] == 0:
             raise RuntimeError(
                 f"{function}(): Expected input to have non-zero size for non-batch dimensions, but input has sizes "

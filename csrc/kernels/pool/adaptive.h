@@ -9,6 +9,8 @@ namespace pt::pooling::PT_ISA {
 
 using namespace pt::PT_ISA;
 
+PT_INLINE int64_t at_most(int64_t a, int64_t b) { return a < b ? a : b; }
+
 template <class T>
 PT_INLINE void fill(T* p, int64_t n, T value) {
     for (int64_t i = 0; i < n; ++i) p[i] = value;
@@ -124,6 +126,79 @@ class AdaptiveSpans {
     const Span* axes_[3];
 };
 
+// to[j][i] = from[i][j] for i < rows, j < columns, block by block.
+template <class T>
+__attribute__((noinline)) static void transpose_all(const T* from, int64_t rows, int64_t columns,
+                                                    int64_t from_row, T* to, int64_t to_row, bool pad) {
+    for (int64_t i = 0; i < rows; i += lanes<T>)
+        for (int64_t j = 0; j < columns; j += lanes<T>)
+            transpose_block(from + i * from_row + j, from_row, static_cast<int>(at_most(rows - i, lanes<T>)),
+                            static_cast<int>(at_most(columns - j, lanes<T>)), to + j * to_row + i, to_row,
+                            pad);
+}
+
+// Small planes with many windows are pooled one lane per plane, transposed before and after.
+static inline bool goes_across(const Window& w) {
+    return w.in_size() <= 4096 && w.in_size() <= 32 * w.out_size();
+}
+
+template <class T>
+static void avg_across(const T* x, T* out, int64_t planes, const Window& w) {
+    constexpr int L = lanes<T>;
+    const int64_t in = w.in_size(), outs = w.out_size(), width = w.in[2];
+    const AdaptiveSpans spans(w);
+    pool::Scratch scratch(static_cast<size_t>((in + width + outs) * L) * sizeof(T));
+    T *inputs = scratch.template as<T>(), *sums = inputs + in * L, *means = sums + width * L;
+    for (int64_t p = 0; p < planes; p += L) {
+        const int64_t n = at_most(planes - p, L);
+        transpose_all(x + p * in, n, in, in, inputs, L, true);
+        T* mean = means;
+        for (int64_t od = 0; od < w.out[0]; ++od)
+            for (int64_t oh = 0; oh < w.out[1]; ++oh) {
+                const Span d = spans.of(0, od), h = spans.of(1, oh);
+                const T* first = inputs + (d.begin * w.in[1] + h.begin) * width * L;
+                sum_rows_of(first, h.size(), width * L, d.size(), w.in[1] * width * L, width * L, sums);
+                for (int64_t ow = 0; ow < w.out[2]; ++ow, mean += L) {
+                    const Span s = spans.of(2, ow);
+                    Vec<T> sum{};
+                    for (int64_t i = s.begin; i < s.end; ++i) sum += load(sums + i * L);
+                    store(mean, sum / broadcast(static_cast<T>(d.size() * h.size() * s.size())));
+                }
+            }
+        transpose_all(means, outs, n, L, out + p * outs, outs, false);
+    }
+}
+
+template <class T>
+static void avg_across_backward(const T* grad, T* grad_x, int64_t planes, const Window& w) {
+    constexpr int L = lanes<T>;
+    const int64_t in = w.in_size(), outs = w.out_size(), width = w.in[2];
+    const AdaptiveSpans spans(w);
+    pool::Scratch scratch(static_cast<size_t>((in + width + outs) * L) * sizeof(T));
+    T *inputs = scratch.template as<T>(), *shares = inputs + in * L, *grads = shares + width * L;
+    for (int64_t p = 0; p < planes; p += L) {
+        const int64_t n = at_most(planes - p, L);
+        transpose_all(grad + p * outs, n, outs, outs, grads, L, true);
+        fill(inputs, in * L, T(0));
+        const T* g = grads;
+        for (int64_t od = 0; od < w.out[0]; ++od)
+            for (int64_t oh = 0; oh < w.out[1]; ++oh) {
+                const Span d = spans.of(0, od), h = spans.of(1, oh);
+                fill(shares, width * L, T(0));
+                for (int64_t ow = 0; ow < w.out[2]; ++ow, g += L) {
+                    const Span s = spans.of(2, ow);
+                    const Vec<T> share = load(g) / broadcast(static_cast<T>(d.size() * h.size() * s.size()));
+                    for (int64_t i = s.begin; i < s.end; ++i)
+                        store(shares + i * L, load(shares + i * L) + share);
+                }
+                for (int64_t a = d.begin; a < d.end; ++a)
+                    for (int64_t b = h.begin; b < h.end; ++b)
+                        add_to(inputs + (a * w.in[1] + b) * width * L, shares, width * L);
+            }
+        transpose_all(inputs, in, n, L, grad_x + p * in, in, false);
+    }
+}
+
 template <class T>
 static void adaptive_avg_forward(const T* x, T* out, int64_t planes, const Window& w) {
     const int64_t width = w.in[2];
@@ -131,6 +206,7 @@ static void adaptive_avg_forward(const T* x, T* out, int64_t planes, const Windo
         means_of_rows(x, w.in_size(), planes, out);
         return;
     }
+    if (goes_across(w) && planes >= lanes<T> / 2) return avg_across(x, out, planes, w);
     const AdaptiveSpans spans(w);
     pool::Scratch scratch(static_cast<size_t>(width) * sizeof(T));
     T* sums = scratch.template as<T>();
@@ -158,6 +234,7 @@ static void adaptive_avg_backward(const T* grad, T* grad_x, int64_t planes, cons
         for (int64_t p = 0; p < planes; ++p) fill(grad_x + p * n, n, grad[p] / static_cast<T>(n));
         return;
     }
+    if (goes_across(w) && planes >= lanes<T> / 2) return avg_across_backward(grad, grad_x, planes, w);
     const AdaptiveSpans spans(w);
     pool::Scratch scratch(static_cast<size_t>(width) * sizeof(T));
     T* shares = scratch.template as<T>();

@@ -172,17 +172,6 @@ static void max_backward_last(const T* grad, const uint8_t* offsets, T* grad_x, 
     }
 }
 
-// to[j][i] = from[i][j] for i < rows, j < columns, block by block.
-template <class T>
-static void transpose_all(const T* from, int64_t rows, int64_t columns, int64_t from_row, T* to,
-                          int64_t to_row, bool pad) {
-    for (int64_t i = 0; i < rows; i += lanes<T>)
-        for (int64_t j = 0; j < columns; j += lanes<T>)
-            transpose_block(from + i * from_row + j, from_row, static_cast<int>(at_most(rows - i, lanes<T>)),
-                            static_cast<int>(at_most(columns - j, lanes<T>)), to + j * to_row + i, to_row,
-                            pad);
-}
-
 template <class T>
 static void adaptive_max_forward(const T* x, T* values, int64_t* indices, int64_t planes, const Window& w) {
     if (planes < lanes<T> / 2 || w.in_size() >= (int64_t{1} << 30)) {

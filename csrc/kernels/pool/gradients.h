@@ -7,6 +7,8 @@
 // of outputs, and rows of outputs with room for the windows' reach on both sides need no edge cases.
 #pragma once
 
+#include <type_traits>
+
 #include "kernels/pool/taps.h"
 
 namespace pt::pooling::PT_ISA {
@@ -101,105 +103,124 @@ PT_INLINE void store_phases(T* row, int64_t m, int64_t width, const Vec<T> (&pha
 
 // --- maximum ---
 
-// Widens n bytes to integers; reads and writes whole vectors where `end` allows. A plain loop of known length
-// becomes one widening load; __builtin_convertvector goes lane by lane here (GCC 12).
-template <class T>
-PT_INLINE void widen_row(const uint8_t* __restrict from, const uint8_t* end, IntOf<T>* __restrict to,
-                         int64_t n) {
-    int64_t i = 0;
-    for (; i < n && from + i + lanes<T> <= end; i += lanes<T>)
-        for (int j = 0; j < lanes<T>; ++j) to[i + j] = from[i + j];
-    for (; i < n; ++i) to[i] = from[i];
-}
-
 // Padded rows of a plane of outputs: gradients and the numbers of the winning taps.
 template <class T>
-struct Winners {
-    const T* grads;
-    const IntOf<T>* marks;
-    int64_t pitch;
+class Winners {
+  public:
+    // `rows` rows with room for what Phases reads. Nothing but zeros lies around the outputs, which begin at
+    // row `above`.
+    Winners(int64_t rows, int64_t above, int64_t reach, int64_t pitch)
+        : pitch_(pitch),
+          first_(above * pitch + reach),
+          held_(rows * pitch + lanes<T>),
+          scratch_(static_cast<size_t>(2 * held_) * sizeof(T)) {
+        fill(scratch_.template as<T>(), 2 * held_, T(0));
+    }
+
+    // The next plane; nothing is read at `end` or beyond.
+    __attribute__((always_inline)) void take(const T* grad, const uint8_t* offsets, const uint8_t* end,
+                                             int64_t rows, int64_t width) {
+        T* to = scratch_.template as<T>() + first_;
+        IntOf<T>* marks = reinterpret_cast<IntOf<T>*>(to + held_);
+        for (int64_t r = 0; r < rows; ++r, grad += width, offsets += width, to += pitch_, marks += pitch_)
+            for (int64_t i = 0; i < width; i += lanes<T>) {
+                const int used = static_cast<int>(at_most(width - i, lanes<T>));
+                store(to + i, load_upto(grad + i, used));  // zeros beyond the row
+                store(marks + i,
+                      offsets + i + lanes<T> <= end ? widen<T>(offsets + i) : widen_n<T>(offsets + i, used));
+            }
+    }
+
+    // sum plus the gradients `at` from output (0, 0) where the tap with this number won.
+    __attribute__((always_inline)) Vec<T> add_won(Vec<T> sum, int64_t at, Mask<T> tap) const {
+        const T* grads = scratch_.template as<T>() + first_ + at;
+        const Mask<T> won = load(reinterpret_cast<const IntOf<T>*>(grads + held_)) == tap;
+        return won ? sum + load(grads) : sum;
+    }
+    int64_t pitch() const { return pitch_; }
+
+  private:
+    int64_t pitch_, first_, held_;
+    pool::Scratch scratch_;
 };
 
-// One row of inputs. Count is the number of rows of outputs that cover it, 0 for any (then `count` says it);
-// Taps the number of taps along a row, 0 for any; Even says that the padding is a multiple of S.
-template <class T, int S, int Taps, bool Even, int Count>
-PT_INLINE void max_gather_row(const Winners<T>& winners, const Phases<S>& phases, const Window& w,
-                              const Cover* cover, int count, T* grad_x) {
-    const int64_t taps = Taps == 0 ? w.kernel[2] : Taps, width = w.in[2];
-    const int covers = Count == 0 ? count : Count;
-    const auto block = [&](int64_t m, Vec<T>(&phase)[S]) __attribute__((always_inline)) {
-#pragma GCC unroll 2
-        for (int i = 0; i < covers; ++i) {
-            const int64_t from = cover[i].row * winners.pitch + phases.reach + m;
-#pragma GCC unroll 2
-            for (int r = 0; r < S; ++r) {
-                const T* grads = winners.grads + from + phases.lead[r];
-                const IntOf<T>* marks = winners.marks + from + phases.lead[r];
-                int64_t tap = S == 1 ? 0 : (Even ? r : 1 - r);
-#pragma GCC unroll 3
-                for (int64_t k = 0; tap < taps; ++k, tap += S) {
-                    const Mask<T> won =
-                        load(marks - k) == broadcast(static_cast<IntOf<T>>(cover[i].first + tap));
-                    phase[r] += (Vec<T>)(won & (Mask<T>)load(grads - k));
-                }
-            }
-        }
-    };
-    int64_t m = 0;
-    for (; S * (m + lanes<T>) <= width; m += lanes<T>) {
-        Vec<T> phase[S] = {};
-        block(m, phase);
-        store_phases<S>(grad_x, m, S * (m + lanes<T>), phase);
-    }
-    if (S * m < width) {
-        Vec<T> phase[S] = {};
-        block(m, phase);
-        store_phases<S>(grad_x, m, width, phase);
-    }
-}
-
-template <class T, int S, int Taps, bool Even>
-static void max_gather_planes(const T* grad, const uint8_t* offsets, T* grad_x, int64_t planes,
-                              const Window& w) {
+// Any window with stride S along the row.
+template <class T, int S>
+static void max_gather(const T* grad, const uint8_t* offsets, T* grad_x, int64_t planes, const Window& w) {
     const Phases<S> phases = Phases<S>::template of<T>(w);
     const Covers covers(w);
     const int64_t outs = w.out[2], out_rows = w.out[0] * w.out[1], in_rows = w.in[0] * w.in[1];
-    const int64_t held = out_rows * phases.pitch + lanes<T>;
+    const int64_t taps = w.kernel[2];
     const uint8_t* const end = offsets + planes * out_rows * outs;
-    pool::Scratch scratch(static_cast<size_t>(2 * held) * sizeof(T));
-    T* grads = scratch.template as<T>();
-    IntOf<T>* marks =
-        reinterpret_cast<IntOf<T>*>(grads + held);  // what lies around them meets zero gradients
-    for (int64_t i = 0; i < held; ++i) grads[i] = 0, marks[i] = 0;
-    const Winners<T> winners{grads, marks, phases.pitch};
-    for (int64_t p = 0; p < planes; ++p) {
-        for (int64_t r = 0; r < out_rows; ++r, grad += outs, offsets += outs) {
-            const int64_t to = r * phases.pitch + phases.reach;
-            copy_row(grad, grads + to, outs);
-            widen_row<T>(offsets, end, marks + to, outs);
-        }
+    Winners<T> winners(out_rows, 0, phases.reach, phases.pitch);
+    for (int64_t p = 0; p < planes; ++p, grad += out_rows * outs, offsets += out_rows * outs) {
+        winners.take(grad, offsets, end, out_rows, outs);
         for (int64_t row = 0; row < in_rows; ++row, grad_x += w.in[2]) {
             const Cover* cover = covers.of(row);
             const int count = covers.count(row);
-            if (count == 1)
-                max_gather_row<T, S, Taps, Even, 1>(winners, phases, w, cover, 1, grad_x);
-            else if (count == 2)
-                max_gather_row<T, S, Taps, Even, 2>(winners, phases, w, cover, 2, grad_x);
-            else
-                max_gather_row<T, S, Taps, Even, 0>(winners, phases, w, cover, count, grad_x);
+            for (int64_t m = 0; S * m < w.in[2]; m += lanes<T>) {
+                Vec<T> phase[S] = {};
+                for (int i = 0; i < count; ++i)
+#pragma GCC unroll 2
+                    for (int r = 0; r < S; ++r) {
+                        int64_t at = cover[i].row * phases.pitch + m + phases.lead[r];
+                        for (int64_t tap = phases.first[r]; tap < taps; tap += S, --at)
+                            phase[r] = winners.add_won(
+                                phase[r], at, broadcast(static_cast<IntOf<T>>(cover[i].first + tap)));
+                    }
+                store_phases<S>(grad_x, m, w.in[2], phase);
+            }
         }
     }
 }
 
-template <class T, int S>
-static void max_gather(const T* grad, const uint8_t* offsets, T* grad_x, int64_t planes, const Window& w) {
-    const auto run = w.padding[2] % S == 0 ? (w.kernel[2] == 2   ? max_gather_planes<T, S, 2, true>
-                                              : w.kernel[2] == 3 ? max_gather_planes<T, S, 3, true>
-                                                                 : max_gather_planes<T, S, 0, true>)
-                                           : (w.kernel[2] == 2   ? max_gather_planes<T, S, 2, false>
-                                              : w.kernel[2] == 3 ? max_gather_planes<T, S, 3, false>
-                                                                 : max_gather_planes<T, S, 0, false>);
-    run(grad, offsets, grad_x, planes, w);
+// Windows of 3x3 with stride S both ways and padding P (P = 0 stands for any where S is 1): both axes fall
+// into phases, and all taps and distances are constants. Two rows of inputs at a time share what they read.
+template <class T, int S, int P>
+static void max_gather_3x3(const T* grad, const uint8_t* offsets, T* grad_x, int64_t planes,
+                           const Window& w) {
+    const Phases<S> phases = Phases<S>::template of<T>(w);
+    const int64_t width = w.in[2], height = w.in[1], out_size = w.out[1] * w.out[2];
+    const int64_t above = 2 / S, read = (height + 1) / 2 * 2 / S + w.padding[1];
+    const int64_t below = read > w.out[1] ? read : w.out[1];
+    const uint8_t* const end = offsets + planes * out_size;
+    Winners<T> winners(above + below, above, phases.reach, phases.pitch);
+    Mask<T> tap[9];
+#pragma GCC unroll 9
+    for (int i = 0; i < 9; ++i)  // not as constants: the compiler would make them anew at every use
+        tap[i] = broadcast(static_cast<IntOf<T>>(i / 3 * w.kernel[2] + i % 3));
+    const int64_t shift = S == 1 ? w.padding[1] * phases.pitch + w.padding[2] : 0;
+    for (int64_t p = 0; p < planes; ++p, grad += out_size, offsets += out_size, grad_x += height * width) {
+        winners.take(grad, offsets, end, w.out[1], w.out[2]);
+        for (int64_t h = 0; h < height; h += 2)
+            for (int64_t m = 0; S * m < width; m += lanes<T>) {
+                const int64_t from = h / S * phases.pitch + shift;
+                const auto row = [&](auto s) __attribute__((always_inline)) {
+                    if (h + s >= height) return;
+                    Vec<T> phase[S] = {};
+#pragma GCC unroll 2
+                    for (int r = 0; r < S; ++r)
+#pragma GCC unroll 3
+                        for (int b = (s + P) % S; b < 3; b += S)
+#pragma GCC unroll 3
+                            for (int c = (r + P) % S; c < 3; c += S)
+                                phase[r] = winners.add_won(
+                                    phase[r],
+                                    from + ((s + P) / S - b / S) * phases.pitch + m + (r + P) / S - c / S,
+                                    tap[3 * b + c]);
+                    store_phases<S>(grad_x + (h + s) * width, m, width, phase);
+                };
+                row(std::integral_constant<int, 0>());
+                row(std::integral_constant<int, 1>());
+            }
+    }
+}
+
+static inline bool is_3x3(const Window& w) {
+    for (int axis = 1; axis < 3; ++axis)
+        if (w.kernel[axis] != 3 || w.dilation[axis] != 1 || w.stride[axis] > 2) return false;
+    return w.kernel[0] == 1 && w.stride[0] == 1 && w.padding[0] == 0 && w.stride[1] == w.stride[2] &&
+           w.padding[1] == w.padding[2];
 }
 
 // Tiles: every input has at most one window. Each row of outputs writes the input rows below it.
@@ -219,10 +240,9 @@ static void max_tiles(const T* grad, const uint8_t* offsets, T* grad_x, int64_t 
     const auto row_of_outputs = [&](T* first) __attribute__((always_inline)) {
         for (int64_t ow = 0; ow < outs; ow += lanes<T>) {
             const int used = static_cast<int>(at_most(outs - ow, lanes<T>));
-            IntOf<T> taps[lanes<T>];
-            widen_row<T>(offsets + ow, end, taps, used);
-            const Mask<T> won = load(taps);
-            const Mask<T> g = (Mask<T>)(used == lanes<T> ? load(grad + ow) : load_n(grad + ow, used));
+            const Mask<T> won =
+                offsets + ow + lanes<T> <= end ? widen<T>(offsets + ow) : widen_n<T>(offsets + ow, used);
+            const Mask<T> g = (Mask<T>)load_upto(grad + ow, used);
             Mask<T> tap{};
             for (int64_t a = 0; a < w.kernel[0]; ++a)
                 for (int64_t b = 0; b < below; ++b, tap += 2) {
@@ -267,6 +287,12 @@ static void max_scatter(const T* grad, const uint8_t* offsets, T* grad_x, int64_
 template <class T>
 static void max_backward(const T* grad, const uint8_t* offsets, T* grad_x, int64_t planes, const Window& w) {
     if (w.kernel[2] == 2 && are_tiles(w)) return max_tiles(grad, offsets, grad_x, planes, w);
+    if (is_3x3(w)) {
+        planes *= w.in[0];
+        if (w.stride[2] == 1) return max_gather_3x3<T, 1, 0>(grad, offsets, grad_x, planes, w);
+        if (w.padding[2] == 0) return max_gather_3x3<T, 2, 0>(grad, offsets, grad_x, planes, w);
+        return max_gather_3x3<T, 2, 1>(grad, offsets, grad_x, planes, w);
+    }
     if (w.dilation[2] == 1 && w.stride[2] == 1) return max_gather<T, 1>(grad, offsets, grad_x, planes, w);
     if (w.dilation[2] == 1 && w.stride[2] == 2) return max_gather<T, 2>(grad, offsets, grad_x, planes, w);
     bool misses = false;

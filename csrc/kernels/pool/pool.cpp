@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cmath>
+#include <cstring>
 #include <limits>
 #include <type_traits>
 
@@ -380,17 +381,35 @@ template <class T>
 bool scatter_backward(const T* grad, const int64_t* indices, T* grad_x, int64_t planes, int64_t out_size,
                       int64_t in_size) {
     std::atomic<bool> inside = true;
+    // Neighbouring outputs often add to the same place, and the second addition waits for the first: several
+    // planes in turn keep them apart.
+    constexpr int64_t kTurns = 2;
     over_planes(planes, in_size + out_size, [&](int64_t p, int64_t n) {
-        for (const int64_t last = p + n; p < last; ++p) {
-            T* plane = grad_x + p * in_size;
-            std::fill_n(plane, in_size, T(0));
-            for (int64_t o = p * out_size; o < (p + 1) * out_size; ++o) {
-                if (indices[o] < 0 || indices[o] >= in_size)
-                    inside = false;
+        bool all_inside = true;
+        const auto size = static_cast<uint64_t>(in_size);
+        for (const int64_t last = p + n; p < last; p += kTurns) {
+            const int64_t turns = std::min(kTurns, last - p);
+            T* const plane = grad_x + p * in_size;
+            const T* const g = grad + p * out_size;
+            const int64_t* const at = indices + p * out_size;
+            std::memset(plane, 0, static_cast<size_t>(turns * in_size) * sizeof(T));
+            const auto add = [&](int64_t i, int64_t o) {
+                const auto to = static_cast<uint64_t>(at[i * out_size + o]);
+                if (to < size)
+                    plane[i * in_size + static_cast<int64_t>(to)] += g[i * out_size + o];
                 else
-                    plane[indices[o]] += grad[o];
-            }
+                    all_inside = false;
+            };
+            if (turns == kTurns)
+                for (int64_t o = 0; o < out_size; ++o) {
+#pragma GCC unroll 4
+                    for (int64_t i = 0; i < kTurns; ++i) add(i, o);
+                }
+            else
+                for (int64_t i = 0; i < turns; ++i)
+                    for (int64_t o = 0; o < out_size; ++o) add(i, o);
         }
+        if (!all_inside) inside = false;
     });
     return inside;
 }

@@ -7,6 +7,7 @@
 #include "base/pool.h"
 #include "kernels/pool/adaptive.h"
 #include "kernels/pool/pool.h"
+#include "simd/partial.h"
 #include "simd/shuffle.h"
 
 namespace pt::pooling::PT_ISA {
@@ -16,11 +17,30 @@ using namespace pt::PT_ISA;
 template <class T>
 using IntOf = typename int_of<sizeof(T)>::type;
 
-PT_INLINE int64_t at_most(int64_t a, int64_t b) { return a < b ? a : b; }
-
 template <class T>
 PT_INLINE int64_t round_up(int64_t n) {
     return (n + lanes<T> - 1) / lanes<T> * lanes<T>;
+}
+
+// lanes<T> bytes, or n of them and zeros, as integers of T's size.
+template <class T>
+PT_INLINE Mask<T> widen(const uint8_t* p) {
+#if defined(__AVX512VL__)
+    if constexpr (sizeof(T) == 4)
+        return (Mask<T>)_mm512_maskz_cvtepu8_epi32(0xffff, _mm_loadu_si128((const __m128i*)p));
+    else
+        return (Mask<T>)_mm512_maskz_cvtepu8_epi64(0xff, _mm_loadl_epi64((const __m128i*)p));
+#else
+    IntOf<T> wide[lanes<T>];  // a loop becomes one widening load, __builtin_convertvector goes lane by lane
+    for (int i = 0; i < lanes<T>; ++i) wide[i] = p[i];
+    return load(wide);
+#endif
+}
+template <class T>
+PT_INLINE Mask<T> widen_n(const uint8_t* p, int n) {
+    IntOf<T> wide[lanes<T>] = {};
+    for (int i = 0; i < n; ++i) wide[i] = p[i];
+    return load(wide);
 }
 
 // How far a padded row is touched, from column -padding on, by whole vectors of outputs.
