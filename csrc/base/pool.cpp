@@ -65,7 +65,8 @@ size_t page_size() {
 
 size_t round_up(size_t bytes, size_t align) { return (bytes + align - 1) / align * align; }
 
-// What a block takes from the system, and on which boundary it lies.
+// What a block takes from the system, and on which boundary it lies. A large block ends in pages of the usual
+// size unless it fills three quarters of its last huge one: with its header a block of 4 MB would take 6 MB.
 struct Extent {
     size_t bytes, align;
 };
@@ -73,7 +74,8 @@ struct Extent {
 Extent extent_of(int size_class) {
     const size_t bytes = class_bytes(size_class) + kHeader;
     const size_t align = bytes >= kHugeAlign ? kHugeAlign : bytes >= kMapped ? page_size() : 64;
-    return {round_up(bytes, align), align};
+    const bool usual_end = align == kHugeAlign && bytes % kHugeAlign < kHugeAlign / 4 * 3;
+    return {round_up(bytes, usual_end ? page_size() : align), align};
 }
 
 // More is mapped than asked for, and what lies before and behind the aligned part is given back.
@@ -88,7 +90,7 @@ void* map(Extent extent) {
     const size_t before = static_cast<size_t>(memory - begin);
     if (before > 0) munmap(begin, before);
     if (before < slack) munmap(memory + extent.bytes, slack - before);
-    if (extent.align == kHugeAlign) madvise(memory, extent.bytes, MADV_HUGEPAGE);
+    if (extent.align == kHugeAlign) madvise(memory, extent.bytes / kHugeAlign * kHugeAlign, MADV_HUGEPAGE);
     return memory;
 }
 

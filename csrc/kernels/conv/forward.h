@@ -105,26 +105,30 @@ static void pack_weight_tile(const T* from, const int64_t* offsets, int64_t row_
     }
 }
 
-// [group][pass][tile][k][kMr]: what one pass reads lies together. Direct products make one pass.
+// [group][pass][tile][k][kMr]: what one pass reads lies together. Direct products make one pass. Some k of
+// all tiles at a time: tiles that are neighbours read the same lines where rows are not dense.
 template <class T>
 static void pack_weights(const T* weight, const Tables<T>& tables, int64_t groups, int64_t group_stride,
                          int64_t rows, int64_t row_stride, bool direct, T* packed) {
-    const int64_t tiles = (rows + kMr - 1) / kMr, depth = tables.depth;
+    const int64_t tiles = (rows + kMr - 1) / kMr, depth = tables.depth, threads = num_threads();
     const int64_t passes = direct ? 1 : (depth + kDepth - 1) / kDepth;
-    parallel_for(0, groups * tiles, Work{0.3 * static_cast<double>(depth * kMr)},
-                 [&](int64_t begin, int64_t end) {
-                     for (int64_t i = begin; i < end; ++i) {
-                         const int64_t tile = i % tiles, group = i / tiles, m = tile * kMr;
-                         const T* from = weight + group * group_stride + m * row_stride;
-                         T* to = packed + group * tiles * depth * kMr;
-                         const int used = rows - m < kMr ? static_cast<int>(rows - m) : kMr;
-                         for (int64_t pass = 0; pass < passes; ++pass) {
-                             const int64_t k0 = depth * pass / passes, k1 = depth * (pass + 1) / passes;
-                             pack_weight_tile(from, tables.weights, row_stride, used, k0, k1,
-                                              to + (k0 * tiles + tile * (k1 - k0)) * kMr);
-                         }
-                     }
-                 });
+    const Work work{0.3 * static_cast<double>(depth * kMr), groups * tiles / threads};
+    parallel_for(0, groups * tiles, work, [&](int64_t begin, int64_t end) {
+        for (int64_t pass = 0; pass < passes; ++pass) {
+            const int64_t k0 = depth * pass / passes, k1 = depth * (pass + 1) / passes;
+            for (int64_t k = k0; k < k1; k += kAhead) {
+                const int64_t last = k1 - k < kAhead ? k1 : k + kAhead;
+                for (int64_t i = begin; i < end; ++i) {
+                    const int64_t tile = i % tiles, group = i / tiles, m = tile * kMr;
+                    const T* from = weight + group * group_stride + m * row_stride;
+                    T* to = packed + group * tiles * depth * kMr;
+                    pack_weight_tile(from, tables.weights, row_stride,
+                                     rows - m < kMr ? static_cast<int>(rows - m) : kMr, k, last,
+                                     to + (k0 * tiles + tile * (k1 - k0) + k - k0) * kMr);
+                }
+            }
+        }
+    });
 }
 
 template <class T>

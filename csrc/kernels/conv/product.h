@@ -157,6 +157,7 @@ static void tile(int64_t depth, const T* a, const T* b, const T* bias, bool firs
     constexpr int L = lanes<T>;
     Vec<T> sums[Rows][Vectors] = {};
     for (int64_t k = 0; k < depth; ++k, a += kMr, b += kNr<T>) {
+        __builtin_prefetch(a + kMr * 64);  // weights come from the third cache
         Vec<T> bv[Vectors];
 #pragma GCC unroll 4
         for (int v = 0; v < Vectors; ++v) bv[v] = load(b + v * L);
@@ -314,7 +315,7 @@ static void packed_product(const Product<T>& p) {
     const int64_t units = p.groups * panels * tiles, threads = num_threads();
     // A part has the panels that share a pass over the weights; where there are few, each thread has one
     // part.
-    const int64_t together = kPanels * tiles, each = (units + threads - 1) / threads;
+    const int64_t together = kPanels * tiles, each = units / threads;
     const Work work{flops_ns(2 * kMr * p.depth * kNr<T>), each >= 8 * together ? together : each};
     parallel_for(0, units, work, [&](int64_t begin, int64_t end) {
         pool::Scratch packed(sizeof(T) * kMostPanels * kDepth * kNr<T>);
