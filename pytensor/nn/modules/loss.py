@@ -9,6 +9,7 @@ from typing import Any
 from pytensor.nn import functional as F
 from pytensor.nn.modules.linear import Linear
 from pytensor.nn.modules.module import Module
+from pytensor.ops.linear_cross_entropy_chunks import LinearCrossEntropyOptions
 from pytensor.ops.loss_reduction import reduction_mode
 from pytensor.tensor import Tensor
 
@@ -22,6 +23,7 @@ __all__ = [
     "KLDivLoss",
     "L1Loss",
     "LinearCrossEntropyLoss",
+    "LinearCrossEntropyOptions",
     "MSELoss",
     "NLLLoss",
     "NLLLoss2d",
@@ -375,7 +377,7 @@ class LinearCrossEntropyLoss(_WeightedLoss):
         weight: Tensor | None = None,
         ignore_index: int | None = None,
         label_smoothing: float = 0.0,
-        options: Any = None,
+        options: LinearCrossEntropyOptions | None = None,
     ) -> None:
         if weight is not None and tuple(weight.shape) != (num_classes,):
             raise RuntimeError(f"expected weight shape to be {(num_classes,)}, got {tuple(weight.shape)}")
