@@ -59,6 +59,14 @@ def matrices(m: int, k: int, n: int, **options) -> Row:
     return product(f"{m}x{k}x{n}{suffix}{kind}", (m, k), (k, n), **options)
 
 
+def integers(n: int, dtype: str) -> Row:
+    def setup(lib):
+        a, b = ((randn(lib, n, n, seed=seed) * 100).to(getattr(lib, dtype)) for seed in (0, 1))
+        return lambda: a @ b
+
+    return Row(f"{n}x{n}x{n} {dtype}", setup, flops=2 * n**3, tolerance=0, dtype=dtype)
+
+
 def halves(m: int, k: int, n: int, dtype: str, transposed: bool = False) -> Row:
     """``a @ b`` of float16 or bfloat16."""
 
@@ -115,6 +123,15 @@ ROWS = [
     halves(32, 1024, 1024, "bfloat16", transposed=True),
     halves(64, 64, 64, "float16"),
     halves(32, 1024, 1024, "float16", transposed=True),
+    *(
+        halves(rows, 1024, 1024, dtype, transposed)
+        for rows in (1, 32)
+        for dtype in ("bfloat16", "float16")
+        for transposed in (False, True)
+        if rows == 1 or not transposed
+    ),
+    integers(256, "int32"),
+    integers(256, "int64"),
     *(affine_activation(64, 768, 3072, use_gelu) for use_gelu in (False, True)),
     linear(32, 784, 128, backward=False),
     linear(64, 784, 512, backward=False),

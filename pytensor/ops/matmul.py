@@ -96,7 +96,8 @@ def _recorded(node: type[Node], a: Tensor, b: Tensor, array: Any) -> Tensor:
 
 
 def check_product_dtype(a: Tensor, b: Tensor, kernel: str, message: str) -> None:
-    """RuntimeError for operands of two types, NotImplementedError for bool, as PyTorch words them."""
+    """RuntimeError for operands of two types, NotImplementedError for bool (products of nothing have no
+    kernel to miss), as PyTorch words them."""
     if a.dtype is not b.dtype:
         names = {
             "left": c_type_name(a.dtype),
@@ -105,7 +106,7 @@ def check_product_dtype(a: Tensor, b: Tensor, kernel: str, message: str) -> None
             "Right": scalar_type_name(b.dtype),
         }
         raise RuntimeError(message.format(**names))
-    if a.dtype.category == BOOL:
+    if a.dtype.category == BOOL and (kernel in ("dot", "vdot") or (a.numel() > 0 and b.numel() > 0)):
         raise NotImplementedError(f"\"{kernel}\" not implemented for 'Bool'")
     check_same_device(a, b)
 

@@ -230,15 +230,42 @@ def test_random_projection(level):
     np.testing.assert_allclose(cpu.matmul(cpu.matmul(a, b), x), cpu.matmul(a, cpu.matmul(b, x)), rtol=0, atol=1e-9)
 
 
-@pytest.mark.parametrize("dtype", ["int64", "int32", "int16", "uint8", "int8", "complex64", "complex128"])
-def test_other_dtypes(dtype):
+@pytest.mark.parametrize("dtype", ["int64", "int32", "int16", "uint8", "int8"])
+@given(data=st.data())
+def test_integers_wrap_around(dtype, data):
+    m, n, k = data.draw(sides), data.draw(sides), data.draw(sides)
+    batch_a, batch_b = data.draw(batches(2))
+    rng = np.random.default_rng(data.draw(st.integers(0, 99)))
+    limits = np.iinfo(dtype)
+
+    def matrix(*shape):
+        full = rng.integers(limits.min, limits.max, [2 * side for side in shape], dtype, endpoint=True)
+        cut = full[tuple(slice(None, None, data.draw(st.sampled_from([2, -2]))) for _ in shape)]
+        return cut if data.draw(st.booleans()) else np.ascontiguousarray(cut.swapaxes(-1, -2)).swapaxes(-1, -2)
+
+    a, b = matrix(*batch_a, m, k), matrix(*batch_b, k, n)
+    bias = data.draw(st.sampled_from([None, matrix(n, 1)[:, 0]]))
+    expected = reference.matmul(a, b, bias)
+    for level, threads in SETTINGS:
+        _C.set_cpu_level(level)
+        _C.set_num_threads(threads)
+        actual = cpu.matmul(a, b, bias)
+        assert actual.dtype == expected.dtype
+        np.testing.assert_array_equal(actual, expected)
+        out, room = data.draw(places(expected.shape, dtype))
+        cpu.matmul(a, b, bias, None, out)
+        np.testing.assert_array_equal(out, expected)
+        out[...] = 77
+        assert (room == 77).all()
+
+
+@pytest.mark.parametrize("dtype", ["complex64", "complex128"])
+def test_complex(dtype):
     rng = np.random.default_rng(5)
     a, b = rng.integers(0, 9, (2, 5, 40)).astype(dtype), rng.integers(0, 9, (40, 7)).astype(dtype)
     actual = cpu.matmul(a, b, np.ones(7, dtype))
     assert actual.dtype == np.dtype(dtype)
-    exact = reference.matmul(a.astype("complex128"), b.astype("complex128")) + 1
-    expected = exact.astype(dtype) if dtype.startswith("complex") else exact.real.astype("int64").astype(dtype)
-    np.testing.assert_array_equal(actual, expected)
+    np.testing.assert_array_equal(actual, reference.matmul(a.astype("complex128"), b.astype("complex128")) + 1)
 
 
 HALVES = {"float16": torch.float16.numpy, "bfloat16": torch.bfloat16.numpy}
@@ -277,6 +304,11 @@ def test_half_precision(kind, data):
         assert actual.dtype == dtype
         error = np.abs(actual.astype(np.float64) - expected)
         assert (error <= allowed).all(), (level, float(error.max()))
+        out, room = data.draw(places(actual.shape, dtype))
+        cpu.matmul(a, b, bias, activation, out)
+        np.testing.assert_allclose(out.astype(np.float32), actual.astype(np.float32), rtol=2e-2, atol=1e-5)
+        out[...] = 77
+        assert (room == 77).all()
 
 
 @pytest.mark.parametrize("level", LEVELS)

@@ -116,3 +116,20 @@ def test_gradients(operands, name, dtype):
             CALLS[name](lib, x, y, z, number).backward(z)
             grads.append(bits_of(lib, x.grad))
         np.testing.assert_array_equal(grads[1], grads[0], err_msg=str(number))
+
+
+@pytest.mark.parametrize("keys", [64, 300, 1024])
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_attention_is_no_less_exact(dtype, keys):
+    """Errors against float64, of the result and the gradients: at most PyTorch's."""
+    rng = np.random.default_rng(0)
+    arrays = [rng.standard_normal((2, 2, length, 64)) for length in (32, keys, keys, 32)]
+    found = {}
+    for name, lib, kind in (("exact", torch, "float64"), ("theirs", torch, dtype), ("ours", pytensor, dtype)):
+        *operands, grad = (lib.tensor(x).to(getattr(lib, dtype)).to(getattr(lib, kind)) for x in arrays)
+        operands = [x.requires_grad_() for x in operands]
+        out = lib.nn.functional.scaled_dot_product_attention(*operands)
+        out.backward(grad)
+        found[name] = [np.asarray(x.detach().to(lib.float64).numpy()) for x in (out, *(x.grad for x in operands))]
+    for exact, theirs, ours in zip(found["exact"], found["theirs"], found["ours"], strict=True):
+        assert np.abs(ours - exact).mean() <= np.abs(theirs - exact).mean()

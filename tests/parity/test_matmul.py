@@ -398,3 +398,25 @@ def test_names_of_the_nodes():
     ):
         ours, theirs = (eval(code, {"t": lib, "a": lib.ones(2, 3, requires_grad=True)}).grad_fn for lib in LIBS)
         assert ours.name() == theirs.name()
+
+
+INTEGERS = ["uint8", "int8", "int16", "int32", "int64"]
+
+
+@pytest.mark.parametrize("dtype", ["bool", *INTEGERS])
+@pytest.mark.parametrize("shapes", [((3, 0), (0, 5)), ((2, 3, 0), (2, 0, 5)), ((3, 0), (0,)), ((0, 4), (4, 5))])
+def test_products_of_nothing(dtype, shapes):
+    results = [
+        lib.ones(shapes[0]).to(getattr(lib, dtype)) @ lib.ones(shapes[1]).to(getattr(lib, dtype)) for lib in LIBS
+    ]
+    assert str(results[0].dtype) == str(results[1].dtype)
+    assert results[0].tolist() == results[1].tolist()
+
+
+@pytest.mark.parametrize("dtype", INTEGERS)
+@pytest.mark.parametrize("shapes", [((70, 90), (90, 33)), ((2, 1, 3, 4), (5, 4, 6)), ((40, 7), (7,)), ((7,), (7,))])
+def test_integers_wrap_around(dtype, shapes):
+    rng, limits = np.random.default_rng(0), np.iinfo(dtype)
+    a, b = (rng.integers(limits.min, limits.max, shape, dtype, endpoint=True) for shape in shapes)
+    results = [lib.tensor(a) @ lib.tensor(b) for lib in LIBS]
+    np.testing.assert_array_equal(*(r.numpy() for r in results))

@@ -13,21 +13,29 @@ constexpr int kFewRows = 4;
 constexpr int64_t kFewParallel = int64_t{1} << 17;   // multiplications that are worth a thread
 constexpr int kTogether = kRegisters == 32 ? 8 : 4;  // rows of B that are added in one pass over c
 
+// How B is read: as it is, or widened (half.h).
+template <class T>
+struct AsIs {
+    using Type = T;
+    static PT_INLINE_MEMBER Vec<T> read(const T* p) { return load(p); }
+    static PT_INLINE_MEMBER Vec<T> read_n(const T* p, int n) { return load_n(p, n); }
+};
+
 // c[r][j] (+)= sum over k < Depth of a[r][k] * b[k][j] for columns [0, count)
-template <class T, int Rows, int Depth>
-static void combine(const T* a, int64_t a_row, int64_t a_k, const T* b, int64_t b_k, int64_t count, T* c,
-                    int64_t c_row, bool add) {
+template <class T, class In, int Rows, int Depth>
+static void combine(const T* a, int64_t a_row, int64_t a_k, const typename In::Type* b, int64_t b_k,
+                    int64_t count, T* c, int64_t c_row, bool add) {
     constexpr int L = lanes<T>;
     Vec<T> factors[Rows][Depth];
     for (int r = 0; r < Rows; ++r)
         for (int k = 0; k < Depth; ++k) factors[r][k] = broadcast(a[r * a_row + k * a_k]);
-    const auto step = [&](int64_t j, auto get, auto put) __attribute__((always_inline)) {
+    const auto step = [&](int64_t j, auto read, auto get, auto put) __attribute__((always_inline)) {
         Vec<T> sums[Rows];
 #pragma GCC unroll 4
         for (int r = 0; r < Rows; ++r) sums[r] = add ? get(c + r * c_row + j) : Vec<T>{};
 #pragma GCC unroll 8
         for (int k = 0; k < Depth; ++k) {
-            const Vec<T> x = get(b + k * b_k + j);
+            const Vec<T> x = read(b + k * b_k + j);
 #pragma GCC unroll 4
             for (int r = 0; r < Rows; ++r) sums[r] += factors[r][k] * x;
         }
@@ -37,18 +45,22 @@ static void combine(const T* a, int64_t a_row, int64_t a_k, const T* b, int64_t 
     int64_t j = 0;
     for (; j + L <= count; j += L)
         step(
-            j, [](const T* p) __attribute__((always_inline)) { return load(p); },
+            j, [](const typename In::Type* p) __attribute__((always_inline)) { return In::read(p); },
+            [](const T* p) __attribute__((always_inline)) { return load(p); },
             [](T* p, Vec<T> x) __attribute__((always_inline)) { store(p, x); });
     const int rest = static_cast<int>(count - j);
     if (rest > 0)
         step(
-            j, [rest](const T* p) __attribute__((always_inline)) { return load_n(p, rest); },
+            j,
+            [rest](const typename In::Type* p) __attribute__((always_inline)) { return In::read_n(p, rest); },
+            [rest](const T* p) __attribute__((always_inline)) { return load_n(p, rest); },
             [rest](T* p, Vec<T> x) __attribute__((always_inline)) { store_n(p, x, rest); });
 }
 
 // Columns [begin, end), whose rows are contiguous. c has contiguous rows too.
-template <class T, int Rows>
-static void combine_rows(const Problem<T>& p, int64_t begin, int64_t end, T* c, int64_t c_row) {
+template <class T, class In, int Rows>
+static void combine_rows(const Problem<T>& p, const typename In::Type* b, int64_t begin, int64_t end, T* c,
+                         int64_t c_row) {
     constexpr int together = Rows > 2 ? kTogether / 2 : kTogether;
     constexpr int64_t width = 1024;  // of c, which stays in the level 1 cache
     if (p.k == 0) {                  // no step below would write c
@@ -60,18 +72,18 @@ static void combine_rows(const Problem<T>& p, int64_t begin, int64_t end, T* c, 
         const int64_t count = end - j < width ? end - j : width;
         int64_t k = 0;
         for (; k + together <= p.k; k += together)
-            combine<T, Rows, together>(p.a + k * p.a_k, p.a_row, p.a_k, p.b + k * p.b_k + j, p.b_k, count,
-                                       c + (j - begin), c_row, k > 0);
+            combine<T, In, Rows, together>(p.a + k * p.a_k, p.a_row, p.a_k, b + k * p.b_k + j, p.b_k, count,
+                                           c + (j - begin), c_row, k > 0);
         for (; k < p.k; ++k)
-            combine<T, Rows, 1>(p.a + k * p.a_k, p.a_row, p.a_k, p.b + k * p.b_k + j, p.b_k, count,
-                                c + (j - begin), c_row, k > 0);
+            combine<T, In, Rows, 1>(p.a + k * p.a_k, p.a_row, p.a_k, b + k * p.b_k + j, p.b_k, count,
+                                    c + (j - begin), c_row, k > 0);
     }
 }
 
 // c[r][j] = sum over k of a[r][k] * b[j][k] for Rows x Columns elements, along contiguous k.
-template <class T, int Rows, int Columns, int Unroll>
-static void dot(int64_t depth, const T* a, int64_t a_row, const T* b, int64_t b_column, T* c, int64_t c_row,
-                int64_t c_column) {
+template <class T, class In, int Rows, int Columns, int Unroll>
+static void dot(int64_t depth, const T* a, int64_t a_row, const typename In::Type* b, int64_t b_column, T* c,
+                int64_t c_row, int64_t c_column) {
     constexpr int L = lanes<T>;
     Vec<T> sums[Unroll][Rows][Columns] = {};
     int64_t k = 0;
@@ -83,7 +95,7 @@ static void dot(int64_t depth, const T* a, int64_t a_row, const T* b, int64_t b_
             for (int r = 0; r < Rows; ++r) x[r] = load(a + r * a_row + k + u * L);
 #pragma GCC unroll 8
             for (int j = 0; j < Columns; ++j) {
-                const Vec<T> y = load(b + j * b_column + k + u * L);
+                const Vec<T> y = In::read(b + j * b_column + k + u * L);
 #pragma GCC unroll 4
                 for (int r = 0; r < Rows; ++r) sums[u][r][j] += x[r] * y;
             }
@@ -92,7 +104,7 @@ static void dot(int64_t depth, const T* a, int64_t a_row, const T* b, int64_t b_
     for (; k < depth; k += L) {
         const int n = depth - k < L ? static_cast<int>(depth - k) : L;
         for (int j = 0; j < Columns; ++j) {
-            const Vec<T> y = load_n(b + j * b_column + k, n);
+            const Vec<T> y = In::read_n(b + j * b_column + k, n);
             for (int r = 0; r < Rows; ++r) sums[0][r][j] += load_n(a + r * a_row + k, n) * y;
         }
     }
@@ -106,19 +118,19 @@ static void dot(int64_t depth, const T* a, int64_t a_row, const T* b, int64_t b_
 
 // Columns [begin, end), which are contiguous, as the rows of A are. The order of a column's sum does not
 // depend on the columns beside it.
-template <class T, int Rows>
-static void dot_columns(const Problem<T>& p, int64_t begin, int64_t end) {
+template <class T, class In, int Rows>
+static void dot_columns(const Problem<T>& p, const typename In::Type* b, int64_t begin, int64_t end) {
     constexpr int group = kRegisters == 32 || Rows < 3 ? 4 : 2, unroll = Rows == 1 ? 2 : 1;
     if (p.n == 1) {  // one stream: more sums hide the latency of the additions
-        dot<T, Rows, 1, 4>(p.k, p.a, p.a_row, p.b, p.b_col, p.c, p.c_row, p.c_col);
+        dot<T, In, Rows, 1, 4>(p.k, p.a, p.a_row, b, p.b_col, p.c, p.c_row, p.c_col);
         return;
     }
     const auto run = [&](auto kernel, int64_t j) {
-        kernel(p.k, p.a, p.a_row, p.b + j * p.b_col, p.b_col, p.c + j * p.c_col, p.c_row, p.c_col);
+        kernel(p.k, p.a, p.a_row, b + j * p.b_col, p.b_col, p.c + j * p.c_col, p.c_row, p.c_col);
     };
     int64_t j = begin;
-    for (; j + group <= end; j += group) run(&dot<T, Rows, group, unroll>, j);
-    for (; j < end; ++j) run(&dot<T, Rows, 1, unroll>, j);
+    for (; j + group <= end; j += group) run(&dot<T, In, Rows, group, unroll>, j);
+    for (; j < end; ++j) run(&dot<T, In, Rows, 1, unroll>, j);
 }
 
 template <class T>
@@ -126,20 +138,20 @@ PT_INLINE bool reads_columns(const Problem<T>& p) {
     return p.b_k == 1 && (p.b_col != 1 || p.n == 1);
 }
 
-template <class T, int Rows>
-static void few_rows(const Problem<T>& p) {
+template <class T, class In, int Rows>
+static void few_rows(const Problem<T>& p, const typename In::Type* b) {
     const Output<T> out{p.c, p.c_row, p.c_col, p.bias, p.bias_row, p.bias_col, p.activation, false};
     const bool dots = reads_columns(p);
     const int64_t grain = 1 + kFewParallel / (Rows * p.k + 1);  // columns that are worth a thread
     parallel_for(0, p.n, grain, [&](int64_t begin, int64_t end) {
         if (dots) {
-            dot_columns<T, Rows>(p, begin, end);
+            dot_columns<T, In, Rows>(p, b, begin, end);
         } else if (p.c_col == 1) {
-            combine_rows<T, Rows>(p, begin, end, p.c + begin, p.c_row);
+            combine_rows<T, In, Rows>(p, b, begin, end, p.c + begin, p.c_row);
         } else {
             pool::Scratch sums(sizeof(T) * static_cast<size_t>(Rows * (end - begin)));
             T* c = sums.as<T>();
-            combine_rows<T, Rows>(p, begin, end, c, end - begin);
+            combine_rows<T, In, Rows>(p, b, begin, end, c, end - begin);
             for (int r = 0; r < Rows; ++r)
                 for (int64_t j = begin; j < end; ++j)
                     p.c[r * p.c_row + j * p.c_col] = c[r * (end - begin) + j - begin];
@@ -148,9 +160,9 @@ static void few_rows(const Problem<T>& p) {
     });
 }
 
-// p.m <= kFewRows, and B is contiguous along one axis.
-template <class T>
-static void multiply_few(const Problem<T>& given) {
+// p.m <= kFewRows, and B, which begins at `b`, is contiguous along one axis.
+template <class T, class In = AsIs<T>>
+static void multiply_few(const Problem<T>& given, const typename In::Type* b) {
     Problem<T> p = given;
     const bool copied = p.a_k != 1 && reads_columns(p);  // dot products read vectors of A
     pool::Scratch rows(copied ? sizeof(T) * static_cast<size_t>(p.m * p.k) : 0);
@@ -163,13 +175,13 @@ static void multiply_few(const Problem<T>& given) {
         p.a_k = 1;
     }
     if (p.m == 1)
-        few_rows<T, 1>(p);
+        few_rows<T, In, 1>(p, b);
     else if (p.m == 2)
-        few_rows<T, 2>(p);
+        few_rows<T, In, 2>(p, b);
     else if (p.m == 3)
-        few_rows<T, 3>(p);
+        few_rows<T, In, 3>(p, b);
     else
-        few_rows<T, 4>(p);
+        few_rows<T, In, 4>(p, b);
 }
 
 }  // namespace pt::matmul::PT_ISA

@@ -2,6 +2,7 @@
 //
 //     gemm<T>(m, n, k, a, b, out, threads)
 //
+//     multiply_tile(out, part, ...)            forms a tile from two strips (output.h, half.h)
 //     a.strip(i, rows, k0, depth, scratch)     Strip of rows [i, i + rows) over [k0, k0 + depth)
 //     b.strip(j, columns, k0, depth, scratch)  Strip of columns [j, j + columns) over [k0, k0 + depth)
 //
@@ -31,7 +32,9 @@ constexpr int64_t kDepth = kRegisters == 32 ? 640 : 320;
 constexpr int64_t kBlockRows = 144;
 template <class T>
 constexpr int64_t kBlockColumns = 8192 / sizeof(T);
-constexpr int64_t kSmallB = int64_t{1} << 19;    // bytes of B that one thread packs while others wait
+constexpr int64_t kSmallB = int64_t{1} << 19;  // bytes of B that one thread packs while others wait
+constexpr int64_t kColumnsInPlace = 1024;      // of B, up to which packing A costs more than it brings
+constexpr double kNsPerMultiplyAdd = 0.01;
 constexpr int64_t kParallel = int64_t{1} << 18;  // multiplications that are worth a second thread
 
 // [begin, end) of the part `index` of `count` even parts of n.
@@ -112,8 +115,8 @@ struct Block {
     bool first, last;  // of the passes over the depth
 };
 
-template <class T, class A>
-static void multiply_block(const A& a, const Output<T>& out, const Block& at, const PackedStrips<T>& packed_b,
+template <class T, class A, class Out>
+static void multiply_block(const A& a, const Out& out, const Block& at, const PackedStrips<T>& packed_b,
                            T* packed_a) {
     const int64_t count = ceil_div(at.rows.size(), at.shape.rows), depth = at.depth.size();
     constexpr int64_t most = kBlockRows / max_rows(kMaxVecs);
@@ -157,8 +160,8 @@ PT_INLINE size_t bytes_of_a(const TileShape& shape, int64_t depth) {
 }
 
 // B is packed as a whole by the caller; then threads take rows and never wait for each other.
-template <class T, class A, class B>
-static void gemm_of_small_b(int64_t m, int64_t n, int64_t k, const A& a, const B& b, const Output<T>& out,
+template <class T, class A, class B, class Out>
+static void gemm_of_small_b(int64_t m, int64_t n, int64_t k, const A& a, const B& b, const Out& out,
                             int threads) {
     const TileShape shape = tile_shape<T>(n);
     const int64_t passes = passes_over(k), strips = ceil_div(n, shape.columns);
@@ -170,8 +173,10 @@ static void gemm_of_small_b(int64_t m, int64_t n, int64_t k, const A& a, const B
         const Range depth = even_part(k, pass, passes);
         pack_block(b, shape, Range{0, strips}, 0, n, depth, packed(depth));
     }
-    const int64_t tiles = ceil_div(m, shape.rows), grain = tiles <= threads ? 1 : tiles / threads;
-    parallel_for(0, tiles, grain, [&](int64_t begin, int64_t end) {
+    // Four parts per thread, so that one which comes late costs little; each reads all of B once more.
+    const int64_t tiles = ceil_div(m, shape.rows), least = tiles / (threads == 1 ? 1 : 4 * threads);
+    const double ns = static_cast<double>(shape.rows * n * k) * kNsPerMultiplyAdd;
+    parallel_for(0, tiles, Work{ns, least < 1 ? 1 : least}, [&](int64_t begin, int64_t end) {
         const Range rows{begin * shape.rows, end == tiles ? m : end * shape.rows};
         pool::Scratch packed_a(bytes_of_a<T>(shape, ceil_div(k, passes)));
         for (int64_t pass = 0; pass < passes; ++pass) {
@@ -184,8 +189,8 @@ static void gemm_of_small_b(int64_t m, int64_t n, int64_t k, const A& a, const B
 }
 
 // Some rows and strips of columns of a product.
-template <class T, class A, class B>
-static void gemm_part(const A& a, const B& b, const Output<T>& out, const TileShape& shape, Range rows,
+template <class T, class A, class B, class Out>
+static void gemm_part(const A& a, const B& b, const Out& out, const TileShape& shape, Range rows,
                       Range strips, int64_t n, int64_t k) {
     const int64_t passes = passes_over(k), most_depth = ceil_div(k, passes);
     const int64_t most = kBlockColumns<T> / shape.columns;
@@ -205,17 +210,17 @@ static void gemm_part(const A& a, const B& b, const Output<T>& out, const TileSh
     }
 }
 
-template <class T, class A, class B>
-static void gemm(int64_t m, int64_t n, int64_t k, const A& a, const B& b, const Output<T>& out, int threads) {
+template <class T, class A, class B, class Out>
+static void gemm(int64_t m, int64_t n, int64_t k, const A& a, const B& b, const Out& out, int threads) {
     if (n * k * static_cast<int64_t>(sizeof(T)) <= kSmallB)
-        return gemm_of_small_b(m, n, k, a, b, out, threads);
+        return gemm_of_small_b<T>(m, n, k, a, b, out, threads);
     const TileShape shape = tile_shape<T>(n);
     const int64_t strips = ceil_div(n, shape.columns);
     const Grid grid = grid_of(threads, m, n);
     parallel_for(0, grid.rows * grid.columns, 1, [&](int64_t begin, int64_t end) {
         for (int64_t part = begin; part < end; ++part)
-            gemm_part(a, b, out, shape, even_part(m, part / grid.columns, grid.rows),
-                      even_part(strips, part % grid.columns, grid.columns), n, k);
+            gemm_part<T>(a, b, out, shape, even_part(m, part / grid.columns, grid.rows),
+                         even_part(strips, part % grid.columns, grid.columns), n, k);
     });
 }
 

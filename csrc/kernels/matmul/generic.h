@@ -13,16 +13,8 @@ PT_INLINE Output<T> output_of(const Problem<T>& p) {
     return {p.c, p.c_row, p.c_col, p.bias, p.bias_row, p.bias_col, p.activation, false};
 }
 
-// The product of the transposes, which has the same elements.
-template <class T>
-PT_INLINE Problem<T> transposed(const Problem<T>& p) {
-    return {p.n,     p.m, p.k,     p.b,     p.b_col, p.b_k,      p.a,        p.a_k,
-            p.a_row, p.c, p.c_col, p.c_row, p.bias,  p.bias_col, p.bias_row, p.activation};
-}
-
-constexpr int64_t kSmall = 32768;          // multiplications that threads and scratch memory would hold up
-constexpr int64_t kRowsInPlace = 256;      // rows of A up to which packing B costs more than it brings
-constexpr int64_t kColumnsInPlace = 1024;  // columns of B up to which the same holds for A
+constexpr int64_t kSmall = 32768;      // multiplications that threads and scratch memory would hold up
+constexpr int64_t kRowsInPlace = 256;  // rows of A up to which packing B costs more than it brings
 
 // B is read where it lies: its rows are contiguous, and no vector of them reaches beyond their end. Columns
 // [begin, end) of C; few rows, so that what is read of B stays in the cache until all of them have used it.
@@ -87,7 +79,7 @@ static void multiply(const Problem<T>& given) {
     if (work <= kSmall && (p.n > kFewRows || p.k <= 64) && reads_in_place(p))
         return multiply_in_place(p, 0, p.n);
     if (p.n <= kFewRows && p.m > p.n) p = transposed(p);
-    if (p.m <= kFewRows && (p.b_col == 1 || p.b_k == 1)) return multiply_few(p);
+    if (p.m <= kFewRows && (p.b_col == 1 || p.b_k == 1)) return multiply_few(p, p.b);
     if (p.m <= kRowsInPlace && reads_in_place(p)) return multiply_in_place(p);
     // B has to be packed, unless the transposed product has the smaller one to pack.
     if (p.b_col != 1 && p.m < p.n && (p.a_k == 1 || p.a_row == 1)) p = transposed(p);

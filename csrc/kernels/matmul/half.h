@@ -6,6 +6,7 @@
 // it that is a product of "floats" of half the depth. The instruction takes denormal numbers for zeros.
 #pragma once
 
+#include "kernels/matmul/few.h"
 #include "kernels/matmul/gemm.h"
 #include "simd/half.h"
 
@@ -90,11 +91,15 @@ PT_INLINE float pair_of(const Bits* p, int64_t step, bool both) {
 struct PairRows {
     const Bits* data;
     int64_t row, step, k;  // k: the whole depth, in elements
+    bool in_place;         // if the pairs lie there
 
     Strip<float> strip(int64_t i, int rows, int64_t k0, int64_t depth, float* to) const {
         const bool even = 2 * (k0 + depth) <= k;
+        const Bits* first = data + i * row + 2 * k0 * step;
+        if (in_place && even && step == 1 && row % 2 == 0 && reinterpret_cast<uintptr_t>(first) % 4 == 0)
+            return {reinterpret_cast<const float*>(first), row / 2, 1};
         for (int r = 0; r < rows; ++r) {
-            const Bits* from = data + (i + r) * row + 2 * k0 * step;
+            const Bits* from = first + r * row;
             float* at = to + r * depth;
             const int64_t whole = even ? depth : depth - 1;
             if (step == 1)
@@ -111,6 +116,22 @@ struct PairColumns {
     const Bits* data;
     int64_t step, column, k;
 
+    static constexpr int kAhead = 8;
+
+    // Up to 32 pairs of a row and the one `below` it (null: zeros), in whole vectors.
+    static PT_INLINE_MEMBER void interleave(const Bits* from, const Bits* below, int count, float* to) {
+        using Words = uint16_t __attribute__((vector_size(64)));
+        constexpr Words first = {0, 32, 1, 33, 2,  34, 3,  35, 4,  36, 5,  37, 6,  38, 7,  39,
+                                 8, 40, 9, 41, 10, 42, 11, 43, 12, 44, 13, 45, 14, 46, 15, 47};
+        const __mmask32 mask = count >= 32 ? ~0u : (1u << count) - 1u;
+        const __m512i top = _mm512_maskz_loadu_epi16(mask, from);
+        const __m512i bottom = _mm512_maskz_loadu_epi16(below == nullptr ? 0 : mask, below);
+        store(to, (Vec<float>)_mm512_permutex2var_epi16(top, (__m512i)first, bottom));
+        if (count > lanes<float>)
+            store(to + lanes<float>,
+                  (Vec<float>)_mm512_permutex2var_epi16(top, (__m512i)(first + 16), bottom));
+    }
+
     Strip<float> strip(int64_t j, int columns, int64_t k0, int64_t depth, float* to) const {
         constexpr int L = lanes<float>;
         const int width = (columns + L - 1) / L * L;
@@ -120,20 +141,16 @@ struct PairColumns {
             return pack_columns(reinterpret_cast<const float*>(from), 1, column / 2, columns, depth, to);
         for (int64_t d = 0; d < depth; ++d, from += 2 * step) {
             const bool both = 2 * (k0 + d) + 1 < k;
-            for (int c = 0; c < width; c += L) {
-                const int count = columns - c < L ? columns - c : L;
-                if (column == 1) {
-                    const __mmask16 mask = (__mmask16)((1u << count) - 1u);
-                    const __m512i low =
-                        _mm512_maskz_cvtepu16_epi32(0xffff, _mm256_maskz_loadu_epi16(mask, from + c));
-                    const __m512i high = _mm512_maskz_cvtepu16_epi32(
-                        0xffff, _mm256_maskz_loadu_epi16(both ? mask : 0, from + (both ? step : 0) + c));
-                    store(to + d * width + c, (Vec<float>)((Vec<uint32_t>)low | (Vec<uint32_t>)high << 16));
-                } else {
-                    for (int x = 0; x < L; ++x)
-                        to[d * width + c + x] =
-                            x < count ? pair_of(from + (c + x) * column, step, both) : 0.0f;
-                }
+            float* at = to + d * width;
+            if (column == 1) {
+                for (int ahead = 2 * kAhead; ahead < 2 * kAhead + 2;
+                     ++ahead)  // rows lie too far apart for the CPU to see
+                    for (int c = 0; c < columns; c += 2 * L) __builtin_prefetch(from + ahead * step + c);
+                for (int c = 0; c < width; c += 2 * L)
+                    interleave(from + c, both ? from + c + step : nullptr, columns - c, at + c);
+            } else {
+                for (int c = 0; c < width; ++c)
+                    at[c] = c < columns ? pair_of(from + c * column, step, both) : 0.0f;
             }
         }
         return {to, 0, width};
@@ -142,57 +159,117 @@ struct PairColumns {
 
 #endif
 
-// Rounds the sums, after bias and activation.
+// Rounds the sums of a part of C, after bias and activation.
 template <class Half, Activation A>
-static void round_rows(const Problem<Bits>& p, const float* sums, int64_t begin, int64_t end) {
+static void round_part(const Problem<Bits>& p, const Part& part, const float* sums, int64_t row) {
     constexpr int L = lanes<float>;
-    for (int64_t i = begin; i < end; ++i)
-        for (int64_t j = 0; j < p.n; j += L) {
-            const int count = p.n - j < L ? static_cast<int>(p.n - j) : L;
-            Vec<float> x = load_n(sums + i * p.n + j, count);
+    for (int64_t r = 0; r < part.rows; ++r)
+        for (int64_t c = 0; c < part.columns; c += L) {
+            const int64_t i = part.i + r, j = part.j + c;
+            const int count = part.columns - c < L ? static_cast<int>(part.columns - c) : L;
+            Vec<float> x = load_n(sums + r * row + c, count);
             if (p.bias != nullptr) {
                 const Bits* bias = p.bias + i * p.bias_row + j * p.bias_col;
                 if (p.bias_col == 1)
                     x += widen_n<Half>(bias, count);
                 else
-                    for (int c = 0; c < count; ++c) x[c] += widen<Half>(bias[c * p.bias_col]);
+                    for (int d = 0; d < count; ++d) x[d] += widen<Half>(bias[d * p.bias_col]);
             }
             x = activate<float, A>(x);
             Bits* to = p.c + i * p.c_row + j * p.c_col;
             if (p.c_col == 1)
                 narrow_n<Half>(to, x, count);
             else
-                for (int c = 0; c < count; ++c) to[c * p.c_col] = narrow<Half>(x[c]);
+                for (int d = 0; d < count; ++d) to[d * p.c_col] = narrow<Half>(x[d]);
         }
 }
+template <class Half>
+static void round_part(const Problem<Bits>& p, const Part& part, const float* sums, int64_t row) {
+    switch (p.activation) {
+        case Activation::none:
+            return round_part<Half, Activation::none>(p, part, sums, row);
+        case Activation::relu:
+            return round_part<Half, Activation::relu>(p, part, sums, row);
+        case Activation::gelu:
+            return round_part<Half, Activation::gelu>(p, part, sums, row);
+        case Activation::gelu_tanh:
+            return round_part<Half, Activation::gelu_tanh>(p, part, sums, row);
+    }
+}
+
+// Where tiles go: rounded as soon as their sums are complete. Sums of several passes over the depth wait in a
+// matrix of floats.
+template <class Half>
+struct HalfOutput {
+    const Problem<Bits>& problem;
+    float* sums;  // [m, n], or null for one pass
+    const TileTable<float>* tiles;
+};
 
 template <class Half>
-static void multiply_half(const Problem<Bits>& p) {
-    pool::Scratch scratch(sizeof(float) * static_cast<size_t>(p.m * p.n));
-    float* sums = scratch.as<float>();
-    Output<float> out{sums, p.n, 1, nullptr, 0, 0, Activation::none, false};
-    const int threads = p.m * p.n * p.k < kParallel ? 1 : num_threads();
+PT_INLINE void multiply_tile(const HalfOutput<Half>& out, const Part& part, int64_t depth,
+                             const Strip<float>& a, const Strip<float>& b, bool, bool first, bool last) {
+    constexpr int L = lanes<float>;
+    const Problem<Bits>& p = out.problem;
+    const int columns = static_cast<int>(part.columns);
+    const int vecs = (columns + L - 1) / L, tail = columns - (vecs - 1) * L;
+    const Tile<float> tile = out.tiles->of[0][vecs][part.rows];
+    if (first && last) {
+        constexpr int width = kMaxVecs * L;
+        alignas(64) float sums[max_rows(1) * width];
+        tile(depth, a.data, a.row, a.step, b.data, b.step, L, sums, width, false);
+        return round_part<Half>(p, part, sums, width);
+    }
+    float* sums = out.sums + part.i * p.n + part.j;
+    tile(depth, a.data, a.row, a.step, b.data, b.step, tail, sums, p.n, !first);
+    if (last) round_part<Half>(p, part, sums, p.n);
+}
+
 #if defined(__AVX512VL__)
+
+// Few rows: B is read once, as it lies, and widened in registers.
+template <class Half>
+struct Widened {
+    using Type = Bits;
+    static PT_INLINE_MEMBER Vec<float> read(const Bits* p) { return widen_n<Half>(p, lanes<float>); }
+    static PT_INLINE_MEMBER Vec<float> read_n(const Bits* p, int n) { return widen_n<Half>(p, n); }
+};
+
+template <class Half>
+static void multiply_few_half(const Problem<Bits>& p) {
+    pool::Scratch scratch(sizeof(float) * static_cast<size_t>(p.m * (p.k + p.n)));
+    float *a = scratch.as<float>(), *sums = a + p.m * p.k;
+    HalfRows<Half>{p.a, p.a_row, p.a_k}.strip(0, static_cast<int>(p.m), 0, p.k, a);
+    const Problem<float> wide{p.m,     p.n,  p.k, a, p.k,     1, nullptr, p.b_k,
+                              p.b_col, sums, p.n, 1, nullptr, 0, 0,       Activation::none};
+    multiply_few<float, Widened<Half>>(wide, p.b);
+    round_part<Half>(p, Part{0, p.m, 0, p.n}, sums, p.n);
+}
+
+#endif
+
+template <class Half>
+static void multiply_half(const Problem<Bits>& given) {
+    Problem<Bits> p = given;
+    if (p.c_row == 1 && p.c_col != 1) p = transposed(p);  // the rows of C are to be contiguous
+    const int threads = p.m * p.n * p.k < kParallel ? 1 : num_threads();
+    HalfOutput<Half> out{p, nullptr, &tile_table<float>};
+    const auto run = [&](int64_t depth, const auto& a, const auto& b) {
+        const bool once = passes_over(depth) == 1;
+        pool::Scratch sums(once ? 0 : sizeof(float) * static_cast<size_t>(p.m * p.n));
+        out.sums = sums.as<float>();
+        gemm<float>(p.m, p.n, depth, a, b, out, threads);
+    };
+#if defined(__AVX512VL__)
+    if (p.n <= kFewRows && p.m > p.n) p = transposed(p);
+    if (p.m <= kFewRows && (p.b_col == 1 || p.b_k == 1)) return multiply_few_half<Half>(p);
     if (__is_same(Half, Bfloat16) && __builtin_cpu_supports("avx512bf16")) {
         out.tiles = &tile_table<float, PairDot>;
-        gemm<float>(p.m, p.n, (p.k + 1) / 2, PairRows{p.a, p.a_row, p.a_k, p.k},
-                    PairColumns{p.b, p.b_k, p.b_col, p.k}, out, threads);
-    } else
+        return run((p.k + 1) / 2, PairRows{p.a, p.a_row, p.a_k, p.k, p.n <= kColumnsInPlace},
+                   PairColumns{p.b, p.b_k, p.b_col, p.k});
+    }
 #endif
-        gemm<float>(p.m, p.n, p.k, HalfRows<Half>{p.a, p.a_row, p.a_k},
-                    HalfColumns<Half>{p.b, p.b_k, p.b_col}, out, threads);
-    parallel_for(0, p.m, 1 + 65536 / p.n, [&](int64_t begin, int64_t end) {
-        switch (p.activation) {
-            case Activation::none:
-                return round_rows<Half, Activation::none>(p, sums, begin, end);
-            case Activation::relu:
-                return round_rows<Half, Activation::relu>(p, sums, begin, end);
-            case Activation::gelu:
-                return round_rows<Half, Activation::gelu>(p, sums, begin, end);
-            case Activation::gelu_tanh:
-                return round_rows<Half, Activation::gelu_tanh>(p, sums, begin, end);
-        }
-    });
+    run(p.k, HalfRows<Half>{p.a, p.a_row, p.a_k}, HalfColumns<Half>{p.b, p.b_k, p.b_col});
 }
 
 static void multiply_float16(const Problem<Bits>& p) { multiply_half<Float16>(p); }

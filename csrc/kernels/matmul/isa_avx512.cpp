@@ -1,4 +1,5 @@
 #include "kernels/matmul/generic.h"
+#include "kernels/matmul/integers.h"
 
 namespace pt::matmul::PT_ISA {
 
@@ -8,6 +9,10 @@ const Kernels kernels = {
 #undef PT_MATMUL_KERNEL
     &multiply_float16,
     &multiply_bfloat16,
+    &multiply_integers<uint8_t, uint32_t>,
+    &multiply_integers<uint16_t, uint32_t>,
+    &multiply_integers<uint32_t, uint32_t>,
+    &multiply_integers<uint64_t, uint64_t>,
 };
 
 }  // namespace pt::matmul::PT_ISA

@@ -117,11 +117,14 @@ void run(const ArrayView& a, const ArrayView& b, const ArrayView& out, const Arr
                  [&](int64_t begin, int64_t end) { run_range(multiply, batch, p, begin, end); });
 }
 
-void check(const ArrayView& a, const ArrayView& b, const ArrayView& out, const ArrayView* bias) {
+void check(const ArrayView& a, const ArrayView& b, const ArrayView& out, const ArrayView* bias,
+           Activation activation) {
     PT_CHECK(out.ndim >= 2 && a.ndim == out.ndim && b.ndim == out.ndim,
              "matmul: expected the same number of axes, at least 2");
     PT_CHECK(supports(out.dtype) && a.dtype == out.dtype && b.dtype == out.dtype,
-             "matmul: expected one dtype, a real floating one");
+             "matmul: expected one dtype, a real one");
+    PT_CHECK(out.dtype >= DType::float16 || activation == Activation::none,
+             "matmul: integers have no activation");
     const int row = out.ndim - 2, col = out.ndim - 1;
     PT_CHECK(a.shape[col] == b.shape[row] && a.shape[row] == out.shape[row] && b.shape[col] == out.shape[col],
              "matmul: sizes do not fit together");
@@ -136,11 +139,11 @@ void check(const ArrayView& a, const ArrayView& b, const ArrayView& out, const A
 
 }  // namespace
 
-bool supports(DType dtype) { return dtype >= DType::float16 && dtype <= DType::float64; }
+bool supports(DType dtype) { return dtype >= DType::uint8 && dtype <= DType::float64; }
 
 void matmul(const ArrayView& a, const ArrayView& b, const ArrayView& out, const ArrayView* bias,
             Activation activation) {
-    check(a, b, out, bias);
+    check(a, b, out, bias, activation);
     switch (out.dtype) {
         case DType::float32:
             return run<float>(a, b, out, bias, activation, kernels().multiply_float32);
@@ -148,8 +151,16 @@ void matmul(const ArrayView& a, const ArrayView& b, const ArrayView& out, const 
             return run<double>(a, b, out, bias, activation, kernels().multiply_float64);
         case DType::float16:
             return run<uint16_t>(a, b, out, bias, activation, kernels().multiply_float16);
-        default:
+        case DType::bfloat16:
             return run<uint16_t>(a, b, out, bias, activation, kernels().multiply_bfloat16);
+        case DType::int64:
+            return run<uint64_t>(a, b, out, bias, activation, kernels().multiply_bits64);
+        case DType::int32:
+            return run<uint32_t>(a, b, out, bias, activation, kernels().multiply_bits32);
+        case DType::int16:
+            return run<uint16_t>(a, b, out, bias, activation, kernels().multiply_bits16);
+        default:
+            return run<uint8_t>(a, b, out, bias, activation, kernels().multiply_bits8);
     }
 }
 

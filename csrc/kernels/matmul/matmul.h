@@ -3,7 +3,7 @@
 // Contract of matmul(): a is [..., m, k], b is [..., k, n], out is [..., m, n] with the same ndim >= 2; batch
 // axes are equal or broadcast (size 1); one dtype that supports() accepts; any strides on all three
 // (transposed, stepped, reversed, broadcast), out disjoint from a and b. k = 0 gives zeros (plus bias).
-// Sums of float16 and bfloat16 are formed in float32 and rounded once.
+// Sums of float16 and bfloat16 are formed in float32 and rounded once; those of integers wrap around.
 // `bias`, when given, has shape [n] with any stride and is added to every row; then `activation` is applied.
 //
 // One matrix for many products: pack() writes b in the order in which the kernel reads it, once, into memory

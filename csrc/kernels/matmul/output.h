@@ -20,6 +20,13 @@ struct Output {
     bool has_epilogue() const { return bias != nullptr || activation != Activation::none; }
 };
 
+// The product of the transposes, which has the same elements.
+template <class T>
+PT_INLINE Problem<T> transposed(const Problem<T>& p) {
+    return {p.n,     p.m, p.k,     p.b,     p.b_col, p.b_k,      p.a,        p.a_k,
+            p.a_row, p.c, p.c_col, p.c_row, p.bias,  p.bias_col, p.bias_row, p.activation};
+}
+
 // A part of C: rows from i, columns from j.
 struct Part {
     int64_t i, rows;

@@ -91,6 +91,19 @@ void multiply_half(const Problem<uint16_t>& p) {
         for (int64_t j = 0; j < p.n; ++j) p.c[i * p.c_row + j * p.c_col] = rounded(c[i * p.n + j], Bfloat);
 }
 
+template <class T>
+void multiply_integers(const Problem<T>& p) {
+    parallel_for(0, p.m, 1 + 100000 / (p.n * p.k + 1), [&](int64_t begin, int64_t end) {
+        for (int64_t i = begin; i < end; ++i)
+            for (int64_t j = 0; j < p.n; ++j) {
+                uint64_t sum = p.bias != nullptr ? p.bias[i * p.bias_row + j * p.bias_col] : 0;
+                for (int64_t k = 0; k < p.k; ++k)
+                    sum += uint64_t{p.a[i * p.a_row + k * p.a_k]} * p.b[k * p.b_k + j * p.b_col];
+                p.c[i * p.c_row + j * p.c_col] = static_cast<T>(sum);
+            }
+    });
+}
+
 }  // namespace
 
 namespace plain {
@@ -98,8 +111,9 @@ const Kernels kernels = {
 #define PT_MATMUL_KERNEL(dtype, T) &matmul::multiply<T>, &matmul::multiply_packed<T>, &matmul::pack<T>,
 #include "kernels/matmul/kernels.inc"
 #undef PT_MATMUL_KERNEL
-    &matmul::multiply_half<false>,
-    &matmul::multiply_half<true>,
+    &matmul::multiply_half<false>,        &matmul::multiply_half<true>,
+    &matmul::multiply_integers<uint8_t>,  &matmul::multiply_integers<uint16_t>,
+    &matmul::multiply_integers<uint32_t>, &matmul::multiply_integers<uint64_t>,
 };
 }  // namespace plain
 

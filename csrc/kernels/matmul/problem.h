@@ -47,6 +47,10 @@ struct Kernels {
 #undef PT_MATMUL_KERNEL
     void (*multiply_float16)(const Problem<uint16_t>& problem);  // their bits
     void (*multiply_bfloat16)(const Problem<uint16_t>& problem);
+    void (*multiply_bits8)(const Problem<uint8_t>& problem);  // integers of a width, without activation
+    void (*multiply_bits16)(const Problem<uint16_t>& problem);
+    void (*multiply_bits32)(const Problem<uint32_t>& problem);
+    void (*multiply_bits64)(const Problem<uint64_t>& problem);
 };
 
 PT_DECLARE_LEVELS(Kernels)

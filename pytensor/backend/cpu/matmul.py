@@ -1,4 +1,4 @@
-"""Matrix products of NumPy arrays: C++ kernels for real floating types, plain NumPy for other dtypes."""
+"""Matrix products of NumPy arrays: C++ kernels for real types, plain NumPy for complex ones."""
 
 from __future__ import annotations
 
@@ -12,6 +12,6 @@ __all__ = ["matmul"]
 
 def matmul(a: Any, b: Any, bias: Any = None, activation: str | None = None, out: Any = None) -> Any:
     """``activation(a @ b + bias)`` for arrays of one dtype with two axes or more, batch axes broadcast."""
-    if a.dtype.kind not in "biuc" and a.dtype.isnative:
+    if a.dtype.kind not in "bc" and a.dtype.isnative and (activation is None or a.dtype.kind not in "iu"):
         return _C.matmul(a, b, out, bias, activation or "")
     return plain_matmul(a, b, bias, activation, out)
