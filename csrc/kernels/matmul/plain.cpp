@@ -1,4 +1,5 @@
 // The plain version: the sums of the definition, in double, one element at a time.
+#include "base/float16.h"
 #include "base/parallel.h"
 #include "base/pool.h"
 #include "kernels/matmul/problem.h"
@@ -60,10 +61,10 @@ void pack(int64_t k, int64_t n, const T* b, int64_t b_k, int64_t b_col, T* to) {
 
 float widened(uint16_t bits, bool bfloat) {
     if (bfloat) return std::bit_cast<float>(static_cast<uint32_t>(bits) << 16);
-    return static_cast<float>(std::bit_cast<_Float16>(bits));
+    return static_cast<float>(std::bit_cast<Float16>(bits));
 }
 uint16_t rounded(float x, bool bfloat) {
-    if (!bfloat) return std::bit_cast<uint16_t>(static_cast<_Float16>(x));
+    if (!bfloat) return std::bit_cast<uint16_t>(static_cast<Float16>(x));
     const uint32_t bits = std::bit_cast<uint32_t>(x);
     if (x != x) return static_cast<uint16_t>(bits >> 16 | 0x40);
     return static_cast<uint16_t>((bits + 0x7fff + (bits >> 16 & 1)) >> 16);

@@ -5,6 +5,7 @@
 #include <cstring>
 #include <type_traits>
 
+#include "base/float16.h"
 #include "kernels/pointwise/table.h"
 
 namespace pt::pointwise::plain {
@@ -30,7 +31,6 @@ struct BFloat16 {
         return x;
     }
 };
-using Float16 = _Float16;
 
 template <class To, class From>
 To cast_value(From x) {

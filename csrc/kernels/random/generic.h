@@ -1,6 +1,8 @@
 // Vector versions of the family's kernels.
 #pragma once
 
+#include <cstddef>
+
 #include "kernels/random/kernels.h"
 #include "simd/math.h"
 #include "simd/vec.h"
