@@ -11,7 +11,7 @@ from pytensor.autograd.node import Node, record, wrap
 from pytensor.backend import backend_of
 from pytensor.ops.checks import check_tensor
 from pytensor.ops.loss_reduction import reduction_mode
-from pytensor.ops.pointwise_core import make_op
+from pytensor.ops.pointwise_core import quick
 from pytensor.ops.recompose import gradient_through
 from pytensor.ops.registry import op
 from pytensor.ops.softmax import log_softmax, softmax
@@ -253,7 +253,9 @@ def _nll_loss_backward(
     return record(NllLossBackwardBackward, (grad,), out, saved=(target, weight), ctx=(ignore_index, factor, shape))
 
 
-def _nll_loss(
+@op(namespace="nn.functional")
+@quick("nll_loss", NllLossBackward, arguments=("weight", "size_average", "ignore_index", "reduce", "reduction"))
+def nll_loss(
     input: Tensor,
     target: Tensor,
     weight: Tensor | None = None,
@@ -283,14 +285,3 @@ def _nll_loss(
     out, factor = backend.nll_loss(input._array, target._array, _array(weight), ignore_index, mode)
     ctx = (ignore_index, factor, tuple(input.shape), mode)
     return record(NllLossBackward, (input,), out, saved=(target, weight), ctx=ctx)
-
-
-_nll_loss.__name__ = _nll_loss.__qualname__ = "nll_loss"
-nll_loss = op(namespace="nn.functional")(
-    make_op(
-        "nll_loss",
-        _nll_loss,
-        node=NllLossBackward,
-        arguments=("weight", "size_average", "ignore_index", "reduce", "reduction"),
-    )
-)

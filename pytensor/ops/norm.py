@@ -11,7 +11,7 @@ from pytensor.autograd.node import Node, record, wrap
 from pytensor.backend import backend_of
 from pytensor.ops.checks import check_tensor
 from pytensor.ops.out import write_out
-from pytensor.ops.pointwise_core import make_op
+from pytensor.ops.pointwise_core import quick
 from pytensor.ops.pool import avg_pool1d
 from pytensor.ops.recompose import gradient_through
 from pytensor.ops.registry import op
@@ -309,7 +309,10 @@ def _group_norm(
     return record(node, (input, weight, bias), y, saved=(input, weight, mean, rstd), ctx=(sizes, eps, shape))
 
 
-def _layer_norm(
+@op(namespace="nn.functional")
+@op(method=False)
+@quick("layer_norm", NativeLayerNormBackward0, arguments=("normalized_shape", "weight", "bias", "eps"))
+def layer_norm(
     input: Tensor,
     normalized_shape: tuple[int, ...] | list[int],
     weight: Tensor | None = None,
@@ -340,19 +343,6 @@ def _layer_norm(
         return record(NativeLayerNormBackward0, (), input._array.copy())
     sizes = (input.numel() // channels, channels, 1)
     return _group_norm(NativeLayerNormBackward0, input, weight, bias, sizes, eps, tuple(shape))
-
-
-_layer_norm.__name__ = _layer_norm.__qualname__ = "layer_norm"
-layer_norm = op(namespace="nn.functional")(
-    op(method=False)(
-        make_op(
-            "layer_norm",
-            _layer_norm,
-            node=NativeLayerNormBackward0,
-            arguments=("normalized_shape", "weight", "bias", "eps"),
-        )
-    )
-)
 
 
 def check_normalized_shape(function: str, input: Any, normalized_shape: Any, weight: Any, bias: Any, star: str) -> Any:

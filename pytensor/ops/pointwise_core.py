@@ -236,9 +236,8 @@ def make_op(
     """The C callable in front of a Python function; the function itself when there is no such kernel.
 
     Args:
-        kind: "unary", "binary", "ternary", "where", "clamp", "power", "reduction", "matmul", "linear",
-            "layer_norm" or "nll_loss"; factories: "sizes", "full", "arange", "like", "tensor"; copies: see
-            :func:`quick`.
+        kind: "unary", "binary", "ternary", "where", "clamp", "power", "reduction", "matmul", "linear";
+            factories: "sizes", "full", "arange", "like", "tensor"; others: see :func:`quick`.
         params: the kernel's scalars; where ``arguments`` has a name for one, this is its default.
         arguments: names of the function's arguments after the tensors. One beyond the params must be False in a quick
             call (``inplace``). The node's ctx is then the tuple of params, or for two tensors and more the one param.
@@ -274,15 +273,17 @@ def make_op(
     return quick
 
 
-def quick(kind: str, node: type[Node]) -> Callable[[Callable[..., Any]], Any]:
+def quick(kind: str, node: type[Node], *, arguments: tuple[str, ...] = ()) -> Callable[[Callable[..., Any]], Any]:
     """Puts C in front of a function: its plain calls.
 
     Args:
-        kind: "cat", "stack", "gather" or "take" (index_select): the form of the arguments (csrc/core/op_copies.cpp).
+        kind: "cat", "stack", "gather", "take" (index_select), "layer_norm" or "nll_loss": the form of the arguments
+            (csrc/core/op_copies.cpp, op_fused.cpp).
+        arguments: names of the function's arguments after the tensors.
     """
 
     def decorate(fn: Callable[..., Any]) -> Any:
-        return make_op(kind, fn, node=node)
+        return make_op(kind, fn, node=node, arguments=arguments)
 
     return decorate
 
