@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from pytensor.autograd.node import Node, record
 from pytensor.backend import backend_of
 from pytensor.backend.reference.array_module import array_module
-from pytensor.dtypes import FLOATING
+from pytensor.dtypes import FLOATING, bfloat16, float16
 from pytensor.ops.checks import check_same_device, check_tensor
 from pytensor.ops.matmul import adjoint_of, check_product_dtype, conjugate_of, matmul, mv, outer
 from pytensor.ops.out import write_out
@@ -95,21 +97,32 @@ def _factor(value: Number, input: Tensor) -> Number:
 
 
 def _added(node: type[Node], input: Tensor, a: Tensor, b: Tensor, product: Any, beta: Number, alpha: Number) -> Tensor:
-    """beta * input + alpha * product, recorded. ``product(bias)`` gives the array, with a bias added to each row."""
+    """beta * input + alpha * product, recorded. ``product(a, b, bias)`` takes arrays; matrices get a bias of their rows."""
     beta, alpha = _factor(beta, input), _factor(alpha, input)
-    source = input._array
-    if beta == 1 and alpha == 1 and source.ndim == 1 and input.dtype.category >= FLOATING:
-        array = product(source) if len(source) > 1 else product(None) + source
+    operands = (input._array, a._array, b._array)
+    rows = beta == 1 and alpha == 1 and input.ndim == 1 and b.ndim > 1 and input.dtype.category >= FLOATING
+    if rows and len(input) > 1:
+        source, left, right = operands
+        array = product(left, right, source)
+    elif input.dtype in (float16, bfloat16):  # rounded once
+        with np.errstate(over="ignore", invalid="ignore"):
+            wide = (x.astype("float32") for x in operands)
+            array = _combined(*wide, product, beta, alpha).astype(input.dtype.numpy)
     else:
-        array = product(None)
-        if alpha != 1:
-            array *= array.dtype.type(alpha)
-        if beta == 1:
-            array += source
-        elif beta != 0:  # beta = 0 ignores input, NaN included
-            array += source * source.dtype.type(beta)
+        array = _combined(*operands, product, beta, alpha)
     saved = (a if b._requires_grad else None, b if a._requires_grad else None)
     return record(node, (input, a, b), array, saved=saved, ctx=(beta, alpha))
+
+
+def _combined(source: Any, left: Any, right: Any, product: Any, beta: Number, alpha: Number) -> Any:
+    array = product(left, right, None)
+    if alpha != 1:
+        array *= array.dtype.type(alpha)
+    if beta == 1:
+        array += source
+    elif beta != 0:  # beta = 0 ignores input, NaN included
+        array += source * source.dtype.type(beta)
+    return array
 
 
 def _check_tensors(function: str, **tensors: Any) -> None:
@@ -159,11 +172,7 @@ def addmm(
     Source: https://docs.pytorch.org/docs/stable/generated/torch.addmm.html
     """
     check_addmm("addmm", input, mat1, mat2)
-    kernel = backend_of(mat1._array).matmul
-
-    def product(bias: Any) -> Any:
-        return kernel(mat1._array, mat2._array, bias)
-
+    product = backend_of(mat1._array).matmul
     return write_out(_added(AddmmBackward0, input, mat1, mat2, product, beta, alpha), out, "addmm")
 
 
@@ -204,11 +213,7 @@ def baddbmm(
     """
     _check_tensors("baddbmm", input=input, batch1=batch1, batch2=batch2)
     _check_batches("baddbmm", input, batch1, batch2)
-    kernel = backend_of(batch1._array).matmul
-
-    def product(bias: Any) -> Any:
-        return kernel(batch1._array, batch2._array, bias)
-
+    product = backend_of(batch1._array).matmul
     return write_out(_added(BaddbmmBackward0, input, batch1, batch2, product, beta, alpha), out, "baddbmm")
 
 
@@ -230,9 +235,8 @@ def addbmm(
     (b, m, k), n = batch1.shape, batch2.shape[2]
     kernel = backend_of(batch1._array).matmul
 
-    def product(bias: Any) -> Any:  # the sum over the batch is part of the sum over k
-        left = batch1._array.transpose(1, 0, 2).reshape(m, b * k)
-        return kernel(left, batch2._array.reshape(b * k, n), bias)
+    def product(left: Any, right: Any, bias: Any) -> Any:  # the sum over the batch is part of the sum over k
+        return kernel(left.transpose(1, 0, 2).reshape(m, b * k), right.reshape(b * k, n), bias)
 
     return write_out(_added(AddbmmBackward0, input, batch1, batch2, product, beta, alpha), out, "addbmm")
 
@@ -264,9 +268,8 @@ def addmv(
     check_product_dtype(mat, vec, "addmv_impl_cpu", "")
     kernel = backend_of(mat._array).matmul
 
-    def product(bias: Any) -> Any:
-        result = kernel(mat._array, vec._array[:, None])[:, 0]
-        return result if bias is None else result + bias
+    def product(left: Any, right: Any, _bias: None) -> Any:
+        return kernel(left, right[:, None])[:, 0]
 
     return write_out(_added(AddmvBackward0, input, mat, vec, product, beta, alpha), out, "addmv")
 
@@ -293,8 +296,7 @@ def addr(
     input, vec1, vec2 = (x if x.dtype is common else x.to(common) for x in (input, vec1, vec2))
     xp = array_module(vec1._array)
 
-    def product(bias: Any) -> Any:
-        result = xp.multiply(vec1._array[:, None], vec2._array)
-        return result if bias is None else result + bias
+    def product(left: Any, right: Any, _bias: None) -> Any:
+        return xp.multiply(left[:, None], right)
 
     return write_out(_added(AddrBackward0, input, vec1, vec2, product, beta, alpha), out, "addr")

@@ -329,6 +329,25 @@ def test_half_precision_special_values(level, kind):
         np.testing.assert_array_equal(cpu.matmul(tiny[:, None], np.ones((1, 1), dtype))[:, 0], tiny)
 
 
+@pytest.mark.parametrize("kind", HALVES)
+def test_scaled_sums_of_half_precision_are_rounded_once(kind):
+    rng = np.random.default_rng(0)
+    dtype = getattr(torch, kind)
+    c, a, b = (torch.tensor(rng.normal(size=(20, 20))).to(dtype) for _ in range(3))
+    wide = [x.to(torch.float64) for x in (c, a, b)]
+    found = {
+        "addmm": (torch.addmm(c, a, b, beta=0.3, alpha=1.7), 0.3 * wide[0] + 1.7 * (wide[1] @ wide[2])),
+        "addmm of one": (torch.addmm(c[0, :1], a, b), wide[0][0, 0] + wide[1] @ wide[2]),
+        "addmv": (torch.addmv(c[0], a, b[0], alpha=0.1), wide[0][0] + 0.1 * (wide[1] @ wide[2][0])),
+        "addr": (torch.addr(c, a[0], b[0], beta=0.1), 0.1 * wide[0] + torch.outer(wide[1][0], wide[2][0])),
+    }
+    for name, (actual, exact) in found.items():
+        assert actual.dtype is dtype
+        exact = exact.numpy()
+        allowed = float(ml_dtypes.finfo(HALVES[kind]).eps) / 2 * np.abs(exact) + 1e-5
+        assert (np.abs(actual.to(torch.float64).numpy() - exact) <= allowed).all(), name
+
+
 def test_bindings_refuse_what_does_not_fit():
     a, b = np.zeros((3, 4), "float32"), np.zeros((4, 5), "float32")
     with pytest.raises(ValueError, match="sizes"):
