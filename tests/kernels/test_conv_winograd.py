@@ -23,6 +23,7 @@ WORST = {"tiles of 2": 8, "tiles of 3": 28.4, "tiles of 4": 23.75}
 WORST_OF_WEIGHT = {"tiles of 2": 6, "tiles of 3": 23.75, "tiles of 4": 28.4}
 TAPS = {"tiles of 2": 3, "tiles of 3": 4, "tiles of 4": 3}
 MODES = ["tiles of 2", "tiles of 4"]  # of kernels that span both axes
+SIGNS = np.array([[1, 1, -1, 1, 1, 1], [1, -1, -1, 1, 1, 1], [1, 1, -1, -1, 1, 1], [1, -1, 1, 1, -1, -1]], float)
 
 
 @pytest.fixture(autouse=True)
@@ -219,9 +220,7 @@ def test_error_of_random_data(mode):
 @pytest.mark.parametrize("row", range(4))
 def test_error_of_data_that_cancel(mode, row):
     """Signs of inputs and taps such that the transforms add up magnitudes, and the results cancel."""
-    signs = np.array([[1, 1, -1, 1, 1, 1], [1, -1, -1, 1, 1, 1], [1, 1, -1, -1, 1, 1], [1, -1, 1, 1, -1, -1]], float)[
-        row
-    ]
+    signs = SIGNS[row]
     rng = np.random.default_rng(row)
     tiles = np.tile(np.outer(signs, signs), (4, 4))[:21, :21]
     x = (tiles * rng.uniform(0.9, 1, (2, 30, 21, 21))).astype("float32")
@@ -229,6 +228,21 @@ def test_error_of_data_that_cancel(mode, row):
     w[:, 1::2] *= -1
     g = (tiles * rng.uniform(0.9, 1, (2, 13, 21, 21))).astype("float32")
     check(mode, x, w, None, g, WHERE)
+
+
+@pytest.mark.parametrize("mode", ["tiles of 3", "tiles of 4"])
+@pytest.mark.parametrize("row", range(4))
+def test_error_of_rows_that_cancel(mode, row):
+    rng = np.random.default_rng(row)
+    tiles = np.tile(SIGNS[row], 6)[:33]
+    x = (tiles * rng.uniform(0.9, 1, (2, 30, 3, 33))).astype("float32")
+    w = (np.array([1, -1, 1, 1, -1, 1, -1]) * rng.uniform(0.9, 1, (13, 30, 1, 7))).astype("float32")
+    w[:, 1::2] *= -1
+    g = (tiles * rng.uniform(0.9, 1, (2, 13, 3, 33))).astype("float32")
+    ones = [1, 1]
+    check(mode, x, w, None, g, (ones, [0, 3], ones, 1))
+    turned = [np.ascontiguousarray(a.swapaxes(2, 3)) for a in (x, w, g)]
+    check(mode, *turned[:2], None, turned[2], (ones, [3, 0], ones, 1))
 
 
 @pytest.mark.parametrize("mode", MODES)

@@ -235,7 +235,8 @@ struct Band {
     float data[A0][(M1 + 2) * kLanes];
 
     // Of the segment's tiles, `y` and `x` further down and right in a plane.
-    void read(const Problem& p, const float* plane, const Segment& s, int64_t y, int64_t x, Floats& squares) {
+    PT_INLINE_MEMBER void read(const Problem& p, const float* plane, const Segment& s, int64_t y, int64_t x,
+                               Floats& squares) {
         const int64_t y0 = s.row * Tile::M0 + p.origin[1] + y, x0 = s.column * M1 + p.origin[2] + x;
         const int64_t ahead = 2 * p.source_channel;  // channels are too far apart for the hardware's guess
         const float* rows[A0];
@@ -250,8 +251,9 @@ struct Band {
             Floats d[A0], t[A0];
 #pragma GCC unroll 6
             for (int i = 0; i < A0; ++i) {
-                __builtin_prefetch(rows[i] + at + ahead);
-                d[i] = inside[i] && low < high ? load_between(rows[i] + at, low, high) : Floats{};
+                if (i < Tile::M0)
+                    __builtin_prefetch(rows[i] + at + ahead);  // the next tiles' see to the rest
+                d[i] = load_between(rows[i] + at, low, inside[i] ? high : low);
                 squares += d[i] * d[i];
             }
             transform_source<A0>(d, t);
@@ -283,15 +285,17 @@ static void transform_sources(const Problem& p, const Tiling& tiling, const Bloc
     const int64_t width = tiling.width, slice = slice_of(tiling.source_rows(p), width);
     const int64_t planes = block.planes + p.kernel[0] - 1, chunks = tiling.chunks[0] * tiling.chunks[1];
     Band<Tile> band = {};
-    for (int64_t unit = 0; unit < planes * chunks; ++unit) {
-        const int64_t chunk = unit % chunks, z = unit / chunks + p.origin[0];
-        const int64_t y = chunk / tiling.chunks[1] * Tile::R0, x = chunk % tiling.chunks[1] * Tile::R1;
-        for (int64_t c = begin; c < end; ++c)
+    Floats sum{};  // in a register
+    for (int64_t z = 0; z < planes; ++z)
+        for (int64_t step = begin * chunks; step < end * chunks; ++step) {  // a channel's chunks in turn
+            const int64_t c = step / chunks, chunk = step % chunks;
+            const int64_t y = chunk / tiling.chunks[1] * Tile::R0, x = chunk % tiling.chunks[1] * Tile::R1;
+            float* row = to + ((z * chunks + chunk) * p.channels + c) * width;
             for (int s = 0; s < block.count; ++s) {
                 const Segment& segment = block.segments[s];
                 const int lanes_left = lane_of(width - segment.at);
-                const int64_t plane = segment.plane + z;
-                float* at = to + (unit * p.channels + c) * width + segment.at;
+                const int64_t plane = segment.plane + z + p.origin[0];
+                float* at = row + segment.at;
                 if (plane < 0 || plane >= p.in[0]) {
                     for (int e = 0; e < Tile::E; ++e) store_some(at + e * slice, Floats{}, lanes_left);
                     continue;
@@ -299,7 +303,7 @@ static void transform_sources(const Problem& p, const Tiling& tiling, const Bloc
                 band.read(
                     p,
                     p.source + segment.image * p.source_image + c * p.source_channel + plane * p.source_plane,
-                    segment, y, x, squares);
+                    segment, y, x, sum);
 #pragma GCC unroll 1
                 for (int i = 0; i < Tile::A0; ++i) {
                     Floats d[Tile::A1], t[Tile::A1];
@@ -310,7 +314,8 @@ static void transform_sources(const Problem& p, const Tiling& tiling, const Bloc
                         store_some(at + (i * Tile::A1 + j) * slice, t[j], lanes_left);
                 }
             }
-    }
+        }
+    squares += sum;
 }
 
 // transpose_block() once in the program rather than in every place.
