@@ -20,6 +20,7 @@ void bind_random(py::module_& m);
 void bind_index(py::module_& m);
 void bind_bags(py::module_& m);
 void bind_index_count(py::module_& m);
+void bind_index_pick(py::module_& m);
 void bind_attention(py::module_& m);
 
 }  // namespace pt

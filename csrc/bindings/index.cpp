@@ -161,34 +161,6 @@ py::object index_pad(const py::object& input, const std::vector<int64_t>& before
     return result;
 }
 
-void check_mask(const ArrayView& mask) {
-    PT_CHECK(mask.dtype == DType::boolean && mask.is_contiguous(), "mask: expected contiguous booleans");
-}
-
-py::object index_compress(const py::object& input, const py::object& where) {
-    const ArrayView in = view(input, "input");
-    const ArrayView mask = view(where, "mask");
-    check_mask(mask);
-    PT_CHECK(in.is_contiguous() && in.numel() == mask.numel(), "input: contiguous, of the mask's size");
-    const int64_t count = index::count_set(mask.as<uint8_t>(), mask.numel());
-    const py::object result = make_array(1, &count, in.dtype);
-    const ArrayView out = view_of(result);
-    ReleaseGil nogil(in.numel());
-    index::compress(in, mask, out);
-    return result;
-}
-
-py::object index_places(const py::object& where) {
-    const ArrayView mask = view(where, "mask");
-    check_mask(mask);
-    const int64_t shape[2] = {mask.ndim, index::count_set(mask.as<uint8_t>(), mask.numel())};
-    const py::object result = make_array(2, shape, DType::int64);
-    const ArrayView out = view_of(result);
-    ReleaseGil nogil(mask.numel());
-    index::places(mask, out);
-    return result;
-}
-
 // New arrays for `size` results along `axis` of input: (values, indices).
 py::tuple new_selection(const ArrayView& in, int axis, int64_t size) {
     PT_CHECK(index::can_sort(in.dtype), "sort: no kernel for this dtype");
@@ -281,8 +253,6 @@ void bind_index(py::module_& m) {
     m.def("index_pad", &index_pad, py::arg("input"), py::arg("before"), py::arg("shape"), py::arg("mode"),
           py::arg("value"));
     m.def("index_triangle", &index_triangle, py::arg("input"), py::arg("upper"), py::arg("diagonal"));
-    m.def("index_compress", &index_compress, py::arg("input"), py::arg("mask"));
-    m.def("index_places", &index_places, py::arg("mask"));
     m.def("index_sort", &index_sort, py::arg("input"), py::arg("axis"), py::arg("descending") = false);
     m.def("index_top_k", &index_top_k, py::arg("input"), py::arg("axis"), py::arg("k"),
           py::arg("largest") = true);

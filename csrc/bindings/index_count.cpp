@@ -6,7 +6,6 @@
 #include "base/pool.h"
 #include "bindings/bindings.h"
 #include "kernels/index/count.h"
-#include "kernels/index/sort.h"
 
 namespace pt {
 namespace {
@@ -69,7 +68,8 @@ py::object index_bin_weights(const py::object& input, const py::object& weights,
 // (values, inverse or None, counts). runs: of each run of equal neighbours.
 py::tuple index_unique(const py::object& input, bool runs, bool want_inverse) {
     const ArrayView in = view(input, "input");
-    PT_CHECK(index::can_sort(in.dtype) && in.is_contiguous(), "unique: expected a contiguous array");
+    const bool known = in.dtype == DType::float32 || in.dtype == DType::float64 || index::can_count(in.dtype);
+    PT_CHECK(known && in.is_contiguous(), "unique: expected a contiguous array of a wide type");
     const int64_t n = in.numel();
     PT_CHECK(n < (int64_t{1} << 32), "unique: less than 2^32 elements");
     const py::object values = make_array(1, &n, in.dtype);

@@ -23,5 +23,6 @@ PYBIND11_MODULE(_C, m) {
     pt::bind_index(m);
     pt::bind_bags(m);
     pt::bind_index_count(m);
+    pt::bind_index_pick(m);
     pt::bind_attention(m);
 }

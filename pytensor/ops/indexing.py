@@ -12,10 +12,9 @@ import numpy as np
 
 from pytensor import _C
 from pytensor.autograd.node import Node, record, view
-from pytensor.backend import backend_of
 from pytensor.backend.reference.array_module import array_module
 from pytensor.dtypes import BOOL, FLOATING
-from pytensor.ops.inplace import check_inplace, store
+from pytensor.ops.pick import Place, pick, place_of, put_at_
 from pytensor.ops.registry import op
 
 __all__ = ["AliasBackward0", "SelectBackward0", "SliceBackward0", "UnsqueezeIndexBackward0", "getitem", "setitem"]
@@ -59,66 +58,6 @@ def place(part: Any, shape: Any, key: Any) -> Any:
     whole = array_module(array).zeros(tuple(shape), dtype=array.dtype)
     whole[key] = array
     return record(PlaceBackward0, (part,), whole, ctx=key)
-
-
-class IndexBackward0(Node):
-    """Advanced indexing; ctx = (input shape, array key)."""
-
-    def backward(self, grad: Any) -> Any:
-        shape, key = self.ctx
-        return (place_add(grad, shape, key),)
-
-
-class PlaceAddBackward0(Node):
-    def backward(self, grad: Any) -> Any:
-        return (take(grad, self.ctx),)
-
-
-def place_add(part: Any, shape: Any, key: Any) -> Any:
-    """Zeros of a shape with ``part`` added at an advanced key; repeated indices add up."""
-    array = part._array
-    if not isinstance(array, np.ndarray):
-        import cupy
-        import cupyx
-
-        whole = cupy.zeros(tuple(shape), dtype=array.dtype)
-        cupyx.scatter_add(whole, key, array)
-    else:
-        whole = np.zeros(tuple(shape), dtype=array.dtype)
-        add_at(whole, key, array)
-    return record(PlaceAddBackward0, (part,), whole, ctx=key)
-
-
-def add_at(whole: np.ndarray, key: Any, part: np.ndarray) -> None:
-    """``whole[key] += part`` with repeated indices added up."""
-    if isinstance(key, tuple) and len(key) == 1:
-        key = key[0]
-    if isinstance(key, np.ndarray) and key.dtype == np.bool_:
-        whole[key] += part  # a mask names each element once
-    elif isinstance(key, np.ndarray) and part.ndim:
-        rows = part.reshape(key.size, *whole.shape[1:])
-        backend_of(whole).add_rows(whole, 0, _from_the_front(key, len(whole)).reshape(-1), rows)
-    else:
-        np.add.at(whole, key, part)
-
-
-def _from_the_front(index: np.ndarray, size: int) -> np.ndarray:
-    """Indices that count from the end as those that count from the front."""
-    return np.where(index < 0, index + size, index) if index.min(initial=0) < 0 else index
-
-
-def take(input: Any, key: Any) -> Any:
-    """``input[key]`` for a key of arrays: a copy."""
-    array = input._array
-    if isinstance(array, np.ndarray):
-        first = key[0] if isinstance(key, tuple) and len(key) == 1 else key
-        if isinstance(first, np.ndarray) and first.dtype != np.bool_:
-            out = backend_of(array).take_rows(array, 0, _from_the_front(first, len(array)))
-        else:
-            out = np.asarray(array[key])
-    else:
-        out = array[key]
-    return record(IndexBackward0, (input,), out, ctx=(input.shape, key))
 
 
 def _slice(key: slice) -> slice:
@@ -184,7 +123,8 @@ def convert_key(key: Any) -> tuple[Any, bool]:
 
 
 def _check_bounds(input: Any, key: tuple[Any, ...]) -> None:
-    """IndexError, worded as PyTorch's, for an index or mask that does not fit."""
+    """IndexError, worded as PyTorch's, for a number or mask that does not fit; integer arrays are checked where they
+    are used."""
     shape = input.shape
     consumed = sum(_axes(part) for part in key)
     if consumed > len(shape):
@@ -199,7 +139,7 @@ def _check_bounds(input: Any, key: tuple[Any, ...]) -> None:
         if isinstance(part, int) and not isinstance(part, bool) and not -shape[axis] <= part < shape[axis]:
             raise IndexError(f"index {part} is out of bounds for dimension {axis} with size {shape[axis]}")
         if not isinstance(part, (int, slice)) and part is not None:
-            _check_array(part, shape, axis)
+            _check_mask(part, shape, axis)
         axis += _axes(part)
 
 
@@ -210,7 +150,7 @@ def _axes(part: Any) -> int:
     return part.ndim if not isinstance(part, (int, slice)) and part.dtype == np.bool_ else 1
 
 
-def _check_array(part: Any, shape: Any, axis: int) -> None:
+def _check_mask(part: Any, shape: Any, axis: int) -> None:
     if part.dtype == np.bool_:
         for i, size in enumerate(part.shape):
             if size != shape[axis + i]:
@@ -218,11 +158,6 @@ def _check_array(part: Any, shape: Any, axis: int) -> None:
                     f"The shape of the mask {list(part.shape)} at index {i} does not match the shape of the indexed "
                     f"tensor {list(shape)} at index {axis + i}"
                 )
-    elif part.size:
-        low, high = int(part.min()), int(part.max())
-        bad = low if low < -shape[axis] else high
-        if not -shape[axis] <= bad < shape[axis]:
-            raise IndexError(f"index {bad} is out of bounds for dimension {axis} with size {shape[axis]}")
 
 
 def _last_node(key: tuple[Any, ...]) -> type[Node]:
@@ -243,8 +178,24 @@ def _getitem(self: Any, key: Any) -> Any:
     converted = _expand(self, converted)
     if basic:
         return _basic_view(self, converted)
+    target, place = _target_and_place(self, key, converted)
+    return pick(target, place)
+
+
+def _target_and_place(self: Any, key: Any, converted: tuple[Any, ...]) -> tuple[Any, Place]:
+    """A view of ``self`` by the basic part of the key, and the place in it that the rest names."""
     first, rest = _split_key(converted)
-    return take(_basic_view(self, first) if first else self, rest)
+    target = _basic_view(self, first) if first else self
+    parts = key if isinstance(key, tuple) else (key,)
+    tensors = tuple(part for part in parts if isinstance(part, _C.TensorBase) and part.ndim)
+    return target, place_of(target.ndim, rest, tensors)
+
+
+def place_in(self: Any, indices: Any) -> tuple[Any, Place]:
+    """A view of ``self``, nearly always itself, and the place in it that a tuple of index tensors names."""
+    converted = tuple(_array_index(index) for index in indices)
+    _check_bounds(self, converted)
+    return _target_and_place(self, tuple(indices), converted)
 
 
 def _basic_view(self: Any, key: tuple[Any, ...]) -> Any:
@@ -279,6 +230,9 @@ def _split_key(key: tuple[Any, ...]) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
         elif part is None or isinstance(part, slice):
             first.append(part)
             rest.append(slice(None))
+        elif part.ndim == 0 and part.dtype == np.bool_:  # all or nothing: along an axis of its own
+            first.append(None)
+            rest.append(np.zeros(int(part), dtype=np.int64))
         else:
             first.extend([slice(None)] * _axes(part))
             rest.append(part)
@@ -299,12 +253,10 @@ def setitem(self: Any, key: Any, value: Any) -> None:
         value = _value_tensor(value, self)
     if basic:
         target = _basic_view(self, converted)
-        target.copy_(_without_leading_ones(value, target.shape))
+        target.copy_(_without_leading_ones(value, target.ndim))
         return
-    first, rest = _split_key(converted)
-    target = _basic_view(self, first) if first else self
-    check_inplace(target)
-    store(target, index_put(target, rest, value, accumulate=False))
+    target, place = _target_and_place(self, key, converted)
+    put_at_(target, place, _without_leading_ones(value, place.ndim_in(target.ndim)), False)
 
 
 def _value_tensor(value: Any, like: Any) -> Any:
@@ -317,61 +269,10 @@ def _value_tensor(value: Any, like: Any) -> Any:
     return tensor if like.is_cpu else tensor.to(like.device)
 
 
-def _without_leading_ones(value: Any, shape: Any) -> Any:
+def _without_leading_ones(value: Any, ndim: int) -> Any:
     """A value may have leading axes of size 1 that the target lacks."""
-    extra = value.ndim - len(shape)
+    extra = value.ndim - ndim
     return value.reshape(value.shape[extra:]) if extra > 0 and all(n == 1 for n in value.shape[:extra]) else value
-
-
-class IndexPutBackward0(Node):
-    """(input, value); ctx = (array key, accumulate, value shape)."""
-
-    def backward(self, grad: Any) -> Any:
-        key, accumulate, shape = self.ctx
-        before = value = None
-        if self.needs_input_grad[0]:
-            if accumulate:
-                before = grad
-            else:
-                keep = np.ones(tuple(grad.shape), dtype=bool)
-                keep[key] = False
-                before = grad * _C.wrap(keep)
-        if self.needs_input_grad[1]:
-            value = take(grad, key).sum_to_size(shape)
-        return before, value
-
-
-def index_put(input: Any, key: tuple[Any, ...], value: Any, accumulate: bool) -> Any:
-    """A copy of ``input`` with ``value`` stored (or added) at an array key."""
-    if value.dtype is not input.dtype and value.ndim > 0:
-        raise RuntimeError(
-            "Index put requires the source and destination dtypes match, got "
-            f"{_scalar(input)} for the destination and {_scalar(value)} for the source."
-        )
-    out = input._array.copy()
-    source = value._array.astype(out.dtype, copy=False)
-    region = out[key]
-    try:
-        np.broadcast_shapes(region.shape, source.shape)
-        fits = np.broadcast_shapes(region.shape, source.shape) == region.shape
-    except ValueError:
-        fits = False
-    if not fits:
-        raise RuntimeError(
-            f"shape mismatch: value tensor of shape {list(value.shape)} cannot be broadcast to indexing result of shape "
-            f"{list(region.shape)}"
-        )
-    if accumulate:
-        add_at(out, key, np.broadcast_to(source, region.shape))
-    else:
-        out[key] = source
-    return record(IndexPutBackward0, (input, value), out, ctx=(key, accumulate, value.shape))
-
-
-def _scalar(t: Any) -> str:
-    from pytensor.typename import scalar_type_name
-
-    return scalar_type_name(t.dtype)
 
 
 op(name="__getitem__", function=False)(getitem)

@@ -11,7 +11,7 @@ from pytensor.autograd.views import rebase
 from pytensor.dtypes import can_cast
 from pytensor.typename import scalar_type_name
 
-__all__ = ["check_inplace", "inplace", "store"]
+__all__ = ["begin_write", "check_inplace", "end_write", "inplace", "store"]
 
 
 def inplace(fn: Callable[..., Any], self: Any, *args: Any, **kwargs: Any) -> Any:
@@ -54,19 +54,38 @@ def store(self: Any, result: Any) -> Any:
                 f"{scalar_type_name(self.dtype)}"
             )
         result = result.to(self.dtype)
-    if self._view_kind == "no_grad" and _C.will_record(result):
+    _refuse_ambiguous(self, _C.will_record(result))
+    self._array[...] = result._array
+    return end_write(self, result)
+
+
+def begin_write(self: Any, *inputs: Any) -> Any:
+    """For ops that write into the memory of ``self`` themselves: checks, before anything is written, and a stand-in for
+    ``self`` before the write if a graph is recorded (None if not). Its node must save nothing of what it overwrites."""
+    check_inplace(self)
+    if not _C.will_record(self, *inputs):
+        return None
+    _refuse_ambiguous(self, True)
+    return _stand_in(self)
+
+
+def end_write(self: Any, result: Any) -> Any:
+    """Counts a write into ``self``; its history is now that of ``result``, unless None."""
+    tracked = result is not None and _C.is_grad_enabled() and (result._requires_grad or self._requires_grad)
+    self._bump_version()
+    if tracked:
+        rebase(self, result)
+    return self
+
+
+def _refuse_ambiguous(self: Any, recorded: bool) -> None:
+    if self._view_kind == "no_grad" and recorded:
         raise RuntimeError(
             "A view was created in no_grad mode and is being modified inplace with grad mode enabled. Given that this "
             "use case is ambiguous and error-prone, it is forbidden. You can clarify your code by moving both the view "
             "and the inplace either both inside the no_grad block (if you don't want the inplace to be tracked) or both "
             "outside (if you want the inplace to be tracked)."
         )
-    self._array[...] = result._array
-    tracked = _C.is_grad_enabled() and (result._requires_grad or self._requires_grad)
-    self._bump_version()
-    if tracked:
-        rebase(self, result)
-    return self
 
 
 def check_inplace(self: Any) -> None:

@@ -10,7 +10,7 @@ from pytensor.autograd.node import Node, record, wrap
 from pytensor.backend import backend_of
 from pytensor.backend.reference.array_module import array_module
 from pytensor.dtypes import INTEGER, can_cast
-from pytensor.ops.axes import is_tensor, mask_of, zeros_beside
+from pytensor.ops.axes import fresh_copy, is_tensor, mask_of, zeros_beside
 from pytensor.ops.checks import broadcast_shapes_of, check_representable, check_tensor
 from pytensor.ops.out import write_out
 from pytensor.ops.registry import op
@@ -174,14 +174,13 @@ def masked_scatter(input: Tensor, mask: Tensor, source: Tensor) -> Tensor:
             f"masked_scatter_ only supports boolean masks, but got mask with dtype {scalar_type_name(mask.dtype)}"
         )
     shape = broadcast_shapes_of(mask.shape, input.shape)
-    xp = array_module(input._array)
-    where = xp.broadcast_to(mask._array, shape)
-    wanted = int(where.sum())
+    where = array_module(mask._array).broadcast_to(mask._array, shape)
+    array = fresh_copy(array_module(mask._array).broadcast_to(input._array, shape))
+    backend = backend_of(array)
+    wanted = backend.count_set(where)
     if source.numel() < wanted:
         raise RuntimeError("Number of elements of source < number of ones in mask")
-    array = xp.empty(shape, dtype=input._array.dtype)
-    array[...] = input._array
-    array[where] = source._array.reshape(-1)[:wanted]
+    backend.expand(array, where, source._array.reshape(-1)[:wanted])
     return record(MaskedScatterBackward0, (input, source), array, saved=(mask,), ctx=source.shape)
 
 

@@ -6,12 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 from pytensor.autograd.node import Node, record
 from pytensor.backend import backend_of
-from pytensor.backend.reference.array_module import array_module
 from pytensor.ops.axes import fresh_copy, zeros_beside
-from pytensor.ops.checks import broadcast_shapes_of, check_tensor
-from pytensor.ops.indexing import getitem
-from pytensor.ops.inplace import check_inplace, store
+from pytensor.ops.checks import check_tensor
+from pytensor.ops.indexing import place_in
 from pytensor.ops.out import write_out
+from pytensor.ops.pick import put_at, put_at_
 from pytensor.ops.registry import op
 from pytensor.typename import scalar_type_name
 
@@ -110,17 +109,6 @@ def put(input: Tensor, index: Tensor, source: Tensor, accumulate: bool = False) 
     return record(PutBackward0, (input, source), array.reshape(input.shape), saved=(index,), ctx=ctx)
 
 
-class IndexPutBackward0(Node):
-    """saved: the index tensors; ctx: accumulate. Broadcasting of the values is undone by the engine."""
-
-    def backward(self, grad: Any) -> Any:
-        indices = self.saved
-        values = getitem(grad, tuple(indices)) if self.needs_input_grad[1] else None
-        if self.ctx or not self.needs_input_grad[0]:
-            return grad, values
-        return index_put(grad, indices, zeros_beside(grad, ())), values
-
-
 @op()
 def index_put(input: Tensor, indices: Any, values: Tensor, accumulate: bool = False) -> Tensor:
     """``input`` after ``input[indices] = values``, or with ``accumulate`` after adding, repeated indices included.
@@ -139,34 +127,25 @@ def index_put(input: Tensor, indices: Any, values: Tensor, accumulate: bool = Fa
     check_tensor(values, "index_put", "values", 3)
     for i, index in enumerate(indices):
         check_element(index, i)
+    _check_dtypes(input, values)
+    target, place = place_in(input, indices)
+    if target is not input:
+        return index_put_(input.clone(), indices, values, accumulate)
+    return put_at(input, place, values, accumulate)
+
+
+def _check_dtypes(input: Any, values: Any) -> None:
     if input.dtype is not values.dtype:
         raise RuntimeError(
             f"Index put requires the source and destination dtypes match, got {scalar_type_name(input.dtype)} for the "
             f"destination and {scalar_type_name(values.dtype)} for the source."
         )
-    shape = getitem(input.detach(), tuple(indices)).shape  # checks the indices, too
-    if broadcast_shapes_of(shape, values.shape) != tuple(shape):
-        raise RuntimeError(
-            f"shape mismatch: value tensor of shape {list(values.shape)} cannot be broadcast to indexing result of "
-            f"shape {list(shape)}"
-        )
-    key = tuple(index._array for index in indices)
-    array = input._array.copy()
-    if accumulate:
-        _add_at(array, key, values._array)
-    else:
-        array[key] = values._array
-    return record(IndexPutBackward0, (input, values), array, saved=tuple(indices), ctx=accumulate)
 
 
 def check_element(index: Any, position: int) -> None:
     """The entries of ``indices`` are tensors."""
     if not hasattr(index, "_array"):
         raise TypeError(f"expected Tensor as element {position} in argument 0, but got {type(index).__name__}")
-
-
-def _add_at(array: Any, key: tuple[Any, ...], values: Any) -> None:
-    array_module(array).add.at(array, key, values)
 
 
 @op(name="index_put_")
@@ -179,5 +158,10 @@ def index_put_(input: Tensor, indices: Any, values: Tensor, accumulate: bool = F
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.Tensor.index_put_.html
     """
-    check_inplace(input)
-    return store(input, index_put(input, indices, values, accumulate))
+    check_tensor(input, "index_put_", "input", 1)
+    check_tensor(values, "index_put_", "values", 3)
+    for i, index in enumerate(indices):
+        check_element(index, i)
+    _check_dtypes(input, values)
+    put_at_(*place_in(input, indices), values, accumulate)
+    return input

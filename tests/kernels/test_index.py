@@ -87,7 +87,98 @@ def check_rows(case):
     assert intact()
 
 
-@pytest.mark.parametrize("check", [check_gather, check_scatter, check_scatter_add, check_rows])
+@st.composite
+def places(draw, dtypes):
+    """(array, axes, index arrays that broadcast, negative ones among them, source for what they address)"""
+    x = draw(st.sampled_from(dtypes).flatmap(lambda d: arrays(d, shapes(1, 4, min_side=1), "finite")))
+    axes = tuple(sorted(draw(st.sets(st.integers(0, x.ndim - 1), min_size=1))))
+    full = [draw(st.sampled_from([0, 1, 2, 5])) for _ in range(draw(st.integers(0, 3)))]
+    rng = np.random.default_rng(draw(st.integers(0, 999)))
+    indices = []
+    for axis in axes:
+        shape = [n if draw(st.booleans()) else 1 for n in full[draw(st.integers(0, len(full))) :]]
+        dtype = draw(st.sampled_from(["int64", "int32"]))
+        index = rng.integers(-x.shape[axis], x.shape[axis], shape, dtype=dtype)
+        indices.append(np.asarray(lay_out(index, draw(st.sampled_from(["contiguous", "reversed", "stepped"])), draw)))
+    addressed = reference.pick(x, axes, tuple(indices)).shape
+    shape = [n if draw(st.booleans()) else 1 for n in addressed[draw(st.integers(0, len(addressed))) :]]
+    source = (rng.standard_normal(shape) * 9).astype(x.dtype)
+    return x, axes, tuple(indices), np.asarray(lay_out(source, draw(st.sampled_from(["contiguous", "reversed"])), draw))
+
+
+@given(places((*MOVED, "float16")), st.sampled_from(["contiguous", "reversed", "transposed", "stepped"]), st.data())
+def check_pick(case, layout, data):
+    x, axes, indices, _ = case
+    x = lay_out(x, layout, data.draw)
+    got, want = cpu.pick(x, axes, indices), reference.pick(x, axes, indices)
+    np.testing.assert_array_equal(got, want)
+    assert got.dtype == want.dtype and got.shape == want.shape
+
+
+@given(places((*MOVED, "float16")), st.booleans())
+def check_put(case, accumulate):
+    x, axes, indices, source = case
+    ours, intact = guarded(x)
+    wanted = x.copy()
+    assert cpu.put(ours, axes, indices, source, accumulate)
+    assert reference.put(wanted, axes, indices, source, accumulate)
+    np.testing.assert_array_equal(ours, wanted)
+    assert intact()
+    room = np.zeros((*x.shape, 2), x.dtype)
+    room[..., 0] = x
+    cpu.put(room[..., 0], axes, indices, source, accumulate)
+    np.testing.assert_array_equal(room[..., 0], wanted)
+    assert not room[..., 1].any()
+
+
+@given(places(MOVED), st.data())
+def check_outside(case, data):
+    """One index outside: nothing is written."""
+    x, axes, indices, source = case
+    k = data.draw(st.integers(0, len(axes) - 1))
+    if any(index.size == 0 for index in indices):
+        return
+    wrong = indices[k].copy()
+    wrong.reshape(-1)[-1] = data.draw(st.sampled_from([x.shape[axes[k]], -x.shape[axes[k]] - 1]))
+    indices = (*indices[:k], wrong, *indices[k + 1 :])
+    assert cpu.pick(x, axes, indices) is None and reference.pick(x, axes, indices) is None
+    ours = x.copy()
+    assert not cpu.put(ours, axes, indices, source, False)
+    np.testing.assert_array_equal(ours, x)
+
+
+@given(
+    st.sampled_from((*MOVED, "float16")).flatmap(lambda d: arrays(d, shapes(0, 3), "any")),
+    st.sampled_from(["contiguous", "reversed", "transposed"]),
+    st.data(),
+)
+def check_expand(x, layout, data):
+    rng = np.random.default_rng(x.size)
+    mask = np.asarray(lay_out(np.asarray(rng.random(x.shape) < 0.5), layout, data.draw))
+    assert cpu.count_set(mask) == reference.count_set(mask)
+    for count in (int(mask.sum()), 1):
+        source = (rng.standard_normal(count) * 9).astype(x.dtype)
+        ours, intact = guarded(x)
+        wanted = x.copy()
+        assert cpu.expand(ours, mask, source) and reference.expand(wanted, mask, source)
+        np.testing.assert_array_equal(ours, wanted)
+        assert intact()
+    assert not cpu.expand(x.copy(), mask, np.zeros(mask.size + 2, x.dtype))
+
+
+CHECKS = [
+    check_gather,
+    check_scatter,
+    check_scatter_add,
+    check_rows,
+    check_pick,
+    check_put,
+    check_outside,
+    check_expand,
+]
+
+
+@pytest.mark.parametrize("check", CHECKS)
 def test_against_numpy(threads, check):
     check()
 
@@ -103,11 +194,19 @@ def test_many_elements_do_not_depend_on_threads():
             results = []
             for threads in (1, 2):
                 _C.set_num_threads(threads)
+                rng2 = np.random.default_rng(1)
                 added, by_rows = x.copy(), x.copy()
                 cpu.scatter_add(added, axis, index, x)
                 taken = cpu.take_rows(x, axis, rows)
                 cpu.add_rows(by_rows, axis, rows, taken)
-                results.append((cpu.gather(x, axis, index), added, taken, by_rows))
+                both = (rng2.integers(-300, 300, 5000), rng2.integers(-400, 400, 5000))
+                put = x.copy()
+                for accumulate in (False, True):
+                    cpu.put(put, (0, 1), both, x.reshape(-1)[:5000], accumulate)
+                    cpu.put(put, (axis,), (rows,), taken, accumulate)
+                mask = x > 0
+                cpu.expand(put, mask, x[~mask][: int(mask.sum())] if mask.sum() <= (~mask).sum() else x[mask])
+                results.append((cpu.gather(x, axis, index), added, taken, by_rows, cpu.pick(x, (0, 1), both), put))
             for one, two in zip(*results, strict=True):
                 np.testing.assert_array_equal(one, two)
     finally:

@@ -2,8 +2,7 @@
 
 #include <limits>
 
-#include "kernels/index/keys.h"
-#include "kernels/index/sort.h"
+#include "base/check.h"
 #include "kernels/index/tally.h"
 
 namespace pt::index {
@@ -12,9 +11,7 @@ namespace {
 template <class Fn>
 void with_integer(DType dtype, const Fn& fn) {
     PT_ASSERT(can_count(dtype));
-    with_sortable(dtype, [&](auto t) {
-        if constexpr (!std::is_floating_point_v<decltype(t)>) fn(t);
-    });
+    dtype == DType::int32 ? fn(int32_t{}) : fn(int64_t{});
 }
 
 // The bin of a value, counted from 1, up to one: right but for rounding where the edges are equally far
@@ -85,9 +82,7 @@ void histogram_of(const T* x, int64_t n, const T* edges, int64_t bins, int64_t* 
 
 }  // namespace
 
-bool can_count(DType dtype) {
-    return can_sort(dtype) && dtype != DType::float32 && dtype != DType::float64 && dtype != DType::boolean;
-}
+bool can_count(DType dtype) { return dtype == DType::int32 || dtype == DType::int64; }
 
 int64_t common_bits(const ArrayView& in) {
     int64_t bits = 0;

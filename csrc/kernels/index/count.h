@@ -8,7 +8,7 @@
 
 namespace pt::index {
 
-bool can_count(DType dtype);  // uint8, int8, int16, int32, int64
+bool can_count(DType dtype);  // int32, int64
 
 // A number of which no element has more bits; -1: one is negative.
 int64_t common_bits(const ArrayView& in);
@@ -25,8 +25,8 @@ int64_t bin_weights(const ArrayView& in, const ArrayView& weights, const ArrayVi
 void histogram(const ArrayView& in, const ArrayView& edges, const ArrayView& counts);
 
 // The different elements in order (every NaN is one), each with how often it comes, in `values` and `counts`
-// of as many elements as `in`; how many. `inverse` unless null: for each element, which of them it is. A
-// dtype that can_sort, less than 2^32 elements.
+// of as many elements as `in`; how many. `inverse` unless null: for each element, which of them it is.
+// float32, float64, int32 or int64, less than 2^32 elements.
 int64_t unique(const ArrayView& in, const ArrayView& values, const ArrayView& counts,
                const ArrayView* inverse);
 

@@ -2,50 +2,14 @@
 
 #include <atomic>
 
-#include "base/check.h"
 #include "base/parallel.h"
 #include "kernels/index/kernels.h"
+#include "kernels/index/types.h"
 
 namespace pt::index {
 namespace {
 
 constexpr int64_t kGrain = 16384;  // elements below which a second thread does not pay
-
-struct Bytes16 {
-    int64_t a, b;
-};
-
-// fn(T{}) with a type of the given size.
-template <class Fn>
-void with_size(int64_t bytes, const Fn& fn) {
-    switch (bytes) {
-        case 1:
-            return fn(uint8_t{});
-        case 2:
-            return fn(uint16_t{});
-        case 4:
-            return fn(uint32_t{});
-        case 8:
-            return fn(uint64_t{});
-        default:
-            return fn(Bytes16{});
-    }
-}
-
-template <class Fn>
-void with_number(DType dtype, const Fn& fn) {
-    switch (dtype) {
-        case DType::float32:
-            return fn(float{});
-        case DType::float64:
-            return fn(double{});
-        case DType::int32:
-            return fn(uint32_t{});  // sums wrap
-        default:
-            PT_ASSERT(dtype == DType::int64);
-            return fn(uint64_t{});
-    }
-}
 
 // The lines of `index` along its last axis, beside the lines of an array `x` that is addressed by the indices
 // along `axis` (so that axis does not count towards x's line) and of an array `y` that is walked with index.

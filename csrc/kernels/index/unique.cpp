@@ -117,7 +117,7 @@ int64_t with_arrays(const ArrayView& in, const ArrayView& values, const ArrayVie
                     const ArrayView* inverse, const Fn& fn) {
     int64_t found = 0;
     if (in.numel() == 0) return found;
-    with_sortable(in.dtype, [&](auto t) {
+    with_wide(in.dtype, [&](auto t) {
         using T = decltype(t);
         found = fn(static_cast<const T*>(in.as<T>()), in.numel(), values.as<T>(), counts.as<int64_t>(),
                    inverse != nullptr ? inverse->as<int64_t>() : nullptr);

@@ -15,10 +15,14 @@ __all__ = [
     "add_rows",
     "compress",
     "copied",
+    "count_set",
+    "expand",
     "gather",
     "in_bounds",
     "join",
+    "pick",
     "places",
+    "put",
     "scatter",
     "scatter_add",
     "scatter_reduce",
@@ -108,6 +112,38 @@ def compress(x: np.ndarray, mask: np.ndarray) -> np.ndarray:
     if x.dtype in COPIED:
         return _C.index_compress(_straight(x), _straight(mask))
     return plain.compress(x, mask)
+
+
+def pick(x: np.ndarray, axes: tuple[int, ...], indices: tuple[np.ndarray, ...]) -> np.ndarray | None:
+    """See :func:`pytensor.backend.reference.pick`."""
+    if x.dtype not in COPIED:
+        return plain.pick(x, axes, indices)
+    if len(axes) == 1 and x.flags.c_contiguous and x.dtype in _MOVED:
+        rows = take_rows(x, axes[0], indices[0])
+        if rows is not None:  # no index is negative
+            return rows
+    return _C.index_pick(x, axes, tuple(map(_int64, indices)))
+
+
+def put(
+    out: np.ndarray, axes: tuple[int, ...], indices: tuple[np.ndarray, ...], source: np.ndarray, accumulate: bool
+) -> bool:
+    """See :func:`pytensor.backend.reference.put`."""
+    if out.dtype not in (_ADDED if accumulate else COPIED):
+        return plain.put(out, axes, indices, source, accumulate)
+    return _C.index_put(out, axes, tuple(map(_int64, indices)), source, accumulate)
+
+
+def expand(out: np.ndarray, mask: np.ndarray, source: np.ndarray) -> bool:
+    """See :func:`pytensor.backend.reference.expand`."""
+    if out.dtype in COPIED and out.flags.c_contiguous:
+        return _C.index_expand(out, _straight(mask), np.ascontiguousarray(source))
+    return plain.expand(out, mask, source)
+
+
+def count_set(mask: np.ndarray) -> int:
+    """See :func:`pytensor.backend.reference.count_set`."""
+    return _C.index_count_set(_straight(mask))
 
 
 def places(mask: np.ndarray) -> np.ndarray:

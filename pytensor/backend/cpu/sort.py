@@ -55,15 +55,27 @@ def search_sorted(boundaries: np.ndarray, values: np.ndarray, right: bool) -> np
 def unique(x: np.ndarray, axis: int | None = None, want_inverse: bool = True) -> tuple[Any, Any, Any]:
     """See :func:`pytensor.backend.reference.unique`."""
     if axis is None and x.dtype in _SORTED:
-        return _C.index_unique(_straight(x), False, want_inverse)
+        return _unique(x, False, want_inverse)
     return plain_unique(x, axis, want_inverse)
 
 
 def unique_runs(x: np.ndarray, axis: int | None = None, want_inverse: bool = True) -> tuple[Any, Any, Any]:
     """See :func:`pytensor.backend.reference.unique_runs`."""
     if axis is None and x.dtype in _SORTED:
-        return _C.index_unique(_straight(x), True, want_inverse)
+        return _unique(x, True, want_inverse)
     return plain_unique_runs(x, axis, want_inverse)
+
+
+def _unique(x: np.ndarray, runs: bool, want_inverse: bool) -> tuple[Any, Any, Any]:
+    values, inverse, counts = _C.index_unique(_widened(x), runs, want_inverse)
+    return values.astype(x.dtype, copy=False), inverse, counts
+
+
+def _widened(x: np.ndarray) -> np.ndarray:
+    """C-contiguous, of a type that the kernels of counting have."""
+    if x.dtype.itemsize < 4:
+        return x.astype(np.int32, order="C")
+    return x if x.flags.c_contiguous else x.copy()
 
 
 def bin_counts(x: np.ndarray, weights: np.ndarray | None, minlength: int) -> np.ndarray | None:
@@ -71,11 +83,11 @@ def bin_counts(x: np.ndarray, weights: np.ndarray | None, minlength: int) -> np.
     if x.dtype not in _COUNTED:
         return plain_bin_counts(x, weights, minlength)
     if weights is None:
-        return _C.index_bin_counts(np.ascontiguousarray(x), minlength)
+        return _C.index_bin_counts(_widened(x), minlength)
     single = weights.dtype == np.float32
     if not single:
         weights = weights.astype(np.float64, copy=False)
-    totals = _C.index_bin_weights(np.ascontiguousarray(x), np.ascontiguousarray(weights), minlength)
+    totals = _C.index_bin_weights(_widened(x), np.ascontiguousarray(weights), minlength)
     return totals.astype(np.float32) if single and totals is not None else totals
 
 
@@ -84,7 +96,3 @@ def histogram_counts(x: np.ndarray, edges: np.ndarray, weights: np.ndarray | Non
     if weights is None and x.dtype in _BINNED and edges.dtype == x.dtype and edges.size > 1:
         return _C.index_histogram(np.ascontiguousarray(x), np.ascontiguousarray(edges))
     return plain_histogram_counts(x, edges, weights)
-
-
-def _straight(x: np.ndarray) -> np.ndarray:
-    return x if x.flags.c_contiguous else x.copy()

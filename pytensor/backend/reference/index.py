@@ -16,10 +16,14 @@ __all__ = [
     "add_rows",
     "compress",
     "copied",
+    "count_set",
+    "expand",
     "gather",
     "in_bounds",
     "join",
+    "pick",
     "places",
+    "put",
     "scatter",
     "scatter_add",
     "scatter_reduce",
@@ -131,6 +135,53 @@ def copied(x: Any) -> Any:
 def store(out: Any, x: Any) -> None:
     """Copies ``x`` into ``out``, whose memory it does not share; of another dtype it is cast."""
     out[...] = x
+
+
+def _full_key(ndim: int, axes: tuple[int, ...], indices: tuple[Any, ...]) -> tuple[Any, ...]:
+    key: list[Any] = [slice(None)] * ndim
+    for axis, index in zip(axes, indices, strict=True):
+        key[axis] = index
+    return tuple(key)
+
+
+def _within(x: Any, axes: tuple[int, ...], indices: tuple[Any, ...]) -> bool:
+    sizes = [x.shape[axis] for axis in axes]
+    return all(bool(((i >= -n) & (i < n)).all()) for i, n in zip(indices, sizes, strict=True))
+
+
+def pick(x: Any, axes: tuple[int, ...], indices: tuple[Any, ...]) -> Any:
+    """``x[:, i, j]`` for ascending ``axes`` (1, 2) and integer arrays that broadcast. Their axes take the place of the
+    indexed ones where these are neighbours, else they come first. Negative indices count from the end."""
+    if not _within(x, axes, indices):
+        return None
+    return array_module(x).asarray(x[_full_key(x.ndim, axes, indices)])
+
+
+def put(out: Any, axes: tuple[int, ...], indices: tuple[Any, ...], source: Any, accumulate: bool) -> bool:
+    """``out[:, i, j] = source``, or ``+=`` with repeated indices added up, in place; False, and nothing written, for an
+    index out of bounds. ``source`` broadcasts to what :func:`pick` gives."""
+    if not _within(out, axes, indices):
+        return False
+    key = _full_key(out.ndim, axes, indices)
+    if accumulate:
+        array_module(out).add.at(out, key, source)
+    else:
+        out[key] = source
+    return True
+
+
+def expand(out: Any, mask: Any, source: Any) -> bool:
+    """``out[mask] = source`` for a mask of out's shape, in place, with as many elements as are set or with one; False
+    for another number of them."""
+    if source.size != 1 and source.size != int(mask.sum()):
+        return False
+    out[mask] = source.reshape(-1)
+    return True
+
+
+def count_set(mask: Any) -> int:
+    """How many elements of a mask are true."""
+    return int(mask.sum())
 
 
 def compress(x: Any, mask: Any) -> Any:
