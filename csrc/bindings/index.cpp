@@ -48,6 +48,19 @@ bool index_scatter(const py::object& target, int axis, const py::object& index, 
     return (add ? index::scatter_add : index::scatter)(out, axis, places, values);
 }
 
+bool index_scatter_reduce(int reduction, const py::object& target, int axis, const py::object& index,
+                          const py::object& source) {
+    const ArrayView out = writable_view(target, "out");
+    const ArrayView places = view(index, "index");
+    const ArrayView values = view(source, "source");
+    check_index(out, axis, places);
+    PT_CHECK(reduction >= 0 && reduction <= static_cast<int>(index::Reduction::min), "no such reduction");
+    PT_CHECK(places.ndim == out.ndim && values.ndim == out.ndim, "index, source: as many axes as out");
+    PT_CHECK(values.dtype == out.dtype && index::can_add(out.dtype), "source: a dtype with a kernel, of out");
+    ReleaseGil nogil(places.numel());
+    return index::scatter_reduce(static_cast<index::Reduction>(reduction), out, axis, places, values);
+}
+
 bool index_in_bounds(const py::object& index, int64_t size) {
     const ArrayView places = view(index, "index");
     PT_CHECK(places.dtype == DType::int64 && places.is_contiguous(), "index: expected contiguous int64");
@@ -243,6 +256,8 @@ void bind_index(py::module_& m) {
     m.def("index_gather", &index_gather, py::arg("input"), py::arg("axis"), py::arg("index"));
     m.def("index_scatter", &index_scatter, py::arg("out"), py::arg("axis"), py::arg("index"),
           py::arg("source"), py::arg("add"));
+    m.def("index_scatter_reduce", &index_scatter_reduce, py::arg("reduction"), py::arg("out"),
+          py::arg("axis"), py::arg("index"), py::arg("source"));
     m.def("index_in_bounds", &index_in_bounds, py::arg("index"), py::arg("size"));
     m.def("index_take_rows", &index_take_rows, py::arg("input"), py::arg("axis"), py::arg("index"));
     m.def("index_add_rows", &index_add_rows, py::arg("out"), py::arg("axis"), py::arg("index"),

@@ -8,6 +8,7 @@ import numpy as np
 
 from pytensor.autograd.node import OUTPUT, Node, record, wrap
 from pytensor.backend import backend_of
+from pytensor.backend.reference.array_module import array_module
 from pytensor.ops.axes import fresh_copy, is_tensor, zeros_beside
 from pytensor.ops.checks import broadcast_shapes_of, check_tensor, normalize_dim
 from pytensor.ops.out import write_out
@@ -336,23 +337,60 @@ def _combine(reduction: str, input: Any, dim: int, index: Any, src: Any, include
         lines = _combine(reduction, input.reshape(-1), 0, index.reshape(-1), src.reshape(-1), include_self)
         return lines.reshape(tuple(input.shape))
     if reduction in ("sum", "mean"):
-        base = input if include_self else input * wrap(_untouched(input, dim, index)).to(input.dtype)
+        base = input if include_self else _without(input, dim, index)
         total = scatter_add(base, dim, index, src)
         if reduction == "sum":
             return total
-        ones = zeros_beside(input, src.shape).fill(1)
-        counts = scatter_add(zeros_beside(input, input.shape).fill(1 if include_self else 0), dim, index, ones)
-        counts = counts.clamp(min=1)
+        counts = _counts(input, dim, index, include_self)
         if input.dtype.is_floating_point or input.dtype.is_complex:
             return total / counts
         return total.div(counts, rounding_mode="floor")
     array = fresh_copy(input._array)
     if not include_self:
-        identity = {"prod": 1, "amax": _limit(array.dtype, -1), "amin": _limit(array.dtype, 1)}[reduction]
-        backend_of(array).scatter(array, dim, index._array, array.dtype.type(identity))
+        _store(
+            array, dim, index, {"prod": 1, "amax": _limit(array.dtype, -1), "amin": _limit(array.dtype, 1)}[reduction]
+        )
     backend_of(array).scatter_reduce(reduction, array, dim, index._array, src._array)
     saved = (input, index, src, OUTPUT)
     return record(ScatterReduceBackward0, (input, src), array, saved=saved, ctx=(reduction, dim, include_self))
+
+
+def _rows(shape: Any, dim: int, index: Any) -> Any:
+    """The vector that ``index`` repeats for every line of an array of a shape, as index_reduce has it; or None."""
+    places = index._array
+    for d, (n, stride) in enumerate(zip(places.shape, places.strides, strict=True)):
+        if d != dim and (n != shape[d] or (n > 1 and stride != 0)):
+            return None
+    return places[tuple(slice(None) if d == dim else 0 for d in range(places.ndim))]
+
+
+def _store(array: Any, dim: int, index: Any, number: Any) -> None:
+    """One number at all places that ``index`` names, in place."""
+    number = array.dtype.type(number)
+    rows = _rows(array.shape, dim, index)
+    if rows is None:
+        backend_of(array).scatter(array, dim, index._array, number)
+    else:
+        backend_of(array).put(array, (dim,), (rows,), array_module(array).asarray(number), False)
+
+
+def _without(input: Any, dim: int, index: Any) -> Any:
+    """``input`` with zeros at all places that ``index`` names."""
+    array = fresh_copy(input._array)
+    _store(array, dim, index, 0)
+    return record(ScatterBackward0, (input, None), array, saved=(index,), ctx=(None, dim))
+
+
+def _counts(input: Any, dim: int, index: Any, include_self: bool) -> Any:
+    """How many elements a mean at each place is of, at least one; broadcasts with ``input``."""
+    shape = list(input.shape)
+    if _rows(shape, dim, index) is not None:  # the same for every line
+        shape = [n if d == dim else 1 for d, n in enumerate(shape)]
+        index = index[tuple(slice(None) if d == dim else slice(0, 1) for d in range(index.ndim))]
+    start = zeros_beside(input, shape).fill(1 if include_self else 0)
+    one = zeros_beside(input, ()).fill(1).expand(tuple(index.shape))
+    counts = scatter_add(start, dim, index, one)
+    return counts if include_self else counts.clamp(min=1)
 
 
 def _limit(dtype: Any, sign: int) -> Any:

@@ -73,6 +73,24 @@ def check_scatter_add(case):
     assert intact()
 
 
+@given(cases((*ADDED, "uint8", "float16"), "any"), st.booleans())
+def check_scatter_reduce(case, repeated):
+    x, axis, index, source = case
+    if repeated and index.shape[:axis] + index.shape[axis + 1 :] == x.shape[:axis] + x.shape[axis + 1 :]:
+        first = tuple(slice(None) if d == axis else slice(0, 1) for d in range(x.ndim))
+        index = np.broadcast_to(index[first].astype(np.int64), index.shape)
+    for name in ("sum", "prod", "amax", "amin"):
+        ours, intact = guarded(x)
+        wanted = x.copy()
+        with np.errstate(all="ignore"):
+            assert cpu.scatter_reduce(name, ours, axis, index, source)
+            assert reference.scatter_reduce(name, wanted, axis, index, source)
+        np.testing.assert_array_equal(ours, wanted)
+        assert intact()
+    outside = np.where(index == index.max(), x.shape[axis], index)
+    assert not cpu.scatter_reduce("amax", x.copy(), axis, outside, source)
+
+
 @given(cases(ADDED))
 def check_rows(case):
     x, axis, index, _ = case

@@ -27,6 +27,12 @@ bool gather(const ArrayView& in, int axis, const ArrayView& index, const ArrayVi
 bool scatter(const ArrayView& out, int axis, const ArrayView& index, const ArrayView& source);
 bool scatter_add(const ArrayView& out, int axis, const ArrayView& index, const ArrayView& source);
 
+// out[index[i][j]][j] = the reduction of itself and source[i][j], of one after the other; NaN wins as an
+// extreme. A dtype of can_add().
+enum class Reduction : int { sum, product, max, min };
+bool scatter_reduce(Reduction reduction, const ArrayView& out, int axis, const ArrayView& index,
+                    const ArrayView& source);
+
 // Slices along an axis, by n indices in a row. `in` and `out` are C-contiguous, index too.
 void take_rows(const ArrayView& in, int axis, const int64_t* index, int64_t n, const ArrayView& out);
 void add_rows(const ArrayView& out, int axis, const int64_t* index, int64_t n, const ArrayView& source);

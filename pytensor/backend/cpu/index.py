@@ -9,7 +9,6 @@ import numpy as np
 
 from pytensor import _C
 from pytensor.backend.reference import index as plain
-from pytensor.backend.reference.index import scatter_reduce
 
 __all__ = [
     "add_rows",
@@ -64,8 +63,20 @@ def scatter(out: np.ndarray, axis: int, index: np.ndarray, source: Any) -> bool:
 def scatter_add(out: np.ndarray, axis: int, index: np.ndarray, source: np.ndarray) -> bool:
     """See :func:`pytensor.backend.reference.scatter_add`."""
     if out.dtype in _ADDED and out.ndim and out.ndim == index.ndim == source.ndim:
+        if index.strides[-1] == 0:  # one index for all of a line, as index_reduce has it
+            return scatter_reduce("sum", out, axis, index, source)
         return _C.index_scatter(out, axis, _int64(index), source, True)
     return plain.scatter_add(out, axis, index, source)
+
+
+_REDUCTIONS = {"sum": 0, "prod": 1, "amax": 2, "amin": 3}
+
+
+def scatter_reduce(name: str, out: np.ndarray, axis: int, index: np.ndarray, source: np.ndarray) -> bool:
+    """See :func:`pytensor.backend.reference.scatter_reduce`."""
+    if out.dtype in _ADDED and out.ndim and out.ndim == index.ndim == source.ndim:
+        return _C.index_scatter_reduce(_REDUCTIONS[name], out, axis, _int64(index), source)
+    return plain.scatter_reduce(name, out, axis, index, source)
 
 
 def take_rows(x: np.ndarray, axis: int, index: np.ndarray) -> np.ndarray | None:

@@ -94,13 +94,16 @@ def scatter_add(out: Any, axis: int, index: Any, source: Any) -> bool:
 _UFUNCS = {"sum": "add", "prod": "multiply", "amax": "maximum", "amin": "minimum"}
 
 
-def scatter_reduce(name: str, out: Any, axis: int, index: Any, source: Any) -> None:
+def scatter_reduce(name: str, out: Any, axis: int, index: Any, source: Any) -> bool:
     """The same for ``sum prod amax amin``, starting from the elements of out."""
     if index.size:
+        if not in_bounds(index, _size(out, axis)):
+            return False
         lines, places, values = _with_axes(out, index, source)
         xp = array_module(out)
         with np.errstate(all="ignore"):
             getattr(xp, _UFUNCS[name]).at(lines, _grid(xp, places, axis), _part(values, places))
+    return True
 
 
 def _with_axes(*arrays: Any) -> tuple[Any, ...]:
