@@ -13,6 +13,13 @@ enum class Track { none, offsets, indices };
 // Stores up to a vector of marks as bytes or as 64-bit numbers.
 template <class T, class To>
 PT_INLINE void store_marks(To* to, Mask<T> marks, int64_t n) {
+#if defined(__AVX512VL__)
+    if constexpr (sizeof(To) == 1) {
+        const __m128i narrow = sizeof(T) == 4 ? _mm512_maskz_cvtepi32_epi8(0xffff, (__m512i)marks)
+                                              : _mm512_maskz_cvtepi64_epi8(0xff, (__m512i)marks);
+        return _mm_mask_storeu_epi8(to, static_cast<__mmask16>((1u << n) - 1u), narrow);
+    }
+#endif
     if (n == lanes<T>) {
         typedef To Narrow __attribute__((vector_size(lanes<T> * sizeof(To))));
         const Narrow narrow = __builtin_convertvector(marks, Narrow);
@@ -22,6 +29,18 @@ PT_INLINE void store_marks(To* to, Mask<T> marks, int64_t n) {
     IntOf<T> buffer[lanes<T>];
     store(buffer, marks);
     for (int64_t i = 0; i < n; ++i) to[i] = static_cast<To>(buffer[i]);
+}
+
+// Takes v and its mark where it is greater; only with Careful do NaN win, over all.
+template <class T, bool Tracked, bool Careful>
+PT_INLINE void take_max(Vec<T> v, Mask<T> here, Vec<T>& best, Mask<T>& mark) {
+    if constexpr (!Tracked && !Careful) {
+        best = max_hw<T>(v, best);
+    } else {
+        const Mask<T> better = Careful ? (v > best) | (v != v) : v > best;
+        best = better ? v : best;
+        if constexpr (Tracked) mark = better ? here : mark;
+    }
 }
 
 // The inputs of an output along each axis: at[i] + k * dilation[i] for the taps k.

@@ -6,117 +6,295 @@
 namespace pt::pooling::PT_ISA {
 
 // --- maximum ---
+// Every row of inputs is pooled along itself once, whatever number of windows it belongs to; windows then
+// take the maximum down the pooled rows. Both in the order of the taps: the first of equal values wins.
 
 // Marks are what is remembered of the winner. A tap's mark is that of its row + lane[ow] + kw * step: as an
 // offset the tap's number (lane 0, step 1), as an index its position in the plane. first[ow] is the mark of
-// the first tap inside the row.
+// the first tap inside the row. Row (a, b) of a window has the mark a * block + b * row + its start's.
 template <class T>
 struct Marks {
     IntOf<T>*lane, *first;
-    int64_t step;
+    int64_t step, row, block;
+    bool positions;  // else offsets
+
+    Marks(const Window& w, bool indices, IntOf<T>* memory)
+        : lane(memory),
+          first(memory + round_up<T>(w.out[2])),
+          step(indices ? w.dilation[2] : 1),
+          row(indices ? w.dilation[1] * w.in[2] : w.kernel[2]),
+          block(indices ? w.dilation[0] * w.in[1] * w.in[2] : w.kernel[1] * w.kernel[2]),
+          positions(indices) {
+        for (int64_t ow = 0; ow < round_up<T>(w.out[2]); ++ow) {
+            const int64_t start = indices ? ow * w.stride[2] - w.padding[2] : 0;
+            lane[ow] = static_cast<IntOf<T>>(start);
+            first[ow] = static_cast<IntOf<T>>(start + valid_taps(w, 2, ow).begin * step);
+        }
+    }
 };
 
-template <class T, Track track>
-static Marks<T> make_marks(const Window& w, IntOf<T>* memory) {
-    const int64_t padded = round_up<T>(w.out[2]);
-    Marks<T> marks{memory, memory + padded, track == Track::indices ? w.dilation[2] : 1};
-    for (int64_t ow = 0; ow < padded; ++ow) {
-        const int64_t start = ow * w.stride[2] - w.padding[2];
-        const int64_t lane = track == Track::indices ? start : 0;
-        marks.lane[ow] = static_cast<IntOf<T>>(lane);
-        marks.first[ow] = static_cast<IntOf<T>>(lane + valid_taps(w, 2, ow).begin * marks.step);
-    }
-    return marks;
-}
+// Pools rows of inputs, from column -padding on, to n outputs each, `pitch` apart. Taps is the number of
+// taps, 0 for any. Only with Careful do NaN win; without, gives sums that are NaN if one of the inputs is
+// (and rarely otherwise).
+template <class T>
+using AlongRows = Vec<T> (*)(Rows<const T> src, int64_t count, const Window&, const Marks<T>&, int64_t n,
+                             T* best, IntOf<T>* mark, int64_t pitch);
 
-// One plane. Taps is the number of taps along a row, 0 for any. Only with Careful do NaN win; without, gives
-// a sum that is NaN if one of the inputs is (and rarely otherwise), for the caller to do the plane again.
-template <class T, int S, Track track, int Taps, bool Careful>
-static T max_plane(Rows<const T> rows, const Window& w, const Marks<T>& marks, T* values, uint8_t* offsets,
-                   int64_t* indices) {
-    constexpr T lowest = -static_cast<T>(__builtin_inf());
-    const auto row_mark = [&](int64_t d, int64_t h, int64_t tap) __attribute__((always_inline)) {
-        return static_cast<IntOf<T>>(track == Track::indices ? (d * w.in[1] + h) * w.in[2] : tap);
-    };
+template <class T, int S, int Taps, bool Tracked, bool Careful>
+static Vec<T> max_along(Rows<const T> src, int64_t count, const Window& w, const Marks<T>& marks, int64_t n,
+                        T* best_out, IntOf<T>* mark_out, int64_t pitch) {
+    const int64_t step = S == 0 ? w.stride[2] : S;
     Vec<T> total{};
-    int64_t o = 0;
-    for (int64_t od = 0; od < w.out[0]; ++od)
-        for (int64_t oh = 0; oh < w.out[1]; ++oh) {
-            const WindowRows window(w, od, oh);
-            const int64_t kd = window.kd.begin, kh = window.kh.begin;
-            const IntOf<T> first = row_mark(window.d + kd * w.dilation[0], window.h + kh * w.dilation[1],
-                                            (kd * w.kernel[1] + kh) * w.kernel[2]);
-            for (int64_t ow = 0; ow < w.out[2]; ow += lanes<T>) {
-                Vec<T> best = broadcast(lowest);
-                Mask<T> mark{}, lane{};
-                if constexpr (track != Track::none) {
-                    mark = load(marks.first + ow) + broadcast(first);
-                    lane = load(marks.lane + ow);
-                }
-                window.each(w, [&](int64_t d, int64_t h, int64_t tap) __attribute__((always_inline)) {
-                    const T* src = rows.first + (d * w.in[1] + h) * rows.pitch + ow * w.stride[2];
-                    const Mask<T> here = lane + broadcast(row_mark(d, h, tap));
-                    each_tap<T, S, Taps>(src, w, [&](Vec<T> v, int64_t kw) __attribute__((always_inline)) {
-                        if constexpr (!Careful) total += v;
-                        if constexpr (track == Track::none && !Careful) {
-                            best = max_hw<T>(v, best);
-                            return;
-                        }
-                        const Mask<T> better = Careful ? (v > best) | (v != v) : v > best;
-                        best = better ? v : best;
-                        if constexpr (track != Track::none)
-                            mark = better ? here + broadcast(static_cast<IntOf<T>>(kw * marks.step)) : mark;
-                    });
-                });
-                const int64_t n = at_most(w.out[2] - ow, lanes<T>);
-                if (n == lanes<T>)
-                    store(values + o + ow, best);
-                else
-                    store_n(values + o + ow, best, static_cast<int>(n));
-                if constexpr (track == Track::offsets) store_marks<T>(offsets + o + ow, mark, n);
-                if constexpr (track == Track::indices) store_marks<T>(indices + o + ow, mark, n);
+    for (int64_t r = 0; r < count; ++r, src.first += src.pitch, best_out += pitch, mark_out += pitch)
+        for (int64_t ow = 0; ow < n; ow += lanes<T>) {
+            Vec<T> best = broadcast(-static_cast<T>(__builtin_inf()));
+            Mask<T> mark{}, lane{};
+            if constexpr (Tracked) {
+                mark = load(marks.first + ow);
+                lane = load(marks.lane + ow);
             }
-            o += w.out[2];
+            each_tap<T, S, Taps>(
+                src.first + ow * step, w, [&](Vec<T> v, int64_t kw) __attribute__((always_inline)) {
+                    total += v;
+                    take_max<T, Tracked, Careful>(v, lane + broadcast(static_cast<IntOf<T>>(kw * marks.step)),
+                                                  best, mark);
+                });
+            store_upto(best_out + ow, best, static_cast<int>(at_most(n - ow, lanes<T>)));
+            if constexpr (Tracked) store(mark_out + ow, mark);
         }
-    return sum_lanes<T>(total);
+    return total;
 }
 
-template <class T, int S, Track track, int Taps>
-static void max_planes(const T* x, T* values, uint8_t* offsets, int64_t* indices, int64_t planes,
-                       const Window& w) {
-    InputPlanes<T> input(x, planes, w, -static_cast<T>(__builtin_inf()));
-    pool::Scratch scratch(static_cast<size_t>(2 * round_up<T>(w.out[2])) * sizeof(T));
-    const Marks<T> marks = make_marks<T, track>(w, scratch.template as<IntOf<T>>());
-    for (int64_t p = 0; p < planes; ++p) {
-        const Rows<const T> rows = input.plane(p);
-        const T total = max_plane<T, S, track, Taps, false>(rows, w, marks, values, offsets, indices);
-        if (total != total) max_plane<T, S, track, 0, true>(rows, w, marks, values, offsets, indices);
-        values += w.out_size();
-        if constexpr (track == Track::offsets) offsets += w.out_size();
-        if constexpr (track == Track::indices) indices += w.out_size();
+// Pooled rows (a, b) of `count` windows below each other: best[a * block + b * row + ow], the next window's
+// `step` further and its marks greater by `mark_step`.
+template <class T>
+struct PooledRows {
+    const T* best;
+    const IntOf<T>* mark;
+    int64_t blocks, rows, block, row;
+    int64_t first_mark;
+    int64_t count, step, mark_step;
+};
+// Where a row of outputs goes; offsets and indices may be null.
+template <class T>
+struct MaxOutputs {
+    T* values;
+    uint8_t* offsets;
+    int64_t* indices;
+};
+
+// The maxima down the pooled rows. Rows is their number where there is one block, 0 for any.
+template <class T, int RowCount, bool Tracked, bool Careful>
+static void max_down(PooledRows<T> in, const Window& w, const Marks<T>& marks, MaxOutputs<T> out) {
+    const int64_t rows = RowCount == 0 ? in.rows : RowCount, blocks = RowCount == 0 ? in.blocks : 1;
+    for (; in.count > 0; --in.count) {
+        for (int64_t ow = 0; ow < w.out[2]; ow += lanes<T>) {
+            Vec<T> best = broadcast(-static_cast<T>(__builtin_inf()));
+            Mask<T> mark{};
+            if constexpr (Tracked)
+                mark = load(marks.first + ow) + broadcast(static_cast<IntOf<T>>(in.first_mark));
+            for (int64_t a = 0; a < blocks; ++a)
+#pragma GCC unroll 3
+                for (int64_t b = 0; b < rows; ++b) {
+                    const int64_t at = a * in.block + b * in.row + ow;
+                    Mask<T> here{};
+                    if constexpr (Tracked)
+                        here =
+                            load(in.mark + at) +
+                            broadcast(static_cast<IntOf<T>>(in.first_mark + a * marks.block + b * marks.row));
+                    take_max<T, Tracked, Careful>(load(in.best + at), here, best, mark);
+                }
+            const int64_t n = at_most(w.out[2] - ow, lanes<T>);
+            store_upto(out.values + ow, best, static_cast<int>(n));
+            if (Tracked && out.offsets != nullptr) store_marks<T>(out.offsets + ow, mark, n);
+            if (Tracked && out.indices != nullptr) store_marks<T>(out.indices + ow, mark, n);
+        }
+        in.best += in.step;
+        in.mark += in.step;
+        in.first_mark += in.mark_step;
+        out.values += w.out[2];
+        if (Tracked && out.offsets != nullptr) out.offsets += w.out[2];
+        if (Tracked && out.indices != nullptr) out.indices += w.out[2];
     }
 }
 
-template <class T, int S, Track track>
-static void max_taps(const T* x, T* values, uint8_t* offsets, int64_t* indices, int64_t planes,
-                     const Window& w) {
-    const bool usual = w.dilation[2] == 1 && S != 0;
-    const auto run = usual && w.kernel[2] == 2   ? max_planes<T, S, track, 2>
-                     : usual && w.kernel[2] == 3 ? max_planes<T, S, track, 3>
-                                                 : max_planes<T, S, track, 0>;
-    run(x, values, offsets, indices, planes, w);
+// A plane of windows two wide, two apart, that share no rows and lie inside: nothing to be gained from
+// pooling the rows first.
+template <class T, bool Tracked>
+static Vec<T> max_apart(const T* x, const Window& w, const Marks<T>& marks, MaxOutputs<T> out) {
+    Vec<T> total{};
+    for (int64_t r = 0; r < w.out[0] * w.out[1]; ++r) {
+        const int64_t top = (r / w.out[1] * w.stride[0] * w.in[1] + r % w.out[1] * w.stride[1]) * w.in[2];
+        const int64_t first = marks.positions ? top : 0;
+        for (int64_t ow = 0; ow < w.out[2]; ow += lanes<T>) {
+            Vec<T> best = broadcast(-static_cast<T>(__builtin_inf()));
+            Mask<T> mark{}, lane{};
+            if constexpr (Tracked) {
+                lane = load(marks.lane + ow) + broadcast(static_cast<IntOf<T>>(first));
+                mark = lane;
+            }
+            for (int64_t a = 0; a < w.kernel[0]; ++a)
+                for (int64_t b = 0; b < w.kernel[1]; ++b) {
+                    const T* src = x + top + (a * w.in[1] + b) * w.in[2] + 2 * ow;
+                    const Mask<T> here =
+                        lane + broadcast(static_cast<IntOf<T>>(a * marks.block + b * marks.row));
+                    each_tap<T, 2, 2>(src, w, [&](Vec<T> v, int64_t kw) __attribute__((always_inline)) {
+                        total += v;
+                        take_max<T, Tracked, false>(v, here + broadcast(static_cast<IntOf<T>>(kw)), best,
+                                                    mark);
+                    });
+                }
+            const int64_t n = at_most(w.out[2] - ow, lanes<T>);
+            store_upto(out.values + ow, best, static_cast<int>(n));
+            if (Tracked && out.offsets != nullptr) store_marks<T>(out.offsets + ow, mark, n);
+            if (Tracked && out.indices != nullptr) store_marks<T>(out.indices + ow, mark, n);
+        }
+        out.values += w.out[2];
+        if (Tracked && out.offsets != nullptr) out.offsets += w.out[2];
+        if (Tracked && out.indices != nullptr) out.indices += w.out[2];
+    }
+    return total;
 }
 
-template <class T, int S>
-static void max_tracked(const T* x, T* values, uint8_t* offsets, int64_t* indices, int64_t planes,
-                        const Window& w) {
-    if (offsets != nullptr)
-        max_taps<T, S, Track::offsets>(x, values, offsets, indices, planes, w);
-    else if (indices != nullptr)
-        max_taps<T, S, Track::indices>(x, values, offsets, indices, planes, w);
-    else
-        max_taps<T, S, Track::none>(x, values, offsets, indices, planes, w);
+static inline bool are_apart(const Window& w) {
+    for (int axis = 0; axis < 3; ++axis)
+        if (w.padding[axis] != 0 || w.dilation[axis] != 1 || w.stride[axis] < w.kernel[axis] ||
+            (w.out[axis] - 1) * w.stride[axis] + w.kernel[axis] > w.in[axis])
+            return false;
+    return w.kernel[2] == 2 && w.stride[2] == 2;
 }
+
+// The kernels for a window and what is asked for.
+template <class T>
+struct MaxKernels {
+    AlongRows<T> along;
+    void (*whole)(PooledRows<T>, const Window&, const Marks<T>&, MaxOutputs<T>);
+    void (*part)(PooledRows<T>, const Window&, const Marks<T>&, MaxOutputs<T>);
+
+    template <bool Tracked>
+    static MaxKernels of(const Window& w) {
+        const int64_t rows = w.kernel[0] == 1 ? w.kernel[1] : 0;
+        return {w.stride[2] == 1   ? along_with<1, Tracked>(w)
+                : w.stride[2] == 2 ? along_with<2, Tracked>(w)
+                                   : max_along<T, 0, 0, Tracked, false>,
+                rows == 2   ? max_down<T, 2, Tracked, false>
+                : rows == 3 ? max_down<T, 3, Tracked, false>
+                            : max_down<T, 0, Tracked, false>,
+                max_down<T, 0, Tracked, false>};
+    }
+    static MaxKernels careful(const Window& w) {
+        return {w.stride[2] == 1   ? max_along<T, 1, 0, true, true>
+                : w.stride[2] == 2 ? max_along<T, 2, 0, true, true>
+                                   : max_along<T, 0, 0, true, true>,
+                max_down<T, 0, true, true>, max_down<T, 0, true, true>};
+    }
+
+  private:
+    template <int S, bool Tracked>
+    static AlongRows<T> along_with(const Window& w) {
+        if (w.dilation[2] == 1 && w.kernel[2] == 2) return max_along<T, S, 2, Tracked, false>;
+        if (w.dilation[2] == 1 && w.kernel[2] == 3) return max_along<T, S, 3, Tracked, false>;
+        return max_along<T, S, 0, Tracked, false>;
+    }
+};
+
+// One plane at a time, in groups of rows of outputs whose pooled rows stay in the first-level cache.
+template <class T>
+class MaxPlane {
+  public:
+    MaxPlane(const T* end, const Window& w, bool indices)
+        : w_(w),
+          pitch_(round_up<T>(w.out[2])),
+          reach_((w.kernel[1] - 1) * w.dilation[1] + 1),
+          group_(group_of(w, pitch_, reach_)),
+          held_(at_most((group_ - 1) * w.stride[1] + reach_, w.in[1])),
+          input_(end, held_, w, -static_cast<T>(__builtin_inf())),
+          scratch_(static_cast<size_t>((2 * w.kernel[0] * held_ + 2) * pitch_) * sizeof(T)),
+          best_(scratch_.template as<T>()),
+          mark_(reinterpret_cast<IntOf<T>*>(best_ + w.kernel[0] * held_ * pitch_)),
+          marks_(w, indices, mark_ + w.kernel[0] * held_ * pitch_) {}
+
+    // Gives a number that is NaN if an input is.
+    T pool(const T* x, const MaxKernels<T>& kernels, const MaxOutputs<T>& out) {
+        Vec<T> total{};
+        for (int64_t od = 0; od < w_.out[0]; ++od)
+            for (int64_t oh = 0; oh < w_.out[1]; oh += group_) {
+                const int64_t last = at_most(oh + group_, w_.out[1]) - 1;
+                const WindowRows top(w_, od, oh), bottom(w_, od, last);
+                const int64_t begin = top.h + top.kh.begin * w_.dilation[1];
+                const int64_t end = bottom.h + (bottom.kh.end - 1) * w_.dilation[1] + 1;
+                for (int64_t a = top.kd.begin; a < top.kd.end; ++a) {
+                    const T* first = x + ((top.d + a * w_.dilation[0]) * w_.in[1] + begin) * w_.in[2];
+                    const int64_t to = (a - top.kd.begin) * held_ * pitch_;
+                    total += kernels.along(input_.rows(first, end - begin), end - begin, w_, marks_, pitch_,
+                                           best_ + to, mark_ + to, pitch_);
+                }
+                for (int64_t o = oh; o <= last;) {
+                    int64_t count = 1;
+                    while (o + count <= last && is_whole(od, o) && is_whole(od, o + count)) ++count;
+                    down(WindowRows(w_, od, o), count, begin, kernels, out, od, o);
+                    o += count;
+                }
+            }
+        return sum_lanes<T>(total);
+    }
+
+    bool in_place(const T* x) const { return input_.in_place(x, w_.in[0] * w_.in[1]); }
+    const Marks<T>& marks() const { return marks_; }
+
+    // The same for windows of one row, whose values need no second step.
+    T pool_rows(const T* x, const MaxKernels<T>& kernels, T* values) {
+        Vec<T> total{};
+        for (int64_t od = 0; od < w_.out[0]; ++od)
+            for (int64_t oh = 0; oh < w_.out[1]; ++oh, values += w_.out[2]) {
+                const T* row = x + (od * w_.stride[0] * w_.in[1] + oh * w_.stride[1]) * w_.in[2];
+                total += kernels.along(input_.rows(row, 1), 1, w_, marks_, w_.out[2], values, mark_, 0);
+            }
+        return sum_lanes<T>(total);
+    }
+
+  private:
+    static int64_t group_of(const Window& w, int64_t pitch, int64_t reach) {
+        constexpr int64_t kBytes = 16384;
+        const int64_t fit = kBytes / (2 * w.kernel[0] * pitch * static_cast<int64_t>(sizeof(T)));
+        return fit > reach ? (fit - reach) / w.stride[1] + 1 : 1;
+    }
+
+    bool is_whole(int64_t od, int64_t oh) const {
+        return valid_taps(w_, 0, od).size() == w_.kernel[0] && valid_taps(w_, 1, oh).size() == w_.kernel[1];
+    }
+
+    void down(const WindowRows& window, int64_t count, int64_t begin, const MaxKernels<T>& kernels,
+              const MaxOutputs<T>& out, int64_t od, int64_t oh) const {
+        const int64_t kd = window.kd.begin, kh = window.kh.begin, o = (od * w_.out[1] + oh) * w_.out[2];
+        const int64_t from = (window.h + kh * w_.dilation[1] - begin) * pitch_;
+        const int64_t position =
+            ((window.d + kd * w_.dilation[0]) * w_.in[1] + window.h + kh * w_.dilation[1]) * w_.in[2];
+        const PooledRows<T> rows{best_ + from,
+                                 mark_ + from,
+                                 window.kd.size(),
+                                 window.kh.size(),
+                                 held_ * pitch_,
+                                 w_.dilation[1] * pitch_,
+                                 marks_.positions ? position : (kd * w_.kernel[1] + kh) * w_.kernel[2],
+                                 count,
+                                 w_.stride[1] * pitch_,
+                                 marks_.positions ? w_.stride[1] * w_.in[2] : 0};
+        const bool whole = rows.rows == w_.kernel[1] && rows.blocks == w_.kernel[0];
+        (whole ? kernels.whole : kernels.part)(
+            rows, w_, marks_,
+            {out.values + o, out.offsets == nullptr ? nullptr : out.offsets + o,
+             out.indices == nullptr ? nullptr : out.indices + o});
+    }
+
+    const Window& w_;
+    int64_t pitch_, reach_, group_, held_;
+    InputRows<T> input_;
+    pool::Scratch scratch_;
+    T* best_;
+    IntOf<T>* mark_;
+    Marks<T> marks_;
+};
 
 template <class T>
 static void max_forward(const T* x, T* values, uint8_t* offsets, int64_t* indices, int64_t planes,
@@ -126,9 +304,25 @@ static void max_forward(const T* x, T* values, uint8_t* offsets, int64_t* indice
         if constexpr (sizeof(T) == 4)
             return plain::kernels.f32.max_forward(x, values, offsets, indices, planes, w);
     }
-    if (w.stride[2] == 1) return max_tracked<T, 1>(x, values, offsets, indices, planes, w);
-    if (w.stride[2] == 2) return max_tracked<T, 2>(x, values, offsets, indices, planes, w);
-    max_tracked<T, 0>(x, values, offsets, indices, planes, w);
+    const bool tracked = offsets != nullptr || indices != nullptr;
+    const bool single = !tracked && w.kernel[0] * w.kernel[1] == 1 && w.padding[0] + w.padding[1] == 0;
+    const auto kernels = tracked ? MaxKernels<T>::template of<true>(w) : MaxKernels<T>::template of<false>(w);
+    const bool apart = are_apart(w);
+    MaxPlane<T> plane(x + planes * w.in_size(), w, indices != nullptr);
+    for (int64_t p = 0; p < planes; ++p, x += w.in_size(), values += w.out_size()) {
+        const MaxOutputs<T> out{values, offsets, indices};
+        T total;
+        if (single)
+            total = plane.pool_rows(x, kernels, values);
+        else if (apart && plane.in_place(x))
+            total =
+                sum_lanes<T>((tracked ? max_apart<T, true> : max_apart<T, false>)(x, w, plane.marks(), out));
+        else
+            total = plane.pool(x, kernels, out);
+        if (total != total) plane.pool(x, MaxKernels<T>::careful(w), out);
+        if (offsets != nullptr) offsets += w.out_size();
+        if (indices != nullptr) indices += w.out_size();
+    }
 }
 
 // --- average ---

@@ -54,46 +54,44 @@ PT_INLINE int64_t padded_row(const Window& w) {
     return reach > data ? reach : data;
 }
 
-// Rows of one plane: (d, h) starts at first + (d * in[1] + h) * pitch, at column -padding.
+// Rows `pitch` apart.
 template <class T>
 struct Rows {
     T* first;
     int64_t pitch;
 };
 
-// The planes of an input, as Rows: in place where no window leaves the row and reading whole vectors stays
-// inside the array, else a copy with `pad` around each row.
+// The rows of an input from column -padding on: in place where no window leaves the row and reading whole
+// vectors stays inside the array, else copied, up to `held` of them, to where there is `pad` around.
 template <class T>
-class InputPlanes {
+class InputRows {
   public:
-    InputPlanes(const T* x, int64_t planes, const Window& w, T pad)
-        : x_(x),
-          end_(x + planes * w.in_size()),
+    InputRows(const T* end, int64_t held, const Window& w, T pad)
+        : end_(end),
           w_(w),
-          pad_(pad),
-          pitch_(padded_row<T>(w)),
-          rows_(w.in[0] * w.in[1]),
           inside_(w.padding[2] == 0 &&
                   (w.out[2] - 1) * w.stride[2] + (w.kernel[2] - 1) * w.dilation[2] < w.in[2]),
-          scratch_(static_cast<size_t>(rows_ * pitch_) * sizeof(T)) {}
-
-    __attribute__((always_inline)) Rows<const T> plane(int64_t p) {
-        const T* x = x_ + p * w_.in_size();
-        if (inside_ && x + (rows_ - 1) * w_.in[2] + row_reach<T>(w_) <= end_) return {x, w_.in[2]};
+          reach_(row_reach<T>(w)),
+          pitch_(padded_row<T>(w)),
+          scratch_(static_cast<size_t>(held * pitch_) * sizeof(T)) {
+        fill(scratch_.template as<T>(), held * pitch_, pad);
+    }
+    bool in_place(const T* first, int64_t count) const {
+        return inside_ && first + (count - 1) * w_.in[2] + reach_ <= end_;
+    }
+    Rows<const T> rows(const T* first, int64_t count) const {
+        if (in_place(first, count)) return {first, w_.in[2]};
         T* padded = scratch_.template as<T>();
-        if (!filled_) fill(padded, rows_ * pitch_, pad_);
-        filled_ = true;
-        for (int64_t r = 0; r < rows_; ++r)
-            copy_row(x + r * w_.in[2], padded + r * pitch_ + w_.padding[2], w_.in[2]);
+        for (int64_t r = 0; r < count; ++r)
+            copy_row(first + r * w_.in[2], padded + r * pitch_ + w_.padding[2], w_.in[2]);
         return {padded, pitch_};
     }
 
   private:
-    const T *x_, *end_;
+    const T* end_;
     const Window& w_;
-    T pad_;
-    int64_t pitch_, rows_;
-    bool inside_, filled_ = false;
+    bool inside_;
+    int64_t reach_, pitch_;
     pool::Scratch scratch_;
 };
 
@@ -107,14 +105,6 @@ struct WindowRows {
           kh(valid_taps(w, 1, oh)),
           d(od * w.stride[0] - w.padding[0]),
           h(oh * w.stride[1] - w.padding[1]) {}
-
-    // body(d, h, number of the first tap in that row) for each of them.
-    template <class Body>
-    __attribute__((always_inline)) void each(const Window& w, const Body& body) const {
-        for (int64_t a = kd.begin; a < kd.end; ++a)
-            for (int64_t b = kh.begin; b < kh.end; ++b)
-                body(d + a * w.dilation[0], h + b * w.dilation[1], (a * w.kernel[1] + b) * w.kernel[2]);
-    }
 };
 
 // use(inputs of one vector of outputs, kw) for the taps kw of a row; `src` is at the first output's tap 0.
