@@ -204,7 +204,27 @@ struct HalfOutput {
     const Problem<Bits>& problem;
     float* sums;  // [m, n], or null for one pass
     const TileTable<float>* tiles;
+    bool pairs;  // the sums are PairDot's
 };
+
+#if defined(__AVX512VL__)
+
+// The same for sums of PairDot without bias and activation: one instruction, which takes denormal numbers for
+// zeros as theirs does.
+static void round_pairs(const Problem<Bits>& p, const Part& part, const float* sums, int64_t row) {
+    constexpr int L = lanes<float>;
+    for (int64_t r = 0; r < part.rows; ++r) {
+        Bits* to = p.c + (part.i + r) * p.c_row + part.j;
+        for (int64_t c = 0; c < part.columns; c += L) {
+            const uint32_t count = part.columns - c < L ? static_cast<uint32_t>(part.columns - c) : L;
+            __m256i rounded;
+            asm("vcvtneps2bf16 %1, %0" : "=v"(rounded) : "v"(load(sums + r * row + c)));
+            _mm256_mask_storeu_epi16(to + c, (__mmask16)((1u << count) - 1u), rounded);
+        }
+    }
+}
+
+#endif
 
 template <class Half>
 PT_INLINE void multiply_tile(const HalfOutput<Half>& out, const Part& part, int64_t depth,
@@ -217,7 +237,15 @@ PT_INLINE void multiply_tile(const HalfOutput<Half>& out, const Part& part, int6
     if (first && last) {
         constexpr int width = kMaxVecs * L;
         alignas(64) float sums[max_rows(1) * width];
+        for (int64_t i = 0; i < part.rows;
+             ++i)  // two cache lines of a row of C are underway until the sums stand
+            for (int64_t j = 0; j < columns; j += 32)
+                __builtin_prefetch(p.c + (part.i + i) * p.c_row + (part.j + j) * p.c_col, 1);
         tile(depth, a.data, a.row, a.step, b.data, b.step, L, sums, width, false);
+#if defined(__AVX512VL__)
+        if (out.pairs && p.bias == nullptr && p.activation == Activation::none && p.c_col == 1)
+            return round_pairs(p, part, sums, width);
+#endif
         return round_part<Half>(p, part, sums, width);
     }
     float* sums = out.sums + part.i * p.n + part.j;
@@ -253,7 +281,7 @@ static void multiply_half(const Problem<Bits>& given) {
     Problem<Bits> p = given;
     if (p.c_row == 1 && p.c_col != 1) p = transposed(p);  // the rows of C are to be contiguous
     const int threads = p.m * p.n * p.k < kParallel ? 1 : num_threads();
-    HalfOutput<Half> out{p, nullptr, &tile_table<float>};
+    HalfOutput<Half> out{p, nullptr, &tile_table<float>, false};
     const auto run = [&](int64_t depth, const auto& a, const auto& b) {
         const bool once = passes_over(depth) == 1;
         pool::Scratch sums(once ? 0 : sizeof(float) * static_cast<size_t>(p.m * p.n));
@@ -265,6 +293,7 @@ static void multiply_half(const Problem<Bits>& given) {
     if (p.m <= kFewRows && (p.b_col == 1 || p.b_k == 1)) return multiply_few_half<Half>(p);
     if (__is_same(Half, Bfloat16) && __builtin_cpu_supports("avx512bf16")) {
         out.tiles = &tile_table<float, PairDot>;
+        out.pairs = true;
         return run((p.k + 1) / 2, PairRows{p.a, p.a_row, p.a_k, p.k, p.n <= kColumnsInPlace},
                    PairColumns{p.b, p.b_k, p.b_col, p.k});
     }
