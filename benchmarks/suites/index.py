@@ -100,6 +100,30 @@ def search(edges: int) -> Row:
     return Row(f"searchsorted of {N}x{N} in {edges}", setup)
 
 
+def reduced(reduction: str, axis: int) -> Row:
+    def setup(lib):
+        x, index, source = randn(lib, N, N), integers(lib, N, N, N), randn(lib, N, N, seed=1)
+        return lambda: x.scatter_reduce(axis, index, source, reduction)
+
+    return Row(f"scatter_reduce {reduction} dim {axis}", setup, bytes=16 * N * N)
+
+
+def two_indices(name: str, work: Callable[[Any, Any, Any, Any], Any], *shape: int, count: int = 250_000) -> Row:
+    """``work(lib, x, i, j)`` with random places in the last two axes."""
+
+    def setup(lib):
+        x = randn(lib, *shape)
+        i, j = integers(lib, shape[-2], count), randint(lib, shape[-1], count, seed=1)
+        return lambda: work(lib, x, i, j)
+
+    return Row(name, setup)
+
+
+def _store(x: Any, key: Any, value: Any) -> Any:
+    x[key] = value
+    return x
+
+
 def _sum_of_edges(lib: Any, x: Any, index: Any) -> Any:
     return lib.zeros(10000, 64).index_add(0, index, x)
 
@@ -130,6 +154,26 @@ ROWS = [
     by_index("one_hot 4096 of 1000", lambda lib, x, i: lib.nn.functional.one_hot(i, 1000), (1,), 1000, 4096),
     by_index("unique of 1M below 1000", lambda lib, x, i: lib.unique(i), (1,), 1000, N * N),
     by_index("bincount of 1M below 1000", lambda lib, x, i: lib.bincount(i), (1,), 1000, N * N),
+    *(reduced(name, 1) for name in ("amax", "prod", "mean")),
+    reduced("amax", 0),
+    by_index(
+        "graph: maximum of 50000 edges x 64 into 10000 nodes",
+        lambda lib, x, i: lib.zeros(10000, 64).index_reduce(0, i, x, "amax", include_self=False),
+        (50000, 64),
+        10000,
+        50000,
+    ),
+    two_indices("x[i, j]", lambda lib, x, i, j: x[i, j], N, N),
+    two_indices("x[:, :, i, j]", lambda lib, x, i, j: x[:, :, i, j], 32, 64, 28, 28, count=4096),
+    two_indices("x[i, j] = 1", lambda lib, x, i, j: _store(x, (i, j), 1.0), N, N),
+    two_indices(
+        "index_put accumulate with two indices",
+        lambda lib, x, i, j: x.index_put((i, j), lib.ones_like(x.reshape(-1)[:250_000]), accumulate=True),
+        N,
+        N,
+    ),
+    of("x[x > 0] = 0", lambda lib, x: _store(x.clone(), x > 0, 0.0), N, N),
+    of("masked_scatter", lambda lib, x: x.masked_scatter(x > 0, x), N, N),
     search(1000),
     of("x[x > 0]", lambda lib, x: x[x > 0], N, N),
     of("nonzero", lambda lib, x: (x > 0).nonzero(), N, N),
