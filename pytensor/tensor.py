@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from pytensor import _C
+from pytensor import autograd as _autograd
 from pytensor import device as _device
 from pytensor.autograd.node import RemovableHandle
 from pytensor.dtypes import FLOATING, dtype
@@ -142,9 +143,7 @@ class Tensor(_C.TensorBase):
         >>> w.grad
         tensor(6.)
         """
-        from pytensor.autograd import backward
-
-        backward(self, gradient, retain_graph, create_graph, inputs=inputs)
+        _autograd.backward(self, gradient, retain_graph, create_graph, inputs=inputs)
 
     def detach(self) -> Tensor:
         """The same data outside the graph. Writes to either are seen, and counted, by both.

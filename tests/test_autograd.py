@@ -31,6 +31,54 @@ def test_a_gradient_is_never_shared():
     assert seed.tolist() == [1.0]
 
 
+def test_sums_in_place_are_seen_by_nobody():
+    x = torch.tensor([1.0, 2.0], requires_grad=True)
+    seen, ones = [], torch.ones(2)
+
+    def keep(grad):
+        seen.append(grad)
+
+    y = x * 2
+    y.register_hook(keep)
+    y.retain_grad()
+    a, b = y * 3, y.exp()  # their gradients meet at y, and those of y and of x * 5 at x
+    a.register_hook(keep)
+    torch.autograd.backward([a + b + a, x * 5], [ones, ones])
+    dy = 6 + y.detach().exp()
+    assert seen[0].tolist() == [2, 2]
+    assert torch.allclose(seen[1], dy)
+    assert torch.allclose(y.grad, dy)
+    assert torch.allclose(x.grad, 2 * dy + 5)
+    assert ones.tolist() == [1, 1]
+
+
+def test_a_gradient_that_arrives_at_two_leaves_and_again_at_one():
+    a, b = torch.zeros(3, requires_grad=True), torch.zeros(3, requires_grad=True)
+    given = torch.ones(3)
+    torch.autograd.backward([a + b, a * 1], [given, given])
+    assert (a.grad.tolist(), b.grad.tolist(), given.tolist()) == ([2] * 3, [1] * 3, [1] * 3)
+    a.grad.add_(1)
+    assert b.grad.tolist() == [1] * 3
+
+
+def test_second_order_where_gradients_meet():
+    x = torch.tensor(1.5, dtype=torch.float64, requires_grad=True)
+    (dx,) = torch.autograd.grad(x**3 + x * x + x.exp(), x, create_graph=True)
+    (ddx,) = torch.autograd.grad(dx, x, create_graph=True)
+    (dddx,) = torch.autograd.grad(ddx, x)
+    e = x.exp().item()
+    assert dx.item() == pytest.approx(3 * 1.5**2 + 3 + e)
+    assert ddx.item() == pytest.approx(6 * 1.5 + 2 + e)
+    assert dddx.item() == pytest.approx(6 + e)
+
+
+def test_outputs_of_one_node_whose_gradients_meet():
+    x = torch.arange(6.0, requires_grad=True)
+    first, second = x.reshape(2, 3).unbind()
+    (first * first + first * 2 + second + first).sum().backward()
+    assert x.grad.tolist() == [3, 5, 7, 1, 1, 1]
+
+
 def test_broadcasting_is_undone():
     x = torch.ones(3, 1, requires_grad=True)
     y = torch.ones(4, requires_grad=True)

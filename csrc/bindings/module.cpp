@@ -7,6 +7,7 @@ PYBIND11_MODULE(_C, m) {
     pt::core::add_types(m);
     pt::core::add_functions(m);
     pt::core::add_queue(m);
+    pt::core::add_backward(m);
     pt::core::add_rules(m);
     pt::core::add_ops(m);
     pt::bind_base(m);

@@ -2,8 +2,11 @@
 // says what happens to them; this holds them, adds them up, and hands out the youngest node that waits: a
 // node's inputs are older than itself, so by then all its gradients have come. Nodes whose rule is known in C
 // (rules.h) and that nobody watches do not get as far as Python.
+#include "core/op.h"
 #include "core/rules.h"
+#include "kernels/pointwise/pointwise.h"
 
+#include <algorithm>
 #include <functional>
 #include <map>
 #include <memory>
@@ -36,12 +39,39 @@ struct QueueObject {
 
 Queues& queues_of(PyObject* self) { return *reinterpret_cast<QueueObject*>(self)->queues; }
 
+// Does nobody but the holder of one reference know this gradient and its memory?
+bool is_held_alone(PyObject* grad) {
+    const TensorObject* tensor = as_tensor(grad);
+    if (!is_tensor(grad) || Py_REFCNT(grad) != 1 || tensor->requires_grad || tensor->base != nullptr ||
+        tensor->weakrefs != nullptr || !PyArray_CheckExact(tensor->array) || Py_REFCNT(tensor->array) != 1)
+        return false;
+    constexpr int own = NPY_ARRAY_OWNDATA | NPY_ARRAY_C_CONTIGUOUS | NPY_ARRAY_WRITEABLE;
+    return (PyArray_FLAGS(array_of(tensor)) & own) == own;
+}
+
+// sum += grad where the queue alone holds the sum and nothing is to be recorded. False: not the case.
+bool add_in_place(PyObject* sum, PyObject* grad) {
+    static const int kernel = pointwise::find("add");
+    if (!is_held_alone(sum) || !is_tensor(grad) || as_tensor(grad)->requires_grad ||
+        !PyArray_CheckExact(as_tensor(grad)->array))
+        return false;
+    const ArrayView out = view_of(array_of(as_tensor(sum)));
+    const ArrayView inputs[2] = {out, view_of(array_of(as_tensor(grad)))};
+    if ((out.dtype != DType::float32 && out.dtype != DType::float64) || inputs[1].dtype != out.dtype ||
+        inputs[1].ndim != out.ndim || !std::equal(out.shape, out.shape + out.ndim, inputs[1].shape))
+        return false;
+    ReleaseGil release(out.numel());
+    pointwise::run(kernel, inputs, out, nullptr, out.dtype);
+    return true;
+}
+
 // Adds `grad` (borrowed) to the gradient in `slot` (owned, may be null).
 int add_to(PyObject*& slot, PyObject* grad) {
     if (slot == nullptr || slot == Py_None) {
         Py_XSETREF(slot, Py_NewRef(grad));
         return 0;
     }
+    if (add_in_place(slot, grad)) return 0;
     PyObject* sum = PyNumber_Add(slot, grad);
     if (sum == nullptr) return -1;
     Py_SETREF(slot, sum);
@@ -53,12 +83,11 @@ int add_to_list(PyObject* list, Py_ssize_t index, PyObject* grad) {
         PyErr_SetString(PyExc_IndexError, "gradient for an output that the node does not have");
         return -1;
     }
-    PyObject* held = Py_NewRef(PyList_GET_ITEM(list, index));
-    if (add_to(held, grad) < 0) {
-        Py_DECREF(held);
-        return -1;
-    }
-    return PyList_SetItem(list, index, held);
+    PyObject* held = PyList_GET_ITEM(list, index);
+    PyList_SET_ITEM(list, index, Py_NewRef(Py_None));  // the reference moves: add_to() looks at their number
+    const int status = add_to(held, grad);
+    PyList_SetItem(list, index, held);
+    return status;
 }
 
 int add_for_node(Queues& queues, NodeObject* node, int output_nr, PyObject* grad) {
@@ -204,21 +233,39 @@ PyObject* method_send(PyObject* self, PyObject* const* args, Py_ssize_t count) {
     Py_RETURN_NONE;
 }
 
-// Takes the gradient as it is when nobody else holds it: then leaf.grad is what it has become.
+// A new tensor with the values of a gradient that lies in memory of others. Null: not plain, or an error.
+PyObject* plain_copy(const TensorObject* grad) {
+    if (grad->requires_grad || !PyArray_CheckExact(grad->array)) return nullptr;
+    PyArrayObject* array = array_of(grad);
+    bool repeated = true;  // one value, as sum() gives it
+    for (int i = 0; i < PyArray_NDIM(array); ++i) repeated = repeated && PyArray_STRIDE(array, i) == 0;
+    const DType dtype = dtype_of_array(array);
+    if ((!repeated && !PyArray_IS_C_CONTIGUOUS(array)) ||
+        (dtype != DType::float32 && dtype != DType::float64))
+        return nullptr;
+    const ArrayView in = view_of(array);
+    PyObject* copy = new_array(in.ndim, in.shape, dtype);
+    if (copy == nullptr) return nullptr;
+    const ArrayView out = view_of(reinterpret_cast<PyArrayObject*>(copy));
+    {
+        ReleaseGil release(out.numel());
+        pointwise::cast(in, out);
+    }
+    return wrap(copy);
+}
+
+// Gives the leaf its gradient: as it is when nobody else holds it, else a copy. False when there is more to
+// it: a gradient before this one, hooks, other layouts.
 bool keep(PyObject* leaf, PyObject* grad) {
     static PyObject* const names[] = {PyUnicode_InternFromString("_backward_hooks"),
                                       PyUnicode_InternFromString("_post_accumulate_grad_hooks")};
     TensorObject* to = as_tensor(leaf);
-    TensorObject* from = as_tensor(grad);
     for (PyObject* name : names)
         if (to->dict != nullptr && PyDict_GetItem(to->dict, name) != nullptr) return false;
-    if (to->grad != nullptr || Py_REFCNT(grad) != 1 || from->requires_grad || from->base != nullptr ||
-        !PyArray_CheckExact(from->array) || Py_REFCNT(from->array) != 1)
-        return false;
-    constexpr int own = NPY_ARRAY_OWNDATA | NPY_ARRAY_C_CONTIGUOUS;
-    if ((PyArray_FLAGS(array_of(from)) & own) != own) return false;
-    to->grad = Py_NewRef(grad);
-    return true;
+    if (to->grad != nullptr) return false;
+    to->grad = is_held_alone(grad) ? Py_NewRef(grad) : plain_copy(as_tensor(grad));
+    if (to->grad == nullptr) PyErr_Clear();  // the Python half says what is wrong
+    return to->grad != nullptr;
 }
 
 // keep_plain(): gives leaves without gradient and hooks theirs, where no copy is needed; take_leaves() has

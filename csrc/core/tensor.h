@@ -151,6 +151,7 @@ PyObject* make_views(TensorObject* source, PyObject* arrays, PyTypeObject* node_
 void add_types(py::module_& m);      // TensorBase, NodeBase
 void add_functions(py::module_& m);  // record, modes, registration
 void add_queue(py::module_& m);      // GradientQueue
+void add_backward(py::module_& m);   // what a pass begins with
 void add_rules(py::module_& m);      // register_quick_rule
 void add_ops(py::module_& m);        // Op, the quick road of common ops
 

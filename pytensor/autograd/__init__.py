@@ -145,7 +145,9 @@ def _output_gradients(roots: tuple[Any, ...], grads: tuple[Any, ...]) -> list[An
         raise RuntimeError(f"got {len(roots)} tensors and {len(grads)} gradients")
     result = []
     for index, (root, given) in enumerate(zip(roots, grads, strict=True)):
-        if given is None:
+        if given is None and (given := _C.ones_for(root)) is not None:
+            pass  # the plain case: one number
+        elif given is None:
             if root._requires_grad and root.numel() != 1:
                 raise RuntimeError("grad can be implicitly created only for scalar outputs")
             if root._requires_grad and not root.dtype.is_floating_point:

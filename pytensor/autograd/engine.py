@@ -28,24 +28,7 @@ class Capture:
         self.keys = [_key(t) for t in inputs]
         self.wanted = set(self.keys)
         self.nodes = {key[0] for key in self.wanted if isinstance(key, tuple)}
-        self.leading = self._leading_nodes(roots)
-
-    def _leading_nodes(self, roots: Sequence[Any]) -> set[Node]:
-        seen: set[Node] = set()
-        stack = [root for root in roots if isinstance(root, Node)]
-        while stack:
-            node = stack.pop()
-            if node not in seen:
-                seen.add(node)
-                stack.extend(target for target, _ in node._edges if isinstance(target, Node))
-        leading: set[Node] = set()
-        for node in sorted(seen, key=lambda n: n._sequence):
-            for target, nr in node._edges:
-                if target in leading if isinstance(target, Node) else id(target) in self.wanted:
-                    leading.add(node)
-                elif (target, nr) in self.wanted:
-                    leading.add(node)
-        return leading
+        self.leading: set[Node] = _C.leading_nodes(roots, inputs)
 
     def take(self, node: Node, grads: Any) -> bool:
         """Keeps the gradients that were asked for; does the node lead to more of them?"""
@@ -91,6 +74,7 @@ def run(
                 if not retain_graph:
                     node._release()
                 queue.send(node, result, _mend)
+            waiting = gradient = result = None  # what the queue alone holds it adds to in place
         return _finish(queue, capture, create_graph)
     finally:
         _C.set_grad_enabled(before)
