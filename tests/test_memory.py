@@ -21,6 +21,12 @@ def resident() -> int:
     return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
 
 
+def allocated_blocks() -> int:
+    """Small blocks of the interpreter in use, less what it keeps of freed tuples and the like (some thousands)."""
+    gc.collect()
+    return sys.getallocatedblocks()
+
+
 def page_faults() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 
@@ -136,6 +142,7 @@ def test_nothing_leaks_over_ten_thousand_steps(name):
         for _ in range(100):
             step()
         objects, held, before = len(gc.get_objects()), resident(), torch.cpu.memory_stats()
+        blocks = allocated_blocks()
         for _ in range(10_000):
             step()
         after = torch.cpu.memory_stats()
@@ -143,7 +150,8 @@ def test_nothing_leaks_over_ten_thousand_steps(name):
         assert after["cached_bytes"] == before["cached_bytes"]
         assert after["misses"] == before["misses"], "a step asked the system for memory that an earlier one had used"
         assert len(gc.get_objects()) - objects < 50
-        assert resident() - held < MB
+        assert resident() - held < 2 * MB, "two arenas of the interpreter: 200 bytes a step"
+        assert allocated_blocks() - blocks < 1000, "one object in ten steps"
 
 
 @linux
