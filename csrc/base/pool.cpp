@@ -113,6 +113,23 @@ Header* system_allocate(int size_class) {
     return header;
 }
 
+// A free block, or null. A large one may be of up to kLarger classes more than is asked for: keeping one of
+// every size that scratch memory ever had would be as much again as what is in use. The caller holds the
+// mutex.
+constexpr int kLarger = 3;
+Header* take(Pool& p, int size_class) {
+    int last = class_bytes(size_class) >= kMapped ? size_class + kLarger : size_class;
+    if (last >= kClasses) last = kClasses - 1;
+    for (int c = size_class; c <= last; ++c) {
+        Header* header = p.free_lists[c];
+        if (header == nullptr) continue;
+        p.free_lists[c] = header->next;
+        p.cached -= static_cast<int64_t>(class_bytes(c));
+        return header;
+    }
+    return nullptr;
+}
+
 // The caller holds the mutex.
 void trim(Pool& p, int64_t limit) {
     for (int c = kClasses - 1; c >= 0 && p.cached > limit; --c) {
@@ -130,21 +147,20 @@ void trim(Pool& p, int64_t limit) {
 void* allocate(size_t bytes) {
     if (bytes > (size_t{1} << 47)) throw std::bad_alloc();
     const int c = class_of(bytes);
-    const int64_t size = static_cast<int64_t>(class_bytes(c));
+    int64_t size = static_cast<int64_t>(class_bytes(c));
     Pool& p = pool();
     Header* header = nullptr;
     {
         std::lock_guard lock(p.mutex);
-        p.in_use += size;
-        if (p.in_use > p.peak) p.peak = p.in_use;
-        header = p.free_lists[c];
+        header = take(p, c);
         if (header != nullptr) {
-            p.free_lists[c] = header->next;
-            p.cached -= size;
+            size = static_cast<int64_t>(class_bytes(static_cast<int>(header->size_class)));
             ++p.hits;
         } else {
             ++p.misses;
         }
+        p.in_use += size;
+        if (p.in_use > p.peak) p.peak = p.in_use;
     }
     if (header == nullptr) {
         try {

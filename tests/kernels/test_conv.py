@@ -167,6 +167,24 @@ def test_weight_gradient_reads_no_element_beyond_its_columns(outs):
         assert np.isposinf(actual[..., 1:]).all()
 
 
+@pytest.mark.parametrize("groups", [1, 6])
+def test_channels_last(groups):
+    rng = np.random.default_rng(0)
+    x, w = rng.standard_normal((2, 6, 9, 8)), rng.standard_normal((12, 6 // groups, 3, 3))
+    where = [1, 1], [1, 1], [1, 1], groups
+    y = cpu.conv_forward(x, w, None, *where)
+
+    def last(a):
+        return np.ascontiguousarray(a.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
+
+    np.testing.assert_array_equal(cpu.conv_forward(last(x), w, None, *where), y)
+    dx = cpu.conv_grad_input(y, w, None, [9, 8], *where)
+    np.testing.assert_array_equal(cpu.conv_grad_input(last(y), w, None, [9, 8], *where), dx)
+    actual = cpu.conv_grad_weight(last(y), last(x), [3, 3], *where, True)
+    for a, b in zip(actual, cpu.conv_grad_weight(y, x, [3, 3], *where, True), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
 @given(problems("any"))
 def test_forward_of_special_values(problem):
     """NaN and infinities reach the outputs whose windows hold them, and no others."""

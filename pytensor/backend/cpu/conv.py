@@ -8,6 +8,7 @@ import math
 import numpy as np
 
 from pytensor import _C
+from pytensor.backend.cpu.index import copied
 from pytensor.backend.reference import conv as plain
 from pytensor.backend.reference.conv import conv_output_size
 
@@ -32,6 +33,12 @@ def _covers(kernel, image, padding, dilation, groups):
     return fits and not np.any(padding) and all(d == 1 for d in dilation)
 
 
+def _row_major(array):
+    """An image whose rows are dense in memory. A channels-last one is copied first: the kernels would read its rows
+    element by element, several times."""
+    return array if array.strides[-1] == array.itemsize or array.shape[-1] == 1 else copied(array)
+
+
 def _rows(array):
     return array.reshape(array.shape[0], math.prod(array.shape[1:]))
 
@@ -46,7 +53,7 @@ def conv_forward(input, weight, bias, stride, padding, dilation, groups):
     if _covers(weight.shape[2:], input.shape[2:], padding, dilation, groups):
         product = _C.matmul(_rows(input), _rows(weight).T, None, bias, "")
         return product.reshape(*product.shape, *out)
-    return _C.conv_forward(input, weight, bias, stride, padding, dilation, groups, out)
+    return _C.conv_forward(_row_major(input), weight, bias, stride, padding, dilation, groups, out)
 
 
 def conv_grad_input(grad_output, weight, bias, input_size, stride, padding, dilation, groups):
@@ -61,7 +68,8 @@ def conv_grad_input(grad_output, weight, bias, input_size, stride, padding, dila
         if bias is not None:
             image += bias.reshape(-1, *[1] * len(input_size))
         return image
-    return _C.conv_grad_input(grad_output, weight, bias, stride, padding, dilation, groups, input_size)
+    images = _row_major(grad_output)
+    return _C.conv_grad_input(images, weight, bias, stride, padding, dilation, groups, input_size)
 
 
 def conv_grad_weight(grad_output, input, kernel_size, stride, padding, dilation, groups, with_bias):
@@ -75,7 +83,8 @@ def conv_grad_weight(grad_output, input, kernel_size, stride, padding, dilation,
         product = _C.matmul(_rows(grad_output).T, _rows(input), None, None, "")
         weight = product.reshape(len(product), *input.shape[1:])
         return weight, _rows(grad_output).sum(axis=0) if with_bias else None
-    return _C.conv_grad_weight(grad_output, input, stride, padding, dilation, groups, kernel_size, with_bias)
+    images = _row_major(grad_output), _row_major(input)
+    return _C.conv_grad_weight(*images, stride, padding, dilation, groups, kernel_size, with_bias)
 
 
 def im2col(input, kernel_size, stride, padding, dilation):
