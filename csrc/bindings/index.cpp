@@ -84,19 +84,39 @@ py::object index_take_rows(const py::object& input, int axis, const py::object& 
     return result;
 }
 
+void check_added(const ArrayView& x, int axis, const ArrayView& places, const ArrayView& values) {
+    check_index(x, axis, places);
+    PT_CHECK(x.is_contiguous() && places.is_contiguous() && values.is_contiguous(),
+             "add_rows: expected contiguous arrays");
+    PT_CHECK(values.dtype == x.dtype && index::can_add(x.dtype), "add_rows: no kernel for these dtypes");
+    PT_CHECK(values.ndim == x.ndim && values.shape[axis] == places.numel(), "source: a slice per index");
+    for (int i = 0; i < x.ndim; ++i)
+        PT_CHECK(i == axis || values.shape[i] == x.shape[i], "source: slices of the same shape");
+}
+
 bool index_add_rows(const py::object& target, int axis, const py::object& index, const py::object& source) {
     const ArrayView out = writable_view(target, "out");
     const ArrayView places = view(index, "index");
     const ArrayView values = view(source, "source");
-    check_index(out, axis, places);
-    PT_CHECK(out.is_contiguous() && places.is_contiguous() && values.is_contiguous(),
-             "add_rows: expected contiguous arrays");
-    PT_CHECK(values.dtype == out.dtype && index::can_add(out.dtype), "add_rows: no kernel for these dtypes");
-    PT_CHECK(values.ndim == out.ndim && values.shape[axis] == places.numel(), "source: a slice per index");
+    check_added(out, axis, places, values);
     if (!index::in_bounds(places.as<int64_t>(), places.numel(), out.shape[axis])) return false;
     ReleaseGil nogil(values.numel());
     index::add_rows(out, axis, places.as<int64_t>(), places.numel(), values);
     return true;
+}
+
+py::object index_plus_rows(const py::object& input, int axis, const py::object& index,
+                           const py::object& source) {
+    const ArrayView in = view(input, "input");
+    const ArrayView places = view(index, "index");
+    const ArrayView values = view(source, "source");
+    check_added(in, axis, places, values);
+    if (!index::in_bounds(places.as<int64_t>(), places.numel(), in.shape[axis])) return py::none();
+    const py::object result = make_array(in.ndim, in.shape, in.dtype);
+    const ArrayView out = view_of(result);
+    ReleaseGil nogil(in.numel() + values.numel());
+    index::plus_rows(in, axis, places.as<int64_t>(), places.numel(), values, out);
+    return result;
 }
 
 void index_copy_into(const py::object& target, const py::object& source) {
@@ -261,6 +281,8 @@ void bind_index(py::module_& m) {
     m.def("index_in_bounds", &index_in_bounds, py::arg("index"), py::arg("size"));
     m.def("index_take_rows", &index_take_rows, py::arg("input"), py::arg("axis"), py::arg("index"));
     m.def("index_add_rows", &index_add_rows, py::arg("out"), py::arg("axis"), py::arg("index"),
+          py::arg("source"));
+    m.def("index_plus_rows", &index_plus_rows, py::arg("input"), py::arg("axis"), py::arg("index"),
           py::arg("source"));
     m.def("index_copy_into", &index_copy_into, py::arg("out"), py::arg("source"));
     m.def("index_join", &index_join, py::arg("inputs"), py::arg("axis"));

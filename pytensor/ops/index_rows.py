@@ -8,7 +8,7 @@ import numpy as np
 
 from pytensor.autograd.node import Node, record, wrap
 from pytensor.backend import backend_of
-from pytensor.ops.axes import fresh_copy, is_tensor, zeros_beside
+from pytensor.ops.axes import is_tensor, zeros_beside
 from pytensor.ops.checks import check_tensor, normalize_dim
 from pytensor.ops.index import check_bounds, refuse_index, scatter_reduce
 from pytensor.ops.out import write_out
@@ -142,8 +142,8 @@ def index_add(
         )
     values = source._array if alpha == 1 else source._array * source._array.dtype.type(alpha)
     whole = input._array.reshape(-1) if input.ndim == 0 else input._array
-    array = fresh_copy(whole)
-    if not backend_of(whole).add_rows(array, dim, places, values.reshape(-1) if input.ndim == 0 else values):
+    array = backend_of(whole).plus_rows(whole, dim, places, values.reshape(-1) if input.ndim == 0 else values)
+    if array is None:
         refuse_index(input, dim, places)
     ctx = (dim, alpha, source.shape)
     result = record(IndexAddBackward0, (input, source), array.reshape(input.shape), saved=(index,), ctx=ctx)

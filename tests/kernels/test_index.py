@@ -103,6 +103,7 @@ def check_rows(case):
     reference.add_rows(wanted, axis, rows, taken)
     np.testing.assert_array_equal(ours, wanted)
     assert intact()
+    np.testing.assert_array_equal(cpu.plus_rows(x, axis, rows, taken), wanted)
 
 
 @st.composite
@@ -240,6 +241,20 @@ def machine(request):
     yield
     _C.set_cpu_level(level)
     _C.set_num_threads(threads)
+
+
+@pytest.mark.parametrize("dtype", ADDED)
+def test_rows_added_to_a_copy(machine, dtype):
+    """Long rows, some named often and some never, and lines along the axis in fours and what is left of them."""
+    rng = np.random.default_rng(0)
+    for shape, axis, n in (((60, 517), 0, 130), ((60, 517), 0, 7), ((7, 300), 1, 400), ((3, 40, 6), 1, 90)):
+        x = (10 * rng.standard_normal(shape)).astype(dtype)
+        index = rng.integers(0, shape[axis] // 2, n)
+        source = (10 * rng.standard_normal((*shape[:axis], n, *shape[axis + 1 :]))).astype(dtype)
+        ours = cpu.plus_rows(x, axis, index, source)
+        np.testing.assert_array_equal(ours, reference.plus_rows(x, axis, index, source))
+        np.testing.assert_array_equal(cpu.take_rows(x, axis, index), x.take(index, axis))
+        assert cpu.plus_rows(x, axis, index - shape[axis], source) is None
 
 
 LAYOUTS = st.sampled_from(["contiguous", "reversed", "transposed", "stepped", "broadcast"])

@@ -40,6 +40,27 @@ void join_pieces(const Piece* pieces, int64_t count, int64_t row, int64_t begin,
     }
 }
 
+void pad_lines(const PadLine& line, const char* from, int64_t count, char* to) {
+    const size_t item = static_cast<size_t>(line.item);
+    for (int64_t k = 0; k < count; ++k, from += line.step) {
+        const int64_t* place = line.places;
+        const auto border = [&](int64_t bytes) {
+            for (const char* end = to + bytes; to < end; to += item)
+                std::memcpy(to, line.fill != nullptr ? line.fill : from + *place++ * line.item, item);
+        };
+        border(line.before);
+        std::memcpy(to, from, static_cast<size_t>(line.inside));
+        to += line.inside;
+        border(line.after);
+    }
+}
+
+template <class T>
+void add_line(const char* a, const char* b, int64_t n, char* to) {
+    for (int64_t i = 0; i < n; ++i)
+        reinterpret_cast<T*>(to)[i] = reinterpret_cast<const T*>(a)[i] + reinterpret_cast<const T*>(b)[i];
+}
+
 void take_rows(const char* from, int64_t bytes, const int64_t* index, int64_t n, char* to) {
     for (int64_t k = 0; k < n; ++k)
         std::memcpy(to + k * bytes, from + index[k] * bytes, static_cast<size_t>(bytes));
@@ -61,15 +82,21 @@ int64_t compress(const uint8_t* mask, const char* x, int64_t n, char* to) {
 
 }  // namespace
 
-const Kernels kernels = {transpose<int32_t>, transpose<int64_t>, reverse<int32_t>,   reverse<int64_t>,
-                         copy_lines,         join_pieces,        take_rows,          in_bounds,
-                         compress<int32_t>,  compress<int64_t>,  kBagKernels<float>, kBagKernels<double>};
+const Kernels kernels = {
+    transpose<int32_t>, transpose<int64_t>,
+    reverse<int32_t>,   reverse<int64_t>,
+    copy_lines,         join_pieces,
+    pad_lines,          {add_line<float>, add_line<double>, add_line<uint32_t>, add_line<uint64_t>},
+    take_rows,          in_bounds,
+    compress<int32_t>,  compress<int64_t>,
+    kBagKernels<float>, kBagKernels<double>};
 
 }  // namespace plain
 
 namespace {
 
 constexpr int64_t kCopyGrain = 1 << 17;  // bytes below which a second thread does not pay
+constexpr double kNsPerByte = 0.02;      // of the result
 
 // The axes of a copy without those of size 1, in the order of out's strides, neighbours merged.
 struct CopyAxes {
@@ -204,7 +231,8 @@ void copy(const ArrayView& in, const ArrayView& out) {
         return;
     }
     const Kernels& kernels = PT_SELECT(Kernels);
-    parallel_for(0, axes.numel(), kCopyGrain / (n * item) + 1, [&](int64_t begin, int64_t end) {
+    const Work work = {static_cast<double>(n * item) * kNsPerByte + 1};
+    parallel_for(0, axes.numel(), work, [&](int64_t begin, int64_t end) {
         const int inner = axes.count - 1;
         for (int64_t t = begin; t < end;) {
             int64_t from, to;

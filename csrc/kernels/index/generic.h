@@ -45,11 +45,20 @@ PT_INLINE void copy_short(const char* from, char* to, int64_t bytes) {
         for (int64_t b = 0; b < bytes; ++b) to[b] = from[b];
 }
 
+// One vector or more; the last one may overlap the one before.
+PT_INLINE void copy_vectors(const char* from, char* to, int64_t bytes) {
+    const auto move = [&](int64_t b) {
+        store(reinterpret_cast<int32_t*>(to + b), load(reinterpret_cast<const int32_t*>(from + b)));
+    };
+    const int64_t last = bytes - PT_VEC_BYTES;
+    for (int64_t b = 0; b < last; b += PT_VEC_BYTES) move(b);
+    move(last);
+}
+
 // From some kilobytes on the processor's own copy instruction moves whole lines of the cache without reading
 // first what it overwrites: a fifth faster than vectors. Every CPU with AVX-512 has it in its fast form.
 PT_INLINE void copy_bytes(const char* from, char* to, int64_t bytes) {
-    constexpr int64_t V = PT_VEC_BYTES;
-    if (bytes < V) return copy_short(from, to, bytes);
+    if (bytes < PT_VEC_BYTES) return copy_short(from, to, bytes);
 #if defined(__AVX512F__)
     constexpr int64_t kLong = 8192;
     if (bytes >= kLong) {
@@ -57,14 +66,7 @@ PT_INLINE void copy_bytes(const char* from, char* to, int64_t bytes) {
         return;
     }
 #endif
-    const auto move = [](const char* x, char* y) {
-        store(reinterpret_cast<int32_t*>(y), load(reinterpret_cast<const int32_t*>(x)));
-    };
-    int64_t b = 0;
-    for (; b + 4 * V <= bytes; b += 4 * V)
-        for (int64_t u = 0; u < 4; ++u) move(from + b + u * V, to + b + u * V);
-    for (; b + V <= bytes; b += V) move(from + b, to + b);
-    if (b < bytes) move(from + bytes - V, to + bytes - V);
+    copy_vectors(from, to, bytes);
 }
 
 static void copy_lines(const char* from, int64_t from_step, char* to, int64_t to_step, int64_t bytes,
@@ -100,6 +102,17 @@ static void reverse(const char* from, int64_t n, char* to) {
     int64_t i = 0;
     for (; i + L <= n; i += L) store(y + i, __builtin_shuffle(load(x - i - L), order));
     for (; i < n; ++i) y[i] = x[-1 - i];
+}
+
+template <class T>
+static void add_line(const char* from, const char* other, int64_t n, char* out) {
+    constexpr int L = lanes<T>;
+    const T* a = reinterpret_cast<const T*>(from);
+    const T* b = reinterpret_cast<const T*>(other);
+    T* to = reinterpret_cast<T*>(out);
+    int64_t i = 0;
+    for (; i + L <= n; i += L) store(to + i, load(a + i) + load(b + i));
+    for (; i < n; ++i) to[i] = a[i] + b[i];
 }
 
 static bool in_bounds(const int64_t* index, int64_t n, int64_t size) {

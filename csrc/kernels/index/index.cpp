@@ -3,6 +3,8 @@
 #include <atomic>
 
 #include "base/parallel.h"
+#include "base/pool.h"
+#include "kernels/index/copy.h"
 #include "kernels/index/kernels.h"
 #include "kernels/index/lines.h"
 #include "kernels/index/types.h"
@@ -10,7 +12,8 @@
 namespace pt::index {
 namespace {
 
-constexpr int64_t kGrain = 16384;  // elements below which a second thread does not pay
+constexpr double kNsPerByte = 0.01;  // read or written
+constexpr int64_t kGrain = 16384;    // elements below which a second thread does not pay
 
 // body(x element, y element) for every index. Whole lines go to one thread when they are along the indexed
 // axis; otherwise a thread takes a range of columns of every line: either way no two threads meet in x. The
@@ -118,6 +121,18 @@ bool scatter_add(const ArrayView& out, int axis, const ArrayView& index, const A
     return inside;
 }
 
+namespace {
+
+// body(first, lines) over `outer` lines, up to four of them at a time: what walks them loads an index once.
+template <class Body>
+void for_four(int64_t outer, double ns_of_line, const Body& body) {
+    parallel_for(0, (outer + 3) / 4, Work{4 * ns_of_line}, [&](int64_t begin, int64_t end) {
+        for (int64_t o = 4 * begin; o < 4 * end && o < outer; o += 4) body(o, outer - o < 4 ? outer - o : 4);
+    });
+}
+
+}  // namespace
+
 void take_rows(const ArrayView& in, int axis, const int64_t* index, int64_t n, const ArrayView& out) {
     if (out.numel() == 0) return;
     const Slabs slabs(in, axis);
@@ -125,7 +140,8 @@ void take_rows(const ArrayView& in, int axis, const int64_t* index, int64_t n, c
     const int64_t bytes = slabs.inner * item;
     const Kernels& kernels = PT_SELECT(Kernels);
     if (slabs.inner > 1) {
-        parallel_for(0, slabs.outer * n, kGrain / slabs.inner + 1, [&](int64_t begin, int64_t end) {
+        const Work work = {2 * kNsPerByte * static_cast<double>(bytes) + 2};
+        parallel_for(0, slabs.outer * n, work, [&](int64_t begin, int64_t end) {
             for (int64_t i = begin; i < end;) {
                 const int64_t o = i / n;
                 const int64_t k = i % n;
@@ -139,28 +155,60 @@ void take_rows(const ArrayView& in, int axis, const int64_t* index, int64_t n, c
     }
     with_size(item, [&](auto t) {
         using T = decltype(t);
-        parallel_for(0, slabs.outer, kGrain / (n + 1) + 1, [&](int64_t begin, int64_t end) {
-            for (int64_t o = begin; o < end; ++o) {
-                const T* from = in.as<T>() + o * slabs.size;
-                T* to = out.as<T>() + o * n;
-                for (int64_t k = 0; k < n; ++k) to[k] = from[index[k]];
+        for_four(slabs.outer, static_cast<double>(n) / 4, [&](int64_t o, int64_t lines) {
+            const T* from = in.as<T>() + o * slabs.size;
+            T* to = out.as<T>() + o * n;
+            if (lines < 4) {
+                for (int64_t l = 0; l < lines; ++l)
+                    for (int64_t k = 0; k < n; ++k) to[l * n + k] = from[l * slabs.size + index[k]];
+                return;
+            }
+            const int64_t size = slabs.size;
+            for (int64_t k = 0; k < n; ++k) {
+                const T* x = from + index[k];
+                const T a = x[0], b = x[size], c = x[2 * size], d = x[3 * size];
+                to[k] = a;
+                to[n + k] = b;
+                to[2 * n + k] = c;
+                to[3 * n + k] = d;
             }
         });
     });
 }
+
+namespace {
+
+template <class T>
+void add_to_lines(const ArrayView& out, const Slabs& slabs, const int64_t* index, int64_t n,
+                  const ArrayView& source) {
+    for_four(slabs.outer, static_cast<double>(n) / 2, [&](int64_t o, int64_t lines) {
+        T* to = out.as<T>() + o * slabs.size;
+        const T* from = source.as<T>() + o * n;
+        if (lines < 4) {
+            for (int64_t l = 0; l < lines; ++l)
+                for (int64_t k = 0; k < n; ++k) to[l * slabs.size + index[k]] += from[l * n + k];
+            return;
+        }
+        const int64_t size = slabs.size;
+        for (int64_t k = 0; k < n; ++k) {
+            T* y = to + index[k];
+            y[0] += from[k];
+            y[size] += from[n + k];
+            y[2 * size] += from[2 * n + k];
+            y[3 * size] += from[3 * n + k];
+        }
+    });
+}
+
+}  // namespace
 
 void add_rows(const ArrayView& out, int axis, const int64_t* index, int64_t n, const ArrayView& source) {
     if (source.numel() == 0) return;
     const Slabs slabs(out, axis);
     with_number(out.dtype, [&](auto t) {
         using T = decltype(t);
+        if (slabs.inner == 1) return add_to_lines<T>(out, slabs, index, n, source);
         const auto add = [&](int64_t o, int64_t begin, int64_t end) {
-            if (slabs.inner == 1) {
-                T* to = out.as<T>() + o * slabs.size;
-                const T* from = source.as<T>() + o * n;
-                for (int64_t k = 0; k < n; ++k) to[index[k]] += from[k];
-                return;
-            }
             for (int64_t k = 0; k < n; ++k) {
                 T* __restrict to = out.as<T>() + (o * slabs.size + index[k]) * slabs.inner;
                 const T* from = source.as<T>() + (o * n + k) * slabs.inner;
@@ -174,6 +222,55 @@ void add_rows(const ArrayView& out, int axis, const int64_t* index, int64_t n, c
         else
             parallel_for(0, slabs.inner, kGrain / n + 16,
                          [&](int64_t begin, int64_t end) { add(0, begin, end); });
+    });
+}
+
+namespace {
+
+constexpr int64_t kLongRow = 1024;  // bytes from which putting the rows in order pays
+
+// The numbers of the n rows in the order of where they go, first come first: those of slice i are
+// order[start[i]] ... order[start[i + 1] - 1].
+struct Order {
+    pool::Scratch room;
+    int64_t* start;
+    int64_t* order;
+
+    Order(const int64_t* index, int64_t n, int64_t size)
+        : room(static_cast<size_t>(size + 1 + n) * sizeof(int64_t)),
+          start(room.as<int64_t>()),
+          order(start + size + 1) {
+        for (int64_t i = 0; i <= size; ++i) start[i] = 0;
+        for (int64_t k = 0; k < n; ++k) ++start[index[k]];
+        for (int64_t i = 1; i <= size; ++i) start[i] += start[i - 1];
+        for (int64_t k = n - 1; k >= 0; --k) order[--start[index[k]]] = k;
+    }
+};
+
+}  // namespace
+
+void plus_rows(const ArrayView& in, int axis, const int64_t* index, int64_t n, const ArrayView& source,
+               const ArrayView& out) {
+    const Slabs slabs(in, axis);
+    const int64_t bytes = slabs.inner * item_size(in.dtype);
+    if (slabs.outer > 1 || bytes < kLongRow || n == 0 || slabs.size > 4 * n) {
+        copy(in, out);
+        return add_rows(out, axis, index, n, source);
+    }
+    // Every slice is written once, with all that belongs to it.
+    const Order rows(index, n, slabs.size);
+    const Kernels& kernels = PT_SELECT(Kernels);
+    const auto add = kernels.add_line[add_line_of(in.dtype)];
+    const double each = static_cast<double>(n) / static_cast<double>(slabs.size);
+    const Work work = {static_cast<double>(bytes) * kNsPerByte * (2 + each)};
+    parallel_for(0, slabs.size, work, [&](int64_t begin, int64_t end) {
+        for (int64_t i = begin; i < end; ++i) {
+            const char* from = in.data + i * bytes;
+            char* to = out.data + i * bytes;
+            for (int64_t k = rows.start[i]; k < rows.start[i + 1]; ++k, from = to)
+                add(from, source.data + rows.order[k] * bytes, slabs.inner, to);
+            if (from != to) kernels.copy_lines(from, 0, to, 0, bytes, 1);
+        }
     });
 }
 

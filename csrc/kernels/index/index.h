@@ -37,4 +37,8 @@ bool scatter_reduce(Reduction reduction, const ArrayView& out, int axis, const A
 void take_rows(const ArrayView& in, int axis, const int64_t* index, int64_t n, const ArrayView& out);
 void add_rows(const ArrayView& out, int axis, const int64_t* index, int64_t n, const ArrayView& source);
 
+// out = in, with slices of source added by add_rows. All C-contiguous, out overlaps neither.
+void plus_rows(const ArrayView& in, int axis, const int64_t* index, int64_t n, const ArrayView& source,
+               const ArrayView& out);
+
 }  // namespace pt::index

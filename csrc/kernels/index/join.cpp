@@ -8,7 +8,8 @@
 namespace pt::index {
 namespace {
 
-constexpr int64_t kGrain = 1 << 11;  // lines of the cache below which a second thread does not pay
+constexpr int64_t kSmall = 1 << 17;  // bytes that are joined piece by piece, however short the pieces
+constexpr Work kOfLine = {1.3};      // a line of the cache read and written
 constexpr int64_t kLine = 64;        // bytes
 constexpr int64_t kFewPieces = 16;
 constexpr int64_t kShortPiece = 16;  // bytes below which walking the result costs more than walking the parts
@@ -49,9 +50,9 @@ void join(const ArrayView* parts, int64_t count, int axis, const ArrayView& out)
     for (int64_t i = 0; i < count && whole; ++i) whole = as_pieces(parts[i], axis, pieces + i);
     int64_t row = item_size(out.dtype);
     for (int i = axis; i < out.ndim; ++i) row *= out.shape[i];
-    if (whole && (row >= count * kShortPiece || total <= kGrain * kLine)) {
+    if (whole && (row >= count * kShortPiece || total <= kSmall)) {
         const auto join_pieces = PT_SELECT(Kernels).join_pieces;
-        parallel_for(0, (total + kLine - 1) / kLine, kGrain, [&](int64_t begin, int64_t end) {
+        parallel_for(0, (total + kLine - 1) / kLine, kOfLine, [&](int64_t begin, int64_t end) {
             const int64_t stop = end * kLine < total ? end * kLine : total;
             join_pieces(pieces, count, row, begin * kLine, stop, out.data);
         });

@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "base/cpu_level.h"
+#include "base/dtype.h"
 #include "kernels/index/bags.h"
 
 namespace pt::index {
@@ -26,10 +27,21 @@ struct Piece {
     int64_t bytes;
 };
 
+// How a line of a padded array is made of a line of the source: bytes of it, and of what is around it.
+struct PadLine {
+    int64_t step;  // bytes from line to line of the source
+    int64_t before, inside, after;
+    int64_t item;
+    const char* fill;       // 64 bytes of the constant, null where borders are elements of the line:
+    const int64_t* places;  // which, for each element of the borders, counted from the first that is inside
+};
+
 // transpose: to[j][i] = from[i][j], i < rows, j < columns; the distances between rows are in elements.
 // reverse: to[i] = from[n - 1 - i].
 // copy_lines: `count` lines of `bytes` bytes, `step` bytes from line to line.
 // join_pieces: bytes [begin, end) of a result whose rows, `row` bytes each, are made of `count` pieces.
+// pad_lines: `count` lines of a padded array; `from` is what comes first inside of the first of them.
+// add_line: to[i] = a[i] + b[i], n numbers of the type that add_line_of() says; `to` may be `a`.
 // take_rows: n rows of `bytes` bytes, by their numbers.
 // in_bounds: are all of n indices in [0, size)?
 // compress: the elements of x whose mask byte is not 0, one after the other; how many. Writes nothing else.
@@ -44,6 +56,8 @@ struct Kernels {
                        int64_t count);
     void (*join_pieces)(const Piece* pieces, int64_t count, int64_t row, int64_t begin, int64_t end,
                         char* to);
+    void (*pad_lines)(const PadLine& line, const char* from, int64_t count, char* to);
+    void (*add_line[4])(const char* a, const char* b, int64_t n, char* to);
     void (*take_rows)(const char* from, int64_t bytes, const int64_t* index, int64_t n, char* to);
     bool (*in_bounds)(const int64_t* index, int64_t n, int64_t size);
     int64_t (*compress4)(const uint8_t* mask, const char* x, int64_t n, char* to);
@@ -51,6 +65,11 @@ struct Kernels {
     BagKernels<float> bags4;
     BagKernels<double> bags8;
 };
+
+// float32, float64, and 4 and 8 bytes whose sums wrap.
+constexpr int add_line_of(DType dtype) {
+    return dtype == DType::float32 ? 0 : dtype == DType::float64 ? 1 : dtype == DType::int32 ? 2 : 3;
+}
 
 PT_DECLARE_LEVELS(Kernels)
 

@@ -10,8 +10,9 @@
 namespace pt::index {
 namespace {
 
-constexpr int64_t kPadGrain = 1 << 17;  // bytes below which a second thread does not pay
-constexpr int64_t kRows = 16;  // rows whose inside and borders are written while in the nearest cache
+constexpr double kNsPerByte = 0.02;  // of the result
+constexpr double kNsPerLine = 1;
+constexpr int64_t kFill = 64;  // bytes: the longest vector
 
 struct Axis {
     int64_t size, padded, before, stride;  // of the source, of the result; bytes
@@ -63,101 +64,76 @@ struct Axes {
     }
 };
 
-template <class T>
 struct Padding {
     const char* in;
-    char* out;
-    Axis row, column;
-    T value;
-    const int64_t* places;  // in a line of the source, for each element of its borders
+    Axes axes;
+    PadLine line;
+    int64_t first;  // bytes from the beginning of a line of the source to what is inside
+    int64_t bytes;  // of a line of the result
 
-    void borders(const T* from, T* to) const {
-        const int64_t* place = places;
-        if (column.mode == Border::constant) {
-            for (int64_t o = 0; o < column.begin(); ++o) to[o] = value;
-            for (int64_t o = column.end(); o < column.padded; ++o) to[o] = value;
-        } else {
-            for (int64_t o = 0; o < column.begin(); ++o) to[o] = from[*place++];
-            for (int64_t o = column.end(); o < column.padded; ++o) to[o] = from[*place++];
-        }
-    }
+    const Axis& row() const { return axes.at[axes.count - 2]; }
 
     // Rows [begin, end) of the plane of the result at `to`; `plane`: see Axes::plane().
-    void rows(int64_t plane, int64_t begin, int64_t end, T* to) const {
-        const auto copy_lines = PT_SELECT(Kernels).copy_lines;
-        constexpr int64_t item = sizeof(T);
+    void rows(int64_t plane, int64_t begin, int64_t end, char* to) const {
+        const auto pad_lines = PT_SELECT(Kernels).pad_lines;
+        const PadLine constant = {0, bytes, 0, 0, line.item, line.fill, nullptr};
+        const Axis& row = this->row();
         for (int64_t j = begin; j < end;) {
             const int64_t k = plane < 0 ? -1 : row.source(j);
-            T* line = to + j * column.padded;
-            if (k < 0) {
-                for (int64_t o = 0; o < column.padded; ++o) line[o] = value;
-                ++j;
-                continue;
-            }
             int64_t count = 1;  // rows that lie one after the other in the source too
-            if (j >= row.begin() && j < row.end()) {
-                const int64_t stop = end < row.end() ? end : row.end();
-                count = stop - j < kRows ? stop - j : kRows;
-            }
-            const char* from = in + plane + k * row.stride;
-            const int64_t inside = column.end() - column.begin();
-            if (inside > 0)
-                copy_lines(from + (column.begin() - column.before) * item, row.stride,
-                           reinterpret_cast<char*>(line + column.begin()), column.padded * item,
-                           inside * item, count);
-            for (int64_t r = 0; r < count; ++r)
-                borders(reinterpret_cast<const T*>(from + r * row.stride), line + r * column.padded);
+            if (j >= row.begin() && j < row.end()) count = (end < row.end() ? end : row.end()) - j;
+            if (k < 0)
+                pad_lines(constant, line.fill, count, to + j * bytes);
+            else
+                pad_lines(line, in + plane + k * row.stride + first, count, to + j * bytes);
             j += count;
         }
     }
 };
 
-template <class T>
-void pad_elements(const ArrayView& in, const int64_t* before, Border mode, const void* value,
-                  const ArrayView& out) {
-    const Axes axes(in, before, mode, out);
-    Padding<T> padding{in.data, out.data, axes.at[axes.count - 2], axes.at[axes.count - 1], {}, nullptr};
-    std::memcpy(&padding.value, value, sizeof(T));
-    const Axis& column = padding.column;
-    pool::Scratch room(static_cast<size_t>(column.padded) * sizeof(int64_t));
-    padding.places = room.as<int64_t>();
-    int64_t* place = room.as<int64_t>();
-    for (int64_t o = 0; o < column.begin(); ++o) *place++ = column.source(o);
-    for (int64_t o = column.end(); o < column.padded; ++o) *place++ = column.source(o);
-    const int64_t rows = padding.row.padded;
-    const int64_t plane = rows * column.padded;
-    const int64_t line_bytes = column.padded * static_cast<int64_t>(sizeof(T));
-    parallel_for(0, out.numel() / column.padded, kPadGrain / line_bytes + 1, [&](int64_t begin, int64_t end) {
-        for (int64_t r = begin; r < end;) {
-            const int64_t p = r / rows;
-            const int64_t stop = end < (p + 1) * rows ? end : (p + 1) * rows;
-            padding.rows(axes.plane(p), r - p * rows, stop - p * rows,
-                         reinterpret_cast<T*>(out.data) + p * plane);
-            r = stop;
-        }
-    });
+void spread_value(const void* value, int64_t item, char* fill) {
+    for (int64_t b = 0; b < kFill; b += item) std::memcpy(fill + b, value, static_cast<size_t>(item));
 }
-
-struct Item16 {
-    int64_t a, b;
-};
 
 }  // namespace
 
 void pad(const ArrayView& in, const int64_t* before, Border mode, const void* value, const ArrayView& out) {
     if (out.numel() == 0) return;
-    switch (item_size(in.dtype)) {
-        case 1:
-            return pad_elements<uint8_t>(in, before, mode, value, out);
-        case 2:
-            return pad_elements<uint16_t>(in, before, mode, value, out);
-        case 4:
-            return pad_elements<uint32_t>(in, before, mode, value, out);
-        case 8:
-            return pad_elements<uint64_t>(in, before, mode, value, out);
-        default:
-            return pad_elements<Item16>(in, before, mode, value, out);
+    const int64_t item = item_size(in.dtype);
+    Padding padding{in.data, Axes(in, before, mode, out), {}, 0, 0};
+    const Axis& column = padding.axes.at[padding.axes.count - 1];
+    alignas(kFill) char fill[kFill];
+    spread_value(value, item, fill);
+    const bool constant = mode == Border::constant;
+    // A line without anything inside is all border.
+    const int64_t begin = column.begin() < column.end() ? column.begin() : column.padded;
+    const int64_t end = column.begin() < column.end() ? column.end() : column.padded;
+    pool::Scratch room(constant ? 0 : static_cast<size_t>(column.padded) * sizeof(int64_t));
+    if (!constant) {
+        int64_t* place = room.as<int64_t>();
+        for (int64_t o = 0; o < begin; ++o) *place++ = column.source(o) - (begin - column.before);
+        for (int64_t o = end; o < column.padded; ++o) *place++ = column.source(o) - (begin - column.before);
     }
+    padding.line = {padding.row().stride,
+                    begin * item,
+                    (end - begin) * item,
+                    (column.padded - end) * item,
+                    item,
+                    constant ? fill : nullptr,
+                    room.as<int64_t>()};
+    padding.first = (begin - column.before) * item;
+    padding.bytes = column.padded * item;
+    const int64_t rows = padding.row().padded;
+    const Work work = {static_cast<double>(padding.bytes) * kNsPerByte + kNsPerLine};
+    parallel_for(0, out.numel() / column.padded, work, [&](int64_t first, int64_t last) {
+        for (int64_t r = first; r < last;) {
+            const int64_t p = r / rows;
+            const int64_t stop = last < (p + 1) * rows ? last : (p + 1) * rows;
+            padding.rows(padding.axes.plane(p), r - p * rows, stop - p * rows,
+                         out.data + p * rows * padding.bytes);
+            r = stop;
+        }
+    });
 }
 
 }  // namespace pt::index

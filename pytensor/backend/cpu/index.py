@@ -21,6 +21,7 @@ __all__ = [
     "join",
     "pick",
     "places",
+    "plus_rows",
     "put",
     "scatter",
     "scatter_add",
@@ -94,6 +95,14 @@ def add_rows(out: np.ndarray, axis: int, index: np.ndarray, source: np.ndarray) 
     if out.dtype in _ADDED and out.flags.c_contiguous and index.ndim == 1:
         return _C.index_add_rows(out, axis, np.ascontiguousarray(_int64(index)), np.ascontiguousarray(source))
     return plain.add_rows(out, axis, index, source)
+
+
+def plus_rows(x: np.ndarray, axis: int, index: np.ndarray, source: np.ndarray) -> np.ndarray | None:
+    """See :func:`pytensor.backend.reference.plus_rows`."""
+    if x.dtype in _ADDED and x.flags.c_contiguous and x.ndim and index.ndim == 1:
+        return _C.index_plus_rows(x, axis, np.ascontiguousarray(_int64(index)), np.ascontiguousarray(source))
+    out = copied(x)
+    return out if add_rows(out, axis, index, source) else None
 
 
 def copied(x: np.ndarray) -> np.ndarray:

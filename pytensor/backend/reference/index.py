@@ -23,6 +23,7 @@ __all__ = [
     "join",
     "pick",
     "places",
+    "plus_rows",
     "put",
     "scatter",
     "scatter_add",
@@ -123,6 +124,12 @@ def add_rows(out: Any, axis: int, index: Any, source: Any) -> bool:
         return False
     array_module(out).add.at(out, (slice(None),) * axis + (index,), source)
     return True
+
+
+def plus_rows(x: Any, axis: int, index: Any, source: Any) -> Any:
+    """A copy of ``x`` with the slices of ``source`` added by :func:`add_rows`."""
+    out = x.copy()
+    return out if add_rows(out, axis, index, source) else None
 
 
 def join(arrays: Sequence[Any], axis: int) -> Any:
