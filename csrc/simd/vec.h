@@ -118,6 +118,26 @@ PT_INLINE Vec<T> select(Mask<T> mask, Vec<T> a, Vec<T> b) {
     return mask ? a : b;
 }
 
+// The first lane whose mask is set, lanes<T> when there is none.
+template <class T>
+PT_INLINE int first_lane(Mask<T> mask) {
+    unsigned set = 0;
+#if defined(__AVX512DQ__)
+    if constexpr (sizeof(T) == 4)
+        set = _mm512_movepi32_mask((__m512i)mask);
+    else
+        set = _mm512_movepi64_mask((__m512i)mask);
+#elif defined(__AVX2__)
+    if constexpr (sizeof(T) == 4)
+        set = static_cast<unsigned>(_mm256_movemask_ps((__m256)mask));
+    else
+        set = static_cast<unsigned>(_mm256_movemask_pd((__m256d)mask));
+#else
+    for (int i = 0; i < lanes<T>; ++i) set |= static_cast<unsigned>(mask[i] != 0) << i;
+#endif
+    return set == 0 ? lanes<T> : __builtin_ctz(set);
+}
+
 // a < b ? a : b, as the hardware has it: with a NaN on either side the result is b.
 template <class T>
 PT_INLINE Vec<T> min_hw(Vec<T> a, Vec<T> b) {

@@ -27,7 +27,7 @@ PT_INLINE T join_lanes(Vec<T> v) {
 
 // The order statistics by the hardware's own maximum, which may drop a NaN. `poison` becomes NaN when there
 // is one (or an infinity); the elements are then folded again with care.
-template <class T, class Op>
+template <class T, class Op, bool Prefetch>
 PT_INLINE Vec<T> fold_quickly(const T* x, int64_t n, int64_t& done, Vec<T>& poison) {
     constexpr int L = lanes<T>;
     constexpr int U = 8;
@@ -37,14 +37,17 @@ PT_INLINE Vec<T> fold_quickly(const T* x, int64_t n, int64_t& done, Vec<T>& pois
     for (int u = 0; u < U; ++u) bad[u % (U / 2)] += acc[u] * broadcast<T>(0);
     int64_t i = U * L;
     for (; i + U * L <= n; i += U * L) {
-        for (int u = 0; u < U; ++u) __builtin_prefetch(x + i + u * L + kAhead<T>);
+        if constexpr (Prefetch)
+            for (int u = 0; u < U; ++u) __builtin_prefetch(x + i + u * L + kAhead<T>);
         for (int u = 0; u < U; ++u) {
             const Vec<T> v = load(x + i + u * L);
             acc[u] = Op::quick(acc[u], v);
             bad[u % (U / 2)] += v * broadcast<T>(0);
         }
     }
+#pragma GCC unroll 4
     for (int width = U / 2; width > 0; width /= 2)
+#pragma GCC unroll 4
         for (int u = 0; u < width; ++u) acc[u] = Op::quick(acc[u], acc[u + width]);
     done = i;
     poison += (bad[0] + bad[1]) + (bad[2] + bad[3]);
@@ -54,8 +57,8 @@ PT_INLINE Vec<T> fold_quickly(const T* x, int64_t n, int64_t& done, Vec<T>& pois
 template <class T, class Op>
 constexpr bool kHasQuick = requires(Vec<T> v) { Op::quick(v, v); };
 
-// The elements joined lane by lane. Quick: see fold_quickly().
-template <class T, class Op, bool Quick>
+// The elements joined lane by lane. Quick: see fold_quickly(). Prefetch: the rest of a long row.
+template <class T, class Op, bool Quick, bool Prefetch = true>
 PT_INLINE Vec<T> fold_vectors(const T* x, int64_t n, Vec<T>& poison) {
     constexpr int L = lanes<T>;
     constexpr int U = 8;
@@ -63,15 +66,18 @@ PT_INLINE Vec<T> fold_vectors(const T* x, int64_t n, Vec<T>& poison) {
     int64_t i = 0;
     if (n >= U * L) {
         if constexpr (Quick) {
-            total = fold_quickly<T, Op>(x, n, i, poison);
+            total = fold_quickly<T, Op, Prefetch>(x, n, i, poison);
         } else {
             Vec<T> acc[U];
             for (int u = 0; u < U; ++u) acc[u] = Op::lift(load(x + u * L));
             for (i = U * L; i + U * L <= n; i += U * L) {
-                for (int u = 0; u < U; ++u) __builtin_prefetch(x + i + u * L + kAhead<T>);
+                if constexpr (Prefetch)
+                    for (int u = 0; u < U; ++u) __builtin_prefetch(x + i + u * L + kAhead<T>);
                 for (int u = 0; u < U; ++u) acc[u] = Op::join(acc[u], Op::lift(load(x + i + u * L)));
             }
+#pragma GCC unroll 4
             for (int width = U / 2; width > 0; width /= 2)
+#pragma GCC unroll 4
                 for (int u = 0; u < width; ++u) acc[u] = Op::join(acc[u], acc[u + width]);
             total = acc[0];
         }
@@ -105,15 +111,21 @@ PT_INLINE Vec<T> join_lanes_of_each(Vec<T>* v) {
 // One result for each of many rows of at most kLeaf elements, `stride` bytes apart. Lanes are joined for
 // several rows at once: one row at a time, that would take as long as the additions of a thousand elements.
 template <class T, class Op, bool Quick>
-static bool fold_short_rows(const char* data, int64_t rows, int64_t stride, int64_t n, T* out) {
+static bool fold_short_rows(const char* data, int64_t rows, int64_t stride, int64_t n, int64_t ahead,
+                            T* out) {
     constexpr int L = lanes<T>;
     Vec<T> poison{};
     for (int64_t r = 0; r < rows; r += L) {
         const int64_t count = rows - r < L ? rows - r : L;
-        Vec<T> totals[L] = {};
-        for (int64_t k = 0; k < count; ++k)
-            totals[k] =
-                fold_vectors<T, Op, Quick>(reinterpret_cast<const T*>(data + (r + k) * stride), n, poison);
+        Vec<T> totals[L];
+        for (int64_t k = 0; k < count; ++k) {
+            const char* row = data + (r + k) * stride;
+            if (ahead != 0)
+                for (int64_t j = 0; j < n; j += lanes<T>)
+                    __builtin_prefetch(row + ahead + j * static_cast<int64_t>(sizeof(T)));
+            totals[k] = fold_vectors<T, Op, Quick, false>(reinterpret_cast<const T*>(row), n, poison);
+        }
+        for (int64_t k = count; k < L; ++k) totals[k] = Vec<T>{};
         store_n(out + r, join_lanes_of_each<T, Op>(totals), static_cast<int>(count));
     }
     return sum_lanes<T>(poison) == 0;
@@ -145,11 +157,12 @@ struct Fold {
         }
     }
 
-    static void short_rows(const char* data, int64_t rows, int64_t stride, int64_t n, void* out) {
+    static void short_rows(const char* data, int64_t rows, int64_t stride, int64_t n, int64_t ahead,
+                           void* out) {
         if constexpr (is_float<T>) {
             if constexpr (kHasQuick<T, Op>)
-                if (fold_short_rows<T, Op, true>(data, rows, stride, n, static_cast<T*>(out))) return;
-            fold_short_rows<T, Op, false>(data, rows, stride, n, static_cast<T*>(out));
+                if (fold_short_rows<T, Op, true>(data, rows, stride, n, ahead, static_cast<T*>(out))) return;
+            fold_short_rows<T, Op, false>(data, rows, stride, n, ahead, static_cast<T*>(out));
         }
     }
 
@@ -266,6 +279,20 @@ struct Arg {
         result->index = start + find(x + start, n - start, best);
     }
 
+    static void short_rows(const char* data, int64_t rows, int64_t stride, int64_t n, int64_t ahead,
+                           void* out) {
+        if constexpr (is_float<T>) {
+            T best[kShortRows];
+            if (!fold_short_rows<T, Op, true>(data, rows, stride, n, ahead, best))
+                fold_short_rows<T, Op, false>(data, rows, stride, n, ahead, best);
+            Partial* results = static_cast<Partial*>(out);
+            for (int64_t k = 0; k < rows; ++k) {
+                results[k].f[0] = best[k];
+                results[k].index = find(reinterpret_cast<const T*>(data + k * stride), n, best[k]);
+            }
+        }
+    }
+
     static void columns(const char* data, int64_t rows, int64_t stride, int64_t cols, ColumnState* state) {
         T best[kColumns];
         Int group[kColumns];
@@ -320,6 +347,16 @@ struct Arg {
             else
                 for (int64_t k = 0; k < kStep; ++k) found |= x[i + k] != x[i + k];
             if (found != 0) break;
+        }
+        if constexpr (is_float<T>) {
+            const Vec<T> wanted = broadcast(best);
+            for (;; i += lanes<T>) {
+                const int64_t rest = n - i;
+                const Vec<T> v =
+                    rest >= lanes<T> ? load(x + i) : load_n(x + i, static_cast<int>(rest), Op::fill());
+                const int lane = first_lane<T>((v == wanted) | ((v != v) & (wanted != wanted)));
+                if (lane < lanes<T>) return i + lane;
+            }
         }
         while (!same(x[i], best)) ++i;
         return i;

@@ -24,6 +24,7 @@ struct Partial {
     int64_t count;
 };
 
+constexpr int kShortRows = 64;
 constexpr int kColumns = 512;  // columns reduced side by side
 
 // Partials of up to kColumns neighbouring columns. Kernels add `rows` to count; count == 0 means: nothing
@@ -40,11 +41,13 @@ struct ColumnState {
 // row: `result` becomes the partial of the n >= 1 contiguous elements at x; index counts from x.
 // columns: folds `rows` rows, `stride` bytes apart and `cols` contiguous elements long, into `state`.
 // short_rows (of floats; null where there is none): one result of the element type for each of `rows` rows of
-// 1 <= n <= longest contiguous elements, the same bits that `row` gives.
+// 1 <= n <= longest contiguous elements, the same bits that `row` gives. `ahead`: so many bytes beyond each
+// row are fetched, 0 for none.
 struct Kernel {
     void (*row)(const char* x, int64_t n, Partial* result);
     void (*columns)(const char* x, int64_t rows, int64_t stride, int64_t cols, ColumnState* state);
-    void (*short_rows)(const char* x, int64_t rows, int64_t stride, int64_t n, void* out) = nullptr;
+    void (*short_rows)(const char* x, int64_t rows, int64_t stride, int64_t n, int64_t ahead,
+                       void* out) = nullptr;
     int64_t longest = 0;
 };
 

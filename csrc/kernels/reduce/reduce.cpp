@@ -52,9 +52,11 @@ int type_slot(DType dtype) {
 
 // The unit of work that results are cut into, whatever the number of threads.
 constexpr int64_t kBlock = 65536;
-constexpr int64_t kGrain = 65536;       // elements below which a second thread does not pay
-constexpr int64_t kRowChunk = 1 << 20;  // rows that a column kernel gets at once (its places are int32)
-constexpr int kGather = 1024;           // elements gathered at a time when nothing is contiguous
+constexpr int64_t kGrain = 65536;        // elements below which a second thread does not pay
+constexpr int64_t kRowChunk = 1 << 20;   // rows that a column kernel gets at once (its places are int32)
+constexpr int64_t kFarBytes = 16 << 20;  // more do not stay in the last cache
+constexpr int kTogether = 64;            // results that are walked through side by side
+constexpr int kGather = 1024;            // elements gathered at a time when nothing is contiguous
 
 void fold_row(const Plan& plan, const char* x, int64_t n, Partial& result) {
     if (n == 0) return set_identity(plan, result);
@@ -91,6 +93,15 @@ struct Rows {
 
     int64_t units() const { return outer.numel(); }
     int64_t unit_elements() const { return run; }
+    // Results whose runs lie between those of one of them, the channels of (batch, channels, plane): one
+    // after the other they would be read at large strides.
+    int64_t results_together() const {
+        const Axes& kept = layout.kept;
+        if (kept.count == 0 || outer.count == 0) return 1;
+        const int last = kept.count - 1;
+        if (kept.in[last] > outer.in[outer.count - 1]) return 1;
+        return kept.size[last] < kTogether ? kept.size[last] : kTogether;
+    }
 
     void fold(const char* x, int64_t begin, int64_t end, Partial& result) const {
         for (int64_t u = begin; u < end; ++u) {
@@ -128,6 +139,7 @@ struct Gathered {
     const Layout& layout;
     int64_t item;
 
+    int64_t results_together() const { return 1; }
     int64_t units() const { return (layout.reduced.numel() + kGather - 1) / kGather; }
     int64_t unit_elements() const {
         const int64_t n = layout.reduced.numel();
@@ -157,6 +169,23 @@ struct Gathered {
     }
 };
 
+// The partials of the results begin .. end. More than one: unit by unit, as they follow each other in memory.
+template <class Way>
+void fold_together(const Plan& plan, const Layout& layout, const Way& way, int64_t begin, int64_t end,
+                   Partial* partials) {
+    const Axes& kept = layout.kept;
+    if (end - begin == 1) return way.fold(layout.in + kept.offset(kept.in, begin), 0, way.units(), *partials);
+    const char* starts[kTogether];
+    for (int64_t k = 0; k < end - begin; ++k) starts[k] = layout.in + kept.offset(kept.in, begin + k);
+    for (int64_t k = 0; k < end - begin; ++k) way.fold(starts[k], 0, 1, partials[k]);
+    for (int64_t u = 1; u < way.units(); ++u)
+        for (int64_t k = 0; k < end - begin; ++k) {
+            Partial p;
+            way.fold(starts[k], u, u + 1, p);
+            merge(plan, partials[k], p);
+        }
+}
+
 // One partial per result. Few results of many elements are cut into spans of units, merged in order; where
 // they are cut depends on the shape alone.
 template <class Way>
@@ -171,11 +200,15 @@ void reduce_each(const Plan& plan, const Layout& layout, const Way& way) {
     const int64_t spans = (units + span_units - 1) / span_units;
     if (results >= 16 || spans == 1) {
         const int64_t grain = kGrain / (plan.elements + 8) + 1;
+        const int64_t together = way.results_together();
         parallel_for(0, results, grain, [&](int64_t begin, int64_t end) {
-            for (int64_t i = begin; i < end; ++i) {
-                Partial p;
-                way.fold(layout.in + kept.offset(kept.in, i), 0, units, p);
-                write(plan, p, place(layout.out, kept.out, i), place(layout.index, kept.index, i));
+            Partial partials[kTogether];
+            for (int64_t i = begin; i < end; i += together) {
+                const int64_t last = end - i < together ? end : i + together;
+                fold_together(plan, layout, way, i, last, partials);
+                for (int64_t k = i; k < last; ++k)
+                    write(plan, partials[k - i], place(layout.out, kept.out, k),
+                          place(layout.index, kept.index, k));
             }
         });
         return;
@@ -203,24 +236,45 @@ bool rows_are_short(const Plan& plan, const Layout& layout) {
            plan.kind != kAll;
 }
 
-template <class T>
-void reduce_short_rows(const Plan& plan, const Layout& layout) {
-    constexpr int64_t kBatch = 64;
+// store(values of the rows `first` .. `first + rows`, first, rows) for all rows, in batches.
+template <class Value, class Store>
+void each_short_rows(const Plan& plan, const Layout& layout, int64_t item, const Store& store) {
     const Axes& kept = layout.kept;
     const int64_t n = layout.reduced.size[0];
-    const T count = static_cast<T>(n);  // exact: a leaf is short
+    // The hardware sees contiguous rows coming as long as they lie in the cache. Beyond, memory must not wait
+    // while lanes are joined.
+    const int64_t ahead = kept.size[0] * n * item > kFarBytes ? 8192 : 0;
     parallel_for(0, kept.size[0], kGrain / (n + 8) + 1, [&](int64_t begin, int64_t end) {
-        T values[kBatch];
-        for (int64_t i = begin; i < end; i += kBatch) {
-            const int64_t rows = end - i < kBatch ? end - i : kBatch;
-            plan.kernel.short_rows(layout.in + i * kept.in[0], rows, kept.in[0], n, values);
-            if (plan.finish == kMean)
-                for (int64_t k = 0; k < rows; ++k) values[k] /= count;
-            else if (plan.finish == kRoot)
-                for (int64_t k = 0; k < rows; ++k) values[k] = std::sqrt(values[k]);
-            for (int64_t k = 0; k < rows; ++k)
-                *reinterpret_cast<T*>(layout.out + (i + k) * kept.out[0]) = values[k];
+        Value values[kShortRows];
+        for (int64_t i = begin; i < end; i += kShortRows) {
+            const int64_t rows = end - i < kShortRows ? end - i : kShortRows;
+            plan.kernel.short_rows(layout.in + i * kept.in[0], rows, kept.in[0], n, ahead, values);
+            store(values, i, rows);
         }
+    });
+}
+
+template <class T>
+void reduce_short_rows(const Plan& plan, const Layout& layout) {
+    const Axes& kept = layout.kept;
+    const T count = static_cast<T>(layout.reduced.size[0]);  // exact: a leaf is short
+    each_short_rows<T>(plan, layout, sizeof(T), [&](T* values, int64_t first, int64_t rows) {
+        if (plan.finish == kMean)
+            for (int64_t k = 0; k < rows; ++k) values[k] /= count;
+        else if (plan.finish == kRoot)
+            for (int64_t k = 0; k < rows; ++k) values[k] = std::sqrt(values[k]);
+        for (int64_t k = 0; k < rows; ++k)
+            *reinterpret_cast<T*>(layout.out + (first + k) * kept.out[0]) = values[k];
+    });
+}
+
+// Of argmax and argmin.
+void find_in_short_rows(const Plan& plan, const Layout& layout, int64_t item) {
+    const Axes& kept = layout.kept;
+    each_short_rows<Partial>(plan, layout, item, [&](const Partial* found, int64_t first, int64_t rows) {
+        for (int64_t k = 0; k < rows; ++k)
+            write(plan, found[k], layout.out + (first + k) * kept.out[0],
+                  layout.index == nullptr ? nullptr : layout.index + (first + k) * kept.index[0]);
     });
 }
 
@@ -322,6 +376,7 @@ void run_general(const Plan& plan, const Layout& layout, int64_t item) {
     const bool places = plan.kind == kArgmax || plan.kind == kArgmin;
     const bool one_axis = !places || reduced.count <= 1;
     if (one_axis && reduced.count > 0 && reduced.in[reduced.count - 1] == item) {
+        if (rows_are_short(plan, layout) && places) return find_in_short_rows(plan, layout, item);
         if (rows_are_short(plan, layout))
             return item == 4 ? reduce_short_rows<float>(plan, layout)
                              : reduce_short_rows<double>(plan, layout);
