@@ -255,3 +255,44 @@ def test_moments(fill, mean, variance, dtype):
     x = fill(torch.empty(100_000, dtype=dtype)).numpy().astype(np.float64)
     assert abs(x.mean() - mean) < 5 * np.sqrt(variance / x.size) + 2e-3
     assert abs(x.var() - variance) < 0.05 * variance
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        (10, (4,)),
+        (-3, 7, [2, 3]),
+        (1, ()),
+        (2**28, (3,)),
+        (2**40, (3,)),
+        (5, (0, 2)),
+        (0, (3,)),
+        (4, 4, (3,)),
+        (10, 3),
+        (10, (-1,)),
+        (10.0, (2,)),
+        (True, (2,)),
+        ((2,),),
+        (-(2**62), 2**62, (2,)),
+    ],
+)
+@pytest.mark.parametrize("options", [{}, {"dtype": torch.int64}, {"dtype": torch.uint8}, {"requires_grad": True}])
+def test_randint_of_the_quick_road(args, options):
+    def outcome(function):
+        torch.manual_seed(3)
+        try:
+            drawn = function(*args, **options)
+        except Exception as error:
+            return type(error), str(error)
+        return drawn.dtype, tuple(drawn.shape), drawn.tolist(), torch.rand(1).item()
+
+    assert outcome(torch.randint) == outcome(torch.randint.__wrapped__)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.float16])
+def test_multinomial_refuses_weights(dtype):
+    for wrong in (float("nan"), float("inf"), -1.0):
+        with pytest.raises(RuntimeError, match="either `inf`, `nan` or element < 0"):
+            torch.multinomial(torch.tensor([[1.0, 2.0], [0.0, wrong]], dtype=dtype), 1)
+    with pytest.raises(RuntimeError, match="sum of probabilities <= 0"):
+        torch.multinomial(torch.tensor([[1.0, 2.0], [0.0, 0.0]], dtype=dtype), 1)

@@ -124,6 +124,14 @@ py::object multinomial(Generator& g, py::handle weights, int64_t samples) {
     return out;
 }
 
+int weights_fault(py::handle weights) {
+    const ArrayView v = view(weights, "weights");
+    PT_CHECK(v.ndim == 2 && v.is_contiguous(), "weights: expected a contiguous 2-d array");
+    int fault = 0;
+    floating_fill(v, [&](auto* p) { fault = random::weights_fault(p, v.shape[0], v.shape[1]); });
+    return fault;
+}
+
 py::object get_state(Generator& g) {
     const py::object out = make_array({Generator::kStateBytes}, DType::uint8);
     const std::lock_guard lock(g.mutex);
@@ -174,6 +182,7 @@ void bind_random(py::module_& m) {
     m.def("random_integers", &integers);
     m.def("random_permutation", &permutation);
     m.def("random_poisson", &poisson);
+    m.def("random_weights_fault", &weights_fault);
     m.def("random_multinomial", &multinomial);
     m.def("dropout", &dropout);
     m.def("masked_scale", &masked_scale);

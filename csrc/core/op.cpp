@@ -298,6 +298,7 @@ constexpr KindOf kKinds[] = {{"unary", Kind::unary, call_unary},
                              {"sizes", Kind::factory, call_sizes},
                              {"full", Kind::factory, call_full},
                              {"arange", Kind::factory, call_arange},
+                             {"randint", Kind::factory, call_randint},
                              {"like", Kind::factory, call_like},
                              {"tensor", Kind::factory, call_tensor}};
 

@@ -115,6 +115,7 @@ PyObject* call_operands(PyObject* self, PyObject* const* args, size_t nargsf, Py
 PyObject* call_clamp(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* names);
 PyObject* call_sizes(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* names);
 PyObject* call_full(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* names);
+PyObject* call_randint(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* names);
 PyObject* call_arange(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* names);
 PyObject* call_like(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* names);
 PyObject* call_tensor(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* names);

@@ -4,6 +4,7 @@
 
 #include "base/layout.h"
 #include "kernels/pointwise/pointwise.h"
+#include "kernels/random/random.h"
 
 #include <cfloat>
 #include <cmath>
@@ -186,6 +187,42 @@ PyObject* call_arange(PyObject* self, PyObject* const* args, size_t nargsf, PyOb
         if (dtype == DType::float64) reinterpret_cast<double*>(data)[i] = static_cast<double>(value);
     }
     return finish_leaf(array, options.requires_grad);
+}
+
+// randint(high, size), randint(low, high, size) from the default generator, which is `alternate`
+PyObject* call_randint(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* names) {
+    OpObject* op = as_op(self);
+    const Py_ssize_t count = PyVectorcall_NARGS(nargsf);
+    Options options;
+    int64_t shape[kMaxDims], bounds[2] = {0, 0};
+    int ndim = 0;
+    bool plain = registry.default_cpu && (count == 2 || count == 3) &&
+                 read_options(args + count, names, &options) &&
+                 given_or(options, DType::int64) == DType::int64 && !options.requires_grad &&
+                 !PyLong_CheckExact(args[count - 1]) && read_sizes(args + count - 1, 1, shape, &ndim);
+    for (Py_ssize_t i = 0; i < count - 1 && plain; ++i) {
+        int overflow = 0;
+        plain = PyLong_CheckExact(args[i]);
+        if (plain) bounds[count == 2 ? 1 : i] = PyLong_AsLongLongAndOverflow(args[i], &overflow);
+        plain = plain && overflow == 0;
+    }
+    constexpr int64_t narrow = int64_t{1} << 28;  // wider ranges take 64-bit draws
+    if (!plain || bounds[0] < -narrow || bounds[1] > narrow || bounds[1] <= bounds[0] ||
+        bounds[1] - bounds[0] >= narrow)
+        return call_slow(op, args, nargsf, names);
+    PyObject* array = new_array(ndim, shape, DType::int64);
+    if (array == nullptr) return nullptr;
+    try {
+        random::Generator& generator = py::cast<random::Generator&>(py::handle(op->alternate));
+        const ArrayView out = view_of(reinterpret_cast<PyArrayObject*>(array));
+        ReleaseGil release(out.numel());
+        random::integers(generator, out.as<int64_t>(), out.numel(),
+                         static_cast<uint64_t>(bounds[1] - bounds[0]), bounds[0], false);
+    } catch (const py::cast_error& error) {
+        Py_DECREF(array);
+        return PyErr_Format(PyExc_TypeError, "randint: %s", error.what());
+    }
+    return finish_leaf(array, false);
 }
 
 // zeros_like(x), ones_like(x), empty_like(x): params as in call_sizes

@@ -250,9 +250,13 @@ PT_INLINE T sum_lanes(Vec<T> v) {
 }
 template <class T>
 PT_INLINE T max_lanes(Vec<T> v) {
-    T best = v[0];
-    for (int i = 1; i < lanes<T>; ++i) best = v[i] > best ? v[i] : best;
-    return best;
+    typedef typename int_of<sizeof(T)>::type Int;
+    Vec<Int> lane;
+    for (int i = 0; i < lanes<T>; ++i) lane[i] = static_cast<Int>(i);
+#pragma GCC unroll 4
+    for (Int width = lanes<T> / 2; width > 0; width /= 2)
+        v = max_hw<T>(v, __builtin_shuffle(v, lane ^ width));
+    return v[0];
 }
 
 }  // namespace pt::PT_ISA

@@ -236,8 +236,9 @@ def make_op(
     """The C callable in front of a Python function; the function itself when there is no such kernel.
 
     Args:
-        kind: "unary", "binary", "ternary", "where", "clamp", "power", "reduction", "matmul", "linear";
-            factories: "sizes", "full", "arange", "like", "tensor"; others: see :func:`quick`.
+        kind: "unary", "binary", "ternary", "where", "clamp", "power", "reduction", "matmul", "linear",
+            "layer_norm" or "nll_loss"; factories: "sizes", "full", "arange", "randint", "like", "tensor"; others: see
+            :func:`quick`.
         params: the kernel's scalars; where ``arguments`` has a name for one, this is its default.
         arguments: names of the function's arguments after the tensors. One beyond the params must be False in a quick
             call (``inplace``). The node's ctx is then the tuple of params, or for two tensors and more the one param.
@@ -245,7 +246,7 @@ def make_op(
         mixed: tensors of different dtypes are promoted in C too.
         tensors_only: numbers as operands are left to Python ("ternary": always).
         alternate: "power": the op for exponent 2; "ternary": the op whose last operand is a number; "sizes": what fills
-            the new array.
+            the new array; "randint": the generator.
         check: "ordered" (the first two), "not negative", "not zero": params that fail it are left to Python.
         choices: an argument that chooses among ops of one tensor: (its name, the op of each value).
     """

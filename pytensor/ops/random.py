@@ -15,7 +15,7 @@ from pytensor.ops.checks import check_tensor
 from pytensor.ops.create import Options, empty, new_array, sizes_of
 from pytensor.ops.like import empty_like
 from pytensor.ops.out import write_out
-from pytensor.ops.pointwise_core import factory
+from pytensor.ops.pointwise_core import factory, make_op
 from pytensor.ops.random_fill import (
     check_drawable,
     draw_integers,
@@ -176,8 +176,7 @@ def _integer(value: Any, name: str) -> int:
     return value.__index__()
 
 
-@op(method=False)
-def randint(
+def _randint(
     *args: Any,
     low: int | None = None,
     high: int | None = None,
@@ -222,6 +221,10 @@ def randint(
     array = new_array(shape, options.dtype, options.device)
     draw_integers(source, array, *span)
     return options.finish(array)
+
+
+_randint.__name__ = _randint.__qualname__ = "randint"
+randint = op(method=False)(make_op("randint", _randint, alternate=default_generator._impl))
 
 
 @op(method=False)
@@ -376,6 +379,10 @@ def poisson(input: Tensor, generator: Generator | None = None) -> Tensor:
 
 
 _MOST_CATEGORIES = 2**24
+_WEIGHT_FAULTS = {
+    1: "probability tensor contains either `inf`, `nan` or element < 0",
+    2: "invalid multinomial distribution (sum of probabilities <= 0)",
+}
 
 
 def _check_multinomial(input: Tensor, num_samples: int, replacement: bool) -> None:
@@ -419,10 +426,9 @@ def multinomial(
     rows = weights.reshape(-1, weights.shape[-1])
     if rows.size == 0:
         return wrap(np.empty((*weights.shape[:-1], num_samples), np.int64))
-    if not bool(((rows >= 0) & (rows < np.inf)).all()):
-        raise RuntimeError("probability tensor contains either `inf`, `nan` or element < 0")
-    if bool((rows.sum(axis=1) == 0).any()):
-        raise RuntimeError("invalid multinomial distribution (sum of probabilities <= 0)")
+    fault = backend_of(rows).random_weights_fault(rows)
+    if fault:
+        raise RuntimeError(_WEIGHT_FAULTS[fault])
     if replacement:
         wide = rows if rows.dtype in (np.float32, np.float64) else rows.astype(np.float32)
         drawn = backend_of(rows).random_multinomial(source, wide, num_samples)

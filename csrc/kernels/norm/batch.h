@@ -82,6 +82,21 @@ PT_INLINE void clear(T* p, int64_t n) {
     for (int64_t i = 0; i < n; ++i) p[i] = 0;
 }
 
+// body(position of the first of `rows` rows, rows, column from the first, lanes in use): four rows at a time,
+// so that sums of columns are read and written once for the four.
+template <class T, class Body>
+PT_INLINE void each_four_rows(const Batch& s, int64_t first, int64_t columns, const Body& body) {
+    int64_t b = 0;
+    for (; b + 4 <= s.batch; b += 4)
+        each_vector<T>(columns, [&](int64_t j, int used) __attribute__((always_inline)) {
+            body(b * s.channels + first + j, 4, j, used);
+        });
+    for (; b < s.batch; ++b)
+        each_vector<T>(columns, [&](int64_t j, int used) __attribute__((always_inline)) {
+            body(b * s.channels + first + j, 1, j, used);
+        });
+}
+
 // Mean and biased variance of some columns. What rounding left in the mean is found again in the sum of the
 // deviations from it.
 template <class T>
@@ -91,17 +106,27 @@ static void column_moments(const Batch& s, const T* x, int64_t first, int64_t co
     clear(mean, columns);
     clear(var, columns);
     clear(rest, columns);
-    each_element<T>(s, first, columns, [&](int64_t at, int64_t j, int used) __attribute__((always_inline)) {
-        add_upto(mean + j, load_upto(x + at, used), used);
-    });
+    each_four_rows<T>(s, first, columns,
+                      [&](int64_t at, int rows, int64_t j, int used) __attribute__((always_inline)) {
+                          Vec<T> sum = load_upto(x + at, used);
+                          for (int r = 1; r < rows; ++r) sum += load_upto(x + at + r * s.channels, used);
+                          add_upto(mean + j, sum, used);
+                      });
     each_vector<T>(columns, [&](int64_t j, int used) __attribute__((always_inline)) {
         store_upto(mean + j, load_upto(mean + j, used) / count, used);
     });
-    each_element<T>(s, first, columns, [&](int64_t at, int64_t j, int used) __attribute__((always_inline)) {
-        const Vec<T> d = load_upto(x + at, used) - load_upto(mean + j, used);
-        add_upto(rest + j, d, used);
-        add_upto(var + j, d * d, used);
-    });
+    each_four_rows<T>(s, first, columns,
+                      [&](int64_t at, int rows, int64_t j, int used) __attribute__((always_inline)) {
+                          const Vec<T> center = load_upto(mean + j, used);
+                          Vec<T> sum{}, squares{};
+                          for (int r = 0; r < rows; ++r) {
+                              const Vec<T> d = load_upto(x + at + r * s.channels, used) - center;
+                              sum += d;
+                              squares += d * d;
+                          }
+                          add_upto(rest + j, sum, used);
+                          add_upto(var + j, squares, used);
+                      });
     each_vector<T>(columns, [&](int64_t j, int used) __attribute__((always_inline)) {
         const Vec<T> shift = load_upto(rest + j, used) / count;
         store_upto(mean + j, load_upto(mean + j, used) + shift, used);
@@ -145,12 +170,18 @@ static void batch_backward_columns(const Batch& s, const T* grad, const T* x, co
         T *sum = grad_bias + first, *dot = grad_weight + first;
         clear(sum, columns);
         clear(dot, columns);
-        each_element<T>(
-            s, first, columns, [&](int64_t at, int64_t j, int used) __attribute__((always_inline)) {
-                const Vec<T> g = load_upto(grad + at, used);
-                add_upto(sum + j, g, used);
-                add_upto(dot + j, g * (load_upto(x + at, used) - load_upto(center + j, used)), used);
-            });
+        each_four_rows<T>(s, first, columns,
+                          [&](int64_t at, int rows, int64_t j, int used) __attribute__((always_inline)) {
+                              const Vec<T> m = load_upto(center + j, used);
+                              Vec<T> grads{}, products{};
+                              for (int r = 0; r < rows; ++r) {
+                                  const Vec<T> g = load_upto(grad + at + r * s.channels, used);
+                                  grads += g;
+                                  products += g * (load_upto(x + at + r * s.channels, used) - m);
+                              }
+                              add_upto(sum + j, grads, used);
+                              add_upto(dot + j, products, used);
+                          });
         each_vector<T>(columns, [&](int64_t j, int used) __attribute__((always_inline)) {
             const Vec<T> rstd = one / sqrt(load_upto(var + first + j, used, T(1)) + broadcast(eps));
             const Vec<T> d = load_upto(dot + j, used) * rstd;

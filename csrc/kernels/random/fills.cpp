@@ -1,6 +1,7 @@
 // Fills: draw a chunk with the lock held, then transform it, on several threads where that is dear.
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <type_traits>
 
 #include "base/parallel.h"
@@ -316,6 +317,36 @@ void poisson(Generator& g, const double* rate, double* out, int64_t n) {
     }
 }
 
+// The first place whose value is not below u[k]. Which half it lies in cannot be foreseen: no branches, and
+// several searches at a time, as each step waits for the one before.
+constexpr int kSearches = 8;
+template <class T>
+static void search_together(const T* sorted, int64_t n, const double* u, int64_t count, int64_t* out) {
+    int64_t at[kSearches] = {};
+    for (; n > 1; n -= n / 2)
+        for (int k = 0; k < kSearches; ++k)
+            at[k] += static_cast<double>(sorted[at[k] + n / 2 - 1]) < u[k] ? n / 2 : 0;
+    for (int64_t k = 0; k < count; ++k) out[k] = at[k] + (static_cast<double>(sorted[at[k]]) < u[k]);
+}
+
+template <class T>
+int weights_fault(const T* weights, int64_t rows, int64_t categories) {
+    constexpr T infinity = std::numeric_limits<T>::infinity();
+    bool empty = false;
+    for (int64_t row = 0; row < rows; ++row, weights += categories) {
+        int wrong = 0, positive = 0;
+        for (int64_t j = 0; j < categories; ++j) {
+            wrong |= !(weights[j] >= 0) | !(weights[j] < infinity);
+            positive |= weights[j] > 0;
+        }
+        if (wrong != 0) return 1;
+        empty |= positive == 0;
+    }
+    return empty ? 2 : 0;
+}
+template int weights_fault<float>(const float*, int64_t, int64_t);
+template int weights_fault<double>(const double*, int64_t, int64_t);
+
 template <class T>
 void multinomial(Generator& g, const T* weights, int64_t rows, int64_t categories, int64_t samples,
                  T* cumulative, int64_t* out) {
@@ -325,10 +356,12 @@ void multinomial(Generator& g, const T* weights, int64_t rows, int64_t categorie
         for (int64_t j = 0; j < categories; ++j) cumulative[j] = sum += weights[j];
         for (int64_t j = 0; j < categories; ++j) cumulative[j] /= sum;
         cumulative[categories - 1] = 1;
-        for (int64_t s = 0; s < samples; ++s)
-            out[s] = std::lower_bound(cumulative, cumulative + categories, g.next_double(),
-                                      [](T c, double u) { return static_cast<double>(c) < u; }) -
-                     cumulative;
+        for (int64_t s = 0; s < samples; s += kSearches) {
+            double u[kSearches] = {};
+            const int64_t count = std::min<int64_t>(samples - s, kSearches);
+            for (int64_t k = 0; k < count; ++k) u[k] = g.next_double();
+            search_together(cumulative, categories, u, count, out + s);
+        }
     }
 }
 template void multinomial<float>(Generator&, const float*, int64_t, int64_t, int64_t, float*, int64_t*);

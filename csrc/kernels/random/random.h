@@ -73,6 +73,10 @@ void transformed(Generator& g, Kind kind, float* out, int64_t n, double a, doubl
 void transformed(Generator& g, Kind kind, double* out, int64_t n, double a, double b);
 // Poisson samples for the rates in `rate`.
 void poisson(Generator& g, const double* rate, double* out, int64_t n);
+// Whether rows of weights can be drawn from: 0, or 1: an element is negative or not finite, or 2: a row is
+// all zeros.
+template <class T>
+int weights_fault(const T* weights, int64_t rows, int64_t categories);
 // `samples` category indices with replacement per row of the [rows, categories] weights; `cumulative` has
 // room for one row.
 template <class T>

@@ -241,9 +241,9 @@ template <class Value, class Store>
 void each_short_rows(const Plan& plan, const Layout& layout, int64_t item, const Store& store) {
     const Axes& kept = layout.kept;
     const int64_t n = layout.reduced.size[0];
-    // The hardware sees contiguous rows coming as long as they lie in the cache. Beyond, memory must not wait
-    // while lanes are joined.
-    const int64_t ahead = kept.size[0] * n * item > kFarBytes ? 8192 : 0;
+    // Memory must not wait while lanes are joined: more than a few MB are fetched ahead. Longer rows the
+    // hardware sees coming, as long as they lie in the cache.
+    const int64_t ahead = kept.size[0] * n * item > (n * item < 2048 ? kFarBytes / 2 : kFarBytes) ? 8192 : 0;
     parallel_for(0, kept.size[0], kGrain / (n + 8) + 1, [&](int64_t begin, int64_t end) {
         Value values[kShortRows];
         for (int64_t i = begin; i < end; i += kShortRows) {

@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from pytensor import _C
+from pytensor.backend.reference import random as plain
 
 __all__ = [
     "dropout",
@@ -20,6 +21,7 @@ __all__ = [
     "random_poisson",
     "random_transformed",
     "random_uniform",
+    "random_weights_fault",
 ]
 
 
@@ -56,6 +58,13 @@ def random_permutation(generator: _C.RandomGenerator, out: np.ndarray) -> None:
 def random_poisson(generator: _C.RandomGenerator, rate: np.ndarray) -> np.ndarray:
     """Poisson samples of the rates, both of float64."""
     return _C.random_poisson(generator, np.asarray(rate, order="C"))
+
+
+def random_weights_fault(weights: np.ndarray) -> int:
+    """0; 1 for weights [rows, categories] with an element that is negative or not finite, 2 with a row of zeros."""
+    if weights.dtype.char not in "fd" or not weights.dtype.isnative:
+        return plain.random_weights_fault(weights)
+    return _C.random_weights_fault(np.ascontiguousarray(weights))
 
 
 def random_multinomial(generator: _C.RandomGenerator, weights: np.ndarray, samples: int) -> np.ndarray:

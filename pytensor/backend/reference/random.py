@@ -21,6 +21,7 @@ __all__ = [
     "random_poisson",
     "random_transformed",
     "random_uniform",
+    "random_weights_fault",
 ]
 
 
@@ -152,6 +153,13 @@ def random_poisson(generator: _C.RandomGenerator, rate: Any) -> Any:
     host = rate if xp is np else rate.get()
     counts = [_poisson(generator, r) for r in host.ravel().tolist()]
     return xp.asarray(np.array(counts, np.float64).reshape(rate.shape))
+
+
+def random_weights_fault(weights: Any) -> int:
+    xp = array_module(weights)
+    if not bool(((weights >= 0) & (weights < xp.inf)).all()):
+        return 1
+    return 2 if bool((weights.sum(axis=1) == 0).any()) else 0
 
 
 def random_multinomial(generator: _C.RandomGenerator, weights: Any, samples: int) -> Any:
