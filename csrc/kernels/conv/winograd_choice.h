@@ -28,8 +28,9 @@ PT_INLINE double cost(const Problem& p, const Method& method) {
 // As for the forward pass, with grad_output transformed instead of the results, and the source packed once
 // more.
 PT_INLINE Tiling weight_tiling(const Problem& p, const Method& method) {
-    const int64_t budget = p.kernel[0] == 1 ? int64_t{1} << 40 : kSourceBytes;
-    return Tiling(p, method.m, method.r, budget, kMostTiles);
+    // Wide blocks: the sums are read and written once for each.
+    const int64_t least = method.points <= 6 ? kMostTiles : kUsualTiles;
+    return Tiling(p, method.m, method.r, kSourceBytes, least);
 }
 PT_INLINE double weight_cost(const Problem& p, const Method& method) {
     const Tiling tiling = weight_tiling(p, method);
@@ -74,6 +75,9 @@ PT_INLINE const Method* choose(const Problem& p, Winograd mode) {
                                      mode == Winograd::automatic ? direct_cost(p) : kAnyCost);
 }
 PT_INLINE const Method* choose_for_weight(const Problem& p, Winograd mode) {
+    // Several planes of few channels: little work in many blocks. 1.3 times as fast as the direct road with
+    // one thread, but 0.75 times with two.
+    if (mode == Winograd::automatic && p.kernel[0] > 1 && p.channels <= kColumns) return nullptr;
     return Methods(p, mode).cheapest([&](const Method& method) { return weight_cost(p, method); },
                                      mode == Winograd::automatic ? direct_cost(p) : kAnyCost);
 }

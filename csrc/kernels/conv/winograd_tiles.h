@@ -16,9 +16,9 @@ using matmul::PT_ISA::even_part;
 using matmul::PT_ISA::Range;
 
 constexpr int64_t kLanes = lanes<float>;
-constexpr int64_t kMostTiles = 128;  // of a block
-constexpr int64_t kMostTaps = 64;    // of a kernel
-constexpr float kLargest = 7.9e28f;  // 2^96, of a square that the transforms can take
+constexpr int64_t kUsualTiles = 128, kMostTiles = 256;  // of a block
+constexpr int64_t kMostTaps = 64;                       // of a kernel
+constexpr float kLargest = 7.9e28f;                     // 2^96, of a square that the transforms can take
 
 // The source and the result are [batch][channels or rows][planes][rows][columns], taps lie together. A
 // kernel that is larger than the R taps of a tile's axis is cut into chunks of R, which are summed as
@@ -77,7 +77,8 @@ struct Tiling {
         }
         planes = ceil_div(p.out[0], stacks);
         int64_t most = budget / (tile * (planes + p.kernel[0] - 1));
-        most = most < least ? least : most > kMostTiles ? kMostTiles : most;
+        most = most < least ? least : most > kUsualTiles && least < kUsualTiles ? kUsualTiles : most;
+        if (most > kMostTiles) most = kMostTiles;
         cut(p.batch, most);
     }
     static constexpr int64_t kMostPlanes = 16;

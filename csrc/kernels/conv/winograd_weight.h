@@ -55,26 +55,30 @@ struct WeightGradient {
                             z * depth * columns);
     }
 
-    // All strips, and as large shares of the rows of grad_output.
+    // All strips, and as many shares of the rows of grad_output in between.
     void transform(const Block& block, float* sources, float* packed, float* grads) {
-        parallel_for(0, strips, 1, [&](int64_t begin, int64_t end) {
+        parallel_for(0, 2 * strips, 1, [&](int64_t begin, int64_t end) {
             Floats squares{};
-            for (int64_t s = begin; s < end; ++s) {
-                const int64_t c = s * kColumns, last = c + kColumns < p.channels ? c + kColumns : p.channels;
-                method.sources(p, tiling, block, c, last, sources, squares);
-                pack(block, s, sources, packed);
-                method.grads(p, grad, block, even_part(p.rows, s, strips), grad_row(), grads, squares);
+            for (int64_t unit = begin; unit < end; ++unit) {
+                const int64_t s = unit / 2, c = s * kColumns;
+                if (unit % 2 == 0) {
+                    const int64_t last = c + kColumns < p.channels ? c + kColumns : p.channels;
+                    method.sources(p, tiling, block, c, last, sources, squares);
+                    pack(block, s, sources, packed);
+                } else {
+                    method.grads(p, grad, block, even_part(p.rows, s, strips), grad_row(), grads, squares);
+                }
             }
             give_up_unless(ordinary(squares));
         });
     }
 
-    void multiply(const Block& block, const Range& rows, const float* packed, const float* grads, bool add,
-                  float* weights) const {
+    void multiply(const Block& block, const Range& points, const Range& rows, const float* packed,
+                  const float* grads, bool add, float* weights) const {
         const int64_t slice = slice_of(rows.size(), row_size()), tiles = ceil_div(rows.size(), kRows);
         const int64_t grad_slice = slice_of(p.rows, grad_row()), depth = tiles_of(block);
         const int64_t all = chunks * strips * p.kernel[0], sheet = Tiling::whole(p.channels);
-        for (int64_t e = 0; e < method.points; ++e)
+        for (int64_t e = points.begin; e < points.end; ++e)
             for (int64_t unit = 0; unit < all; ++unit) {
                 const int64_t z = unit % p.kernel[0], s = unit / p.kernel[0] % strips;
                 const int64_t chunk = unit / (p.kernel[0] * strips);
@@ -92,29 +96,45 @@ struct WeightGradient {
             }
     }
 
+    static size_t bytes(int64_t count) { return sizeof(float) * static_cast<size_t>(count); }
+    // Of a single block each part's sums are needed for a moment only.
+    bool keeps_sums() const { return parts == 1 || tiling.all_blocks() > 1; }
+    bool is_last(int64_t block) const { return block == tiling.all_blocks() - 1; }
+
+    // Threads take parts of the rows ...
+    void by_parts(const Block& block, const float* packed, const float* grads, int64_t number, float* all) {
+        parallel_for(0, parts, 1, [&](int64_t begin, int64_t end) {
+            pool::Scratch mine(keeps_sums() ? 0 : bytes(part_size()));
+            for (int64_t i = begin; i < end; ++i) {
+                float* weights = keeps_sums() ? all + i * part_size() : mine.as<float>();
+                multiply(block, {0, method.points}, part(i), packed, grads, number > 0, weights);
+                if (is_last(number)) method.gather(p, tiling, weights, part(i).begin, part(i).end, result);
+            }
+        });
+    }
+    // ... or, where these are few, elements of the tiles.
+    void few_rows(const Block& block, const float* packed, const float* grads, int64_t number, float* all) {
+        parallel_for(0, method.points, 1, [&](int64_t begin, int64_t end) {
+            multiply(block, {begin, end}, {0, p.rows}, packed, grads, number > 0, all);
+        });
+        if (is_last(number)) method.gather(p, tiling, all, 0, p.rows, result);
+    }
+
     bool run() {
-        const size_t item = sizeof(float);
-        const int64_t blocks = tiling.all_blocks(), points = method.points;
-        const bool single = blocks == 1;  // each part's sums are needed for a moment only
-        const auto bytes = [&](int64_t count) { return item * static_cast<size_t>(count); };
+        const int64_t points = method.points;
         pool::Scratch sources(bytes(points * slice_of(tiling.source_rows(p), tiling.width)));
         pool::Scratch grads(bytes(points * slice_of(p.rows, grad_row())));
         pool::Scratch packed(bytes(points * chunks * strips * strip_size()));
-        pool::Scratch all(single ? 0 : bytes(parts * part_size()));
+        pool::Scratch all(keeps_sums() ? bytes(parts * part_size()) : 0);
         Block block;
-        for (int64_t number = 0; number < blocks; ++number) {
+        for (int64_t number = 0; number < tiling.all_blocks(); ++number) {
             tiling.lay_out(p, number, block);
             transform(block, sources.as<float>(), packed.as<float>(), grads.as<float>());
             if (has_given_up()) return false;
-            parallel_for(0, parts, 1, [&](int64_t begin, int64_t end) {
-                pool::Scratch mine(single ? bytes(part_size()) : 0);
-                for (int64_t i = begin; i < end; ++i) {
-                    float* weights = single ? mine.as<float>() : all.as<float>() + i * part_size();
-                    multiply(block, part(i), packed.as<float>(), grads.as<float>(), number > 0, weights);
-                    if (number == blocks - 1)
-                        method.gather(p, tiling, weights, part(i).begin, part(i).end, result);
-                }
-            });
+            if (parts == 1)
+                few_rows(block, packed.as<float>(), grads.as<float>(), number, all.as<float>());
+            else
+                by_parts(block, packed.as<float>(), grads.as<float>(), number, all.as<float>());
         }
         return true;
     }
