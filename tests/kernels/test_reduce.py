@@ -291,3 +291,15 @@ def test_sums_of_ill_conditioned_data(machine, dtype):
         assert error_of_sum(x[i], total) < 2 * eps
     for j, total in enumerate(cpu.reduction("sum", x, (0,))[:200]):
         assert error_of_sum(x[:, j], total) < 2 * eps
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "uint8", "int32", "int64"])
+def test_running_extremes_of_long_lines(dtype):
+    """Blocks in which nothing wins, ties, and NaN in the middle of one."""
+    rng = np.random.default_rng(0)
+    x = (rng.standard_normal((5, 333)) * 4 + 20).astype(dtype)
+    if dtype[0] == "f":
+        x[1, 200] = x[2, 0] = x[3, 332] = np.nan
+    for name in ("cummax", "cummin"):
+        for got, want in zip(*(b.cumulative_extreme(name, x, 1) for b in (cpu, reference)), strict=True):
+            np.testing.assert_array_equal(got, want)

@@ -40,13 +40,47 @@ void for_lines(const ArrayView& in, int axis, const ArrayView& out, const ArrayV
     });
 }
 
+// A contiguous line. In most blocks nothing beats the best so far, which is asked of a block at once; then no
+// element waits for the one before.
+template <class T, bool Greatest>
+void extremes_of_line(const T* x, int64_t n, T* y, int64_t* places) {
+    constexpr int64_t kBlock = 16;
+    T best = x[0];
+    int64_t place = 0;
+    const auto wins = [&](T v) { return (Greatest ? v >= best : v <= best) | (v != v); };
+    for (int64_t i = 0; i < n;) {
+        const int64_t stop = n - i < kBlock ? n : i + kBlock;
+        bool any = false;
+        if (stop - i == kBlock)
+            for (int64_t k = 0; k < kBlock; ++k) any |= wins(x[i + k]);
+        if (stop - i == kBlock && !any) {
+            for (int64_t k = 0; k < kBlock; ++k) y[i + k] = best;
+            for (int64_t k = 0; k < kBlock; ++k) places[i + k] = place;
+            i = stop;
+            continue;
+        }
+        for (; i < stop; ++i) {
+            const bool better = wins(x[i]);
+            best = better ? x[i] : best;
+            place = better ? i : place;
+            y[i] = best;
+            places[i] = place;
+        }
+    }
+}
+
 template <class T, bool Greatest>
 void extremes_of(const ArrayView& in, int axis, const ArrayView& values, const ArrayView& indices) {
     const int64_t n = in.shape[axis];
     const int64_t step = in.strides[axis];
     const int64_t value_step = values.strides[axis];
     const int64_t index_step = indices.strides[axis];
+    const bool straight = step == sizeof(T) && value_step == sizeof(T) && index_step == sizeof(int64_t);
     for_lines(in, axis, values, &indices, [&](Line line) {
+        if (straight)
+            return extremes_of_line<T, Greatest>(reinterpret_cast<const T*>(line.x), n,
+                                                 reinterpret_cast<T*>(line.y),
+                                                 reinterpret_cast<int64_t*>(line.place));
         T best = *reinterpret_cast<const T*>(line.x);
         int64_t place = 0;
         for (int64_t i = 0; i < n; ++i) {
