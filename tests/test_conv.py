@@ -165,3 +165,20 @@ def test_half_precision_is_summed_in_float32():
     w = torch.full((1, 4096, 1), 1.0, dtype=torch.float16)
     w[0, 0, 0] = 0.5
     assert torch.conv1d(x, w).item() == 4096.0  # 4095.5, rounded once
+
+
+@pytest.mark.parametrize("numbers", [{"stride": (1.0, 1)}, {"padding": 0.0}, {"dilation": [1, 1.0]}, {"groups": 1.0}])
+def test_numbers_that_only_equal_integers_are_refused(numbers):
+    x, w = torch.ones(1, 1, 4, 4), torch.ones(1, 1, 2, 2)
+    nn.functional.conv2d(x, w, stride=(1, 1))  # what is kept for these must not answer for the others
+    with pytest.raises(TypeError, match=next(iter(numbers))):
+        nn.functional.conv2d(x, w, **numbers)
+
+
+@pytest.mark.parametrize("numbers", [{"kernel_size": (2.0, 2)}, {"kernel_size": 2, "stride": (2.0, 2.0)}])
+def test_pooling_refuses_them_too(numbers):
+    x = torch.ones(1, 1, 4, 4)
+    nn.functional.max_pool2d(x, (2, 2))
+    nn.functional.max_pool2d(x, 2, (2, 2))
+    with pytest.raises(TypeError, match=list(numbers)[-1]):
+        nn.functional.max_pool2d(x, **numbers)

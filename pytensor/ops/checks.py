@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Sequence
 from typing import Any
 
@@ -106,4 +107,4 @@ def sizes_argument(sizes: tuple[Any, ...]) -> tuple[int, ...]:
     """``f(2, 3)`` and ``f((2, 3))`` alike, as a tuple of ints."""
     if len(sizes) == 1 and isinstance(sizes[0], (tuple, list)):
         sizes = tuple(sizes[0])
-    return sizes if all(type(s) is int for s in sizes) else tuple([s.__index__() for s in sizes])
+    return sizes if all(type(s) is int for s in sizes) else tuple([operator.index(s) for s in sizes])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import operator
 from collections.abc import Sequence
 from typing import Any
 
@@ -18,13 +19,9 @@ def per_axis(value: Any, spatial: int, name: str) -> tuple[int, ...]:
     """An int or a sequence of one or ``spatial`` ints, as a tuple of ``spatial`` ints."""
     if isinstance(value, int):
         return (value,) * spatial
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        values = tuple(v.__index__() for v in value)
-    else:
-        try:
-            return (value.__index__(),) * spatial
-        except (AttributeError, TypeError):
-            raise TypeError(f"argument '{name}' must be tuple of ints, not {type(value).__name__}") from None
+    if not isinstance(value, Sequence) or isinstance(value, str):
+        return (_integer(value, name, "tuple of ints, not"),) * spatial
+    values = tuple(_integer(v, name, "tuple of ints, but found element of type") for v in value)
     if len(values) == 1:
         return values * spatial
     if len(values) != spatial:
@@ -33,6 +30,13 @@ def per_axis(value: Any, spatial: int, name: str) -> tuple[int, ...]:
             f"dimensions, but got {name}={list(values)}"
         )
     return values
+
+
+def _integer(value: Any, name: str, wanted: str) -> int:
+    try:
+        return operator.index(value)
+    except TypeError:
+        raise TypeError(f"argument '{name}' must be {wanted} {type(value).__name__}") from None
 
 
 def check_operands(function: str, input: Any, weight: Any, bias: Any) -> None:
@@ -158,6 +162,7 @@ def check_convolution(
     input: Any, weight: Any, bias: Any, stride, padding, dilation, output_padding, groups: int, transposed: bool
 ) -> None:
     """Everything about a batched input and a weight of the same number of axes."""
+    _integer(groups, "groups", "int, not")  # 1.0 would find what is kept for 1
     shapes = tuple(input.shape), tuple(weight.shape), None if bias is None else tuple(bias.shape)
     dtypes = input.dtype, weight.dtype, None if bias is None else bias.dtype
     check_described(shapes, dtypes, stride, padding, dilation, output_padding, groups, transposed)

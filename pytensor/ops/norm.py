@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -355,7 +356,7 @@ def check_normalized_shape(function: str, input: Any, normalized_shape: Any, wei
     alike = (weight is None or weight.shape == ends) and (bias is None or bias.shape == ends)
     if ends and alike and input.shape[-len(ends) :] == ends:
         return ends
-    shape = [s.__index__() for s in normalized_shape]
+    shape = [operator.index(s) for s in normalized_shape]
     if not shape:
         raise RuntimeError(
             "Expected normalized_shape to be at least 1-dimensional, i.e., containing at least one element, but got "

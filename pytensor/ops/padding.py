@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -52,7 +53,7 @@ def constant_pad_nd(input: Tensor, pad: Sequence[int], value: float = 0) -> Tens
     tensor([9, 1, 2])
     """
     check_tensor(input, "constant_pad_nd", "input", 1)
-    pad, ndim = tuple(p.__index__() for p in pad), input.dim()
+    pad, ndim = tuple(operator.index(p) for p in pad), input.dim()
     if len(pad) % 2:
         raise RuntimeError(f"Length of pad must be even but instead it equals {len(pad)}")
     if len(pad) > 2 * ndim:
@@ -194,7 +195,7 @@ def pad_argument(pad: Any) -> tuple[int, ...]:
                 f"pad(): argument 'pad' (position 2) must be tuple of ints, but found element of type "
                 f"{type(p).__name__} at pos {i}"
             )
-    return tuple(p.__index__() for p in pad)
+    return tuple(operator.index(p) for p in pad)
 
 
 @op(namespace="nn.functional")

@@ -160,10 +160,19 @@ def pool_window(
         kernel_size, stride, padding, dilation = (
             tuple(v) if isinstance(v, list) else v for v in (kernel_size, stride, padding, dilation)
         )
-    return _window(function, axes, input.shape, kernel_size, stride, padding, dilation, bool(ceil_mode))
+    numbers = kernel_size, stride, padding, dilation
+    find = _window if all(map(_is_plain, numbers)) else _window.__wrapped__
+    return find(function, axes, input.shape, *numbers, bool(ceil_mode))
 
 
-@functools.lru_cache(maxsize=256, typed=True)
+def _is_plain(value: Any) -> bool:
+    """Made of nothing but ints: what only compares equal to them, as 2.0, must not find their entry in a cache."""
+    if type(value) is tuple:
+        return all(type(n) is int for n in value)
+    return value is None or type(value) is int
+
+
+@functools.lru_cache(maxsize=256)
 def _window(
     function: str, axes: int, shape: Any, kernel_size: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool
 ) -> Window:
