@@ -9,8 +9,6 @@
 namespace pt::index {
 namespace {
 
-constexpr int64_t kCombineGrain = 16384;  // elements below which a second thread does not pay
-
 struct SumInto {
     template <class T>
     static T join(T x, T y) {
@@ -63,6 +61,14 @@ void combine_line(const Stretch& s) {
         T* __restrict x = reinterpret_cast<T*>(s.x + *reinterpret_cast<const int64_t*>(s.index) * l.jump);
         const T* y = reinterpret_cast<const T*>(s.y);
         for (int64_t j = s.begin; j < s.end; ++j) x[j] = Op::join(x[j], y[j]);
+        return;
+    }
+    if (l.step_index == 8 && l.step_y == item && l.jump == item &&
+        l.step_x == 0) {  // a line of x, of y and of places
+        T* x = reinterpret_cast<T*>(s.x);
+        const T* y = reinterpret_cast<const T*>(s.y);
+        const int64_t* place = reinterpret_cast<const int64_t*>(s.index);
+        for (int64_t j = s.begin; j < s.end; ++j) x[place[j]] = Op::join(x[place[j]], y[j]);
         return;
     }
     for (int64_t j = s.begin; j < s.end; ++j) {
@@ -124,11 +130,12 @@ bool scatter_reduce(Reduction reduction, const ArrayView& out, int axis, const A
             inside.store(false, std::memory_order_relaxed);
     };
     if (lines.axis == lines.last) {
-        parallel_for(0, lines.count, kCombineGrain / (lines.length + 1) + 1, [&](int64_t begin, int64_t end) {
-            for (int64_t i = begin; i < end; ++i) run(i, 0, lines.length);
-        });
+        parallel_for(0, lines.count, Work{static_cast<double>(lines.length)},
+                     [&](int64_t begin, int64_t end) {
+                         for (int64_t i = begin; i < end; ++i) run(i, 0, lines.length);
+                     });
     } else {
-        parallel_for(0, lines.length, kCombineGrain / (lines.count + 1) + 16,
+        parallel_for(0, lines.length, Work{static_cast<double>(lines.count), 16},
                      [&](int64_t begin, int64_t end) {
                          for (int64_t i = 0; i < lines.count; ++i) run(i, begin, end);
                      });

@@ -10,8 +10,8 @@
 namespace pt::index {
 namespace {
 
-constexpr int64_t kSelectGrain = 16384;  // elements below which a second thread does not pay
-constexpr int64_t kListed = 64;          // k up to which the best so far are kept in a list
+constexpr double kSelectNs = 1.5;  // of an element
+constexpr int64_t kListed = 64;    // k up to which the best so far are kept in a list
 
 // The key at `rank` in the order of n keys. `other` has room for n; `below` is how many keys are less.
 template <class K>
@@ -87,7 +87,7 @@ void top_k_lines(const SortLines& lines, int64_t k, bool largest) {
     using K = KeyOf<T>;
     const int64_t n = lines.length;
     const K turn = largest ? ~K{0} : K{0};
-    parallel_for(0, lines.count, kSelectGrain / (n + 1) + 1, [&](int64_t begin, int64_t end) {
+    parallel_for(0, lines.count, Work{kSelectNs * static_cast<double>(n)}, [&](int64_t begin, int64_t end) {
         pool::Scratch key_room(static_cast<size_t>(2 * n) * sizeof(K));
         pool::Scratch entry_room(static_cast<size_t>(2 * k) * sizeof(Entry<K>));
         K* const keys = key_room.as<K>();
@@ -112,7 +112,7 @@ template <class T>
 void select_lines(const SortLines& lines, int64_t rank, const int64_t* ranks) {
     using K = KeyOf<T>;
     const int64_t n = lines.length;
-    parallel_for(0, lines.count, kSelectGrain / (n + 1) + 1, [&](int64_t begin, int64_t end) {
+    parallel_for(0, lines.count, Work{kSelectNs * static_cast<double>(n)}, [&](int64_t begin, int64_t end) {
         pool::Scratch room(static_cast<size_t>(2 * n) * sizeof(K));
         K* const keys = room.as<K>();
         for (int64_t l = begin; l < end; ++l) {

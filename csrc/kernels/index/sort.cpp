@@ -11,9 +11,9 @@
 namespace pt::index {
 namespace {
 
-constexpr int64_t kFew = 40;          // entries that insertion sorts faster
-constexpr int64_t kMany = 1 << 15;    // entries from which wider digits pay
-constexpr int64_t kSortGrain = 2048;  // elements below which a second thread does not pay
+constexpr int64_t kFew = 40;        // entries that insertion sorts faster
+constexpr int64_t kMany = 1 << 15;  // entries from which wider digits pay
+constexpr double kSortNs = 10;      // of an element
 
 template <class K>
 K key_in(const Entry<K>& entry) {
@@ -64,7 +64,7 @@ void sort_lines(const SortLines& lines, bool descending) {
     using K = KeyOf<T>;
     const int64_t n = lines.length;
     const K turn = descending ? ~K{0} : K{0};
-    parallel_for(0, lines.count, kSortGrain / (n + 1) + 1, [&](int64_t begin, int64_t end) {
+    parallel_for(0, lines.count, Work{kSortNs * static_cast<double>(n)}, [&](int64_t begin, int64_t end) {
         pool::Scratch scratch(static_cast<size_t>(2 * n) * sizeof(Entry<K>));
         Entry<K>* const entries = scratch.as<Entry<K>>();
         for (int64_t l = begin; l < end; ++l) {

@@ -118,8 +118,8 @@ void sample_gradient(const Ctc<T>& c, int64_t n, T grad, T loss, const T* alpha,
 // body(n) for every sample.
 template <class T, class Body>
 void each_sample(const Ctc<T>& c, const Body& body) {
-    const int64_t work = std::max<int64_t>(1, c.steps * (c.states() + c.classes / 8));
-    parallel_for(0, c.batch, 1 + 8192 / work, [&](int64_t begin, int64_t end) {
+    const Work work{8.0 * static_cast<double>(c.steps * (c.states() + c.classes / 8))};
+    parallel_for(0, c.batch, work, [&](int64_t begin, int64_t end) {
         for (int64_t n = begin; n < end; ++n) body(n);
     });
 }

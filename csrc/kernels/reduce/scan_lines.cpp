@@ -9,21 +9,20 @@
 namespace pt::reduce {
 namespace {
 
-constexpr int64_t kLineGrain = 8192;  // elements below which a second thread does not pay
-
 struct Line {
     const char* x;
     char* y;
     char* place;
 };
 
-// body(line) for every line of `in` along `axis`, and of two results beside it (`places` may be null).
+// body(line) for every line of `in` along `axis`, and of two results beside it (`places` may be null); an
+// element takes `ns`.
 template <class Body>
-void for_lines(const ArrayView& in, int axis, const ArrayView& out, const ArrayView* places,
+void for_lines(const ArrayView& in, int axis, const ArrayView& out, const ArrayView* places, double ns,
                const Body& body) {
     const int64_t n = in.shape[axis];
     const int64_t count = in.numel() / n;
-    parallel_for(0, count, kLineGrain / n + 1, [&](int64_t begin, int64_t end) {
+    parallel_for(0, count, Work{ns * static_cast<double>(n)}, [&](int64_t begin, int64_t end) {
         for (int64_t number = begin; number < end; ++number) {
             Line line{in.data, out.data, places != nullptr ? places->data : nullptr};
             int64_t rest = number;
@@ -76,7 +75,7 @@ void extremes_of(const ArrayView& in, int axis, const ArrayView& values, const A
     const int64_t value_step = values.strides[axis];
     const int64_t index_step = indices.strides[axis];
     const bool straight = step == sizeof(T) && value_step == sizeof(T) && index_step == sizeof(int64_t);
-    for_lines(in, axis, values, &indices, [&](Line line) {
+    for_lines(in, axis, values, &indices, 1, [&](Line line) {
         if (straight)
             return extremes_of_line<T, Greatest>(reinterpret_cast<const T*>(line.x), n,
                                                  reinterpret_cast<T*>(line.y),
@@ -106,7 +105,7 @@ void logsumexps(const ArrayView& in, int axis, const ArrayView& out) {
     const int64_t n = in.shape[axis];
     const int64_t step = in.strides[axis];
     const int64_t out_step = out.strides[axis];
-    for_lines(in, axis, out, nullptr, [&](Line line) {
+    for_lines(in, axis, out, nullptr, 15, [&](Line line) {
         double peak = -std::numeric_limits<double>::infinity();
         double sum = 0;
         for (int64_t i = 0; i < n; ++i) {
