@@ -32,7 +32,7 @@ constexpr int64_t kDepth = kRegisters == 32 ? 640 : 320;
 constexpr int64_t kBlockRows = 144;
 template <class T>
 constexpr int64_t kBlockColumns = 8192 / sizeof(T);
-constexpr int64_t kSmallB = int64_t{1} << 19;  // bytes of B that one thread packs while others wait
+constexpr int64_t kSmallB = int64_t{1} << 19;  // bytes of B; fewer are packed by one thread while others wait
 constexpr int64_t kColumnsInPlace = 1024;      // of B, up to which packing A costs more than it brings
 constexpr double kNsPerMultiplyAdd = 0.01;
 constexpr int64_t kParallel = int64_t{1} << 18;  // multiplications that are worth a second thread
@@ -212,7 +212,7 @@ static void gemm_part(const A& a, const B& b, const Out& out, const TileShape& s
 
 template <class T, class A, class B, class Out>
 static void gemm(int64_t m, int64_t n, int64_t k, const A& a, const B& b, const Out& out, int threads) {
-    if (n * k * static_cast<int64_t>(sizeof(T)) <= kSmallB)
+    if (n * k * static_cast<int64_t>(sizeof(T)) < kSmallB)
         return gemm_of_small_b<T>(m, n, k, a, b, out, threads);
     const TileShape shape = tile_shape<T>(n);
     const int64_t strips = ceil_div(n, shape.columns);
