@@ -97,14 +97,18 @@ def read_json(path: str | Path) -> tuple[dict[str, Any], list[Measurement]]:
 
 
 def merged(runs: list[tuple[dict[str, Any], list[Measurement]]]) -> tuple[dict[str, Any], list[Measurement]]:
-    """Several runs of one machine as one. ValueError when they come from different machines."""
+    """Several runs of one machine as one; rows of later runs replace the same of earlier ones.
+
+    ValueError when they come from different machines.
+    """
     machine = dict(runs[0][0])
     for other, _ in runs[1:]:
         if (machine["cpu"], machine["cores"]) != (other["cpu"], other["cores"]):
             raise ValueError(f"runs of {machine['cpu']} and {other['cpu']} do not belong on one page")
         machine["versions"] = other["versions"] | machine["versions"]
         machine["command"] += f"`, `{other['command']}"
-    return machine, [m for _, measurements in runs for m in measurements]
+    rows = {(m.group, m.row, m.peer, m.threads): m for _, measurements in runs for m in measurements}
+    return machine, list(rows.values())
 
 
 def markdown(machine: dict[str, Any], measurements: list[Measurement], plot: str = "") -> str:

@@ -72,10 +72,11 @@ def test_json_is_read_back(tmp_path):
 
 def test_runs_of_one_machine_are_merged():
     first = {"cpu": "a CPU", "cores": 2, "command": "one", "versions": {"torch": "2"}}, [measurement("a")]
-    second = {"cpu": "a CPU", "cores": 2, "command": "two", "versions": {"jax": "1"}}, [measurement("b")]
+    again = measurement("a", ours=(0.5, 0.5, 0.5))
+    second = {"cpu": "a CPU", "cores": 2, "command": "two", "versions": {"jax": "1"}}, [measurement("b"), again]
     facts, rows = report.merged([first, second])
     assert facts["versions"] == {"torch": "2", "jax": "1"} and facts["command"] == "one`, `two"
-    assert [m.row for m in rows] == ["a", "b"] and first[0]["command"] == "one"
+    assert [m.row for m in rows] == ["a", "b"] and rows[0] is again and first[0]["command"] == "one"
     second[0]["cpu"] = "another"
     with pytest.raises(ValueError, match="a CPU and another"):
         report.merged([first, second])

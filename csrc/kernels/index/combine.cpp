@@ -110,21 +110,22 @@ Combine combine_of(Reduction reduction, DType dtype) {
 
 }  // namespace
 
-// Cut as in index.cpp: whole lines where they are along the indexed axis, columns of all lines elsewhere.
+// Threads share whole lines where they are along the indexed axis, rows of the result where an index moves
+// whole rows, and else columns of all lines.
 bool scatter_reduce(Reduction reduction, const ArrayView& out, int axis, const ArrayView& index,
                     const ArrayView& source) {
     if (index.numel() == 0) return true;
     const Combine combine = combine_of(reduction, out.dtype);
     const Lines lines(index, out, source, axis);
     const int64_t size = out.shape[axis];
+    if (size == 0) return false;
     std::atomic<bool> inside{true};
     const auto run = [&](int64_t line, int64_t begin, int64_t end) {
         char* x;
         char* y;
         const char* places;
         lines.start(line, x, y, places);
-        const int64_t seen = lines.step_index == 0 ? 1 : end - begin;
-        if (line_in_bounds(places + begin * lines.step_index, lines.step_index, seen, size))
+        if (line_in_bounds(places + begin * lines.step_index, lines.step_index, end - begin, size))
             combine({lines, x, y, places, begin, end});
         else
             inside.store(false, std::memory_order_relaxed);
@@ -134,6 +135,23 @@ bool scatter_reduce(Reduction reduction, const ArrayView& out, int axis, const A
                      [&](int64_t begin, int64_t end) {
                          for (int64_t i = begin; i < end; ++i) run(i, 0, lines.length);
                      });
+    } else if (lines.step_index == 0) {  // a thread combines what goes to its own rows of x
+        const int threads = num_threads();
+        const double all = static_cast<double>(lines.count * lines.length);
+        const Work work{all / static_cast<double>(size), (size + threads - 1) / threads};
+        parallel_for(0, size, work, [&](int64_t first, int64_t last) {
+            for (int64_t i = 0; i < lines.count; ++i) {
+                char* x;
+                char* y;
+                const char* at;
+                lines.start(i, x, y, at);
+                const int64_t place = *reinterpret_cast<const int64_t*>(at);
+                if (place < 0 || place >= size)
+                    inside.store(false, std::memory_order_relaxed);
+                else if (place >= first && place < last)
+                    combine({lines, x, y, at, 0, lines.length});
+            }
+        });
     } else {
         parallel_for(0, lines.length, Work{static_cast<double>(lines.count), 16},
                      [&](int64_t begin, int64_t end) {

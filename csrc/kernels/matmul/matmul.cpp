@@ -113,7 +113,8 @@ void run(const ArrayView& a, const ArrayView& b, const ArrayView& out, const Arr
     // Small products go one to a thread; of large ones, each takes all threads.
     if (work >= int64_t{1} << 21 && count % num_threads() != 0)
         return run_range(multiply, batch, p, 0, count);
-    parallel_for(0, count, 1 + (int64_t{1} << 21) / (work + 2000),  // 2000: what a call costs
+    const Work each{25 + 0.01 * static_cast<double>(work)};  // 25 ns: a call
+    parallel_for(0, count, each,
                  [&](int64_t begin, int64_t end) { run_range(multiply, batch, p, begin, end); });
 }
 

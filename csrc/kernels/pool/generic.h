@@ -220,9 +220,9 @@ class MaxPlane {
         for (int64_t od = 0; od < w_.out[0]; ++od)
             for (int64_t oh = 0; oh < w_.out[1]; oh += group_) {
                 const int64_t last = at_most(oh + group_, w_.out[1]) - 1;
-                const WindowRows top(w_, od, oh), bottom(w_, od, last);
-                const int64_t begin = top.h + top.kh.begin * w_.dilation[1];
-                const int64_t end = bottom.h + (bottom.kh.end - 1) * w_.dilation[1] + 1;
+                const WindowRows top(w_, od, oh);
+                const Span rows = rows_of(oh, last);
+                const int64_t begin = rows.begin, end = rows.end;
                 for (int64_t a = top.kd.begin; a < top.kd.end; ++a) {
                     const T* first = x + ((top.d + a * w_.dilation[0]) * w_.in[1] + begin) * w_.in[2];
                     const int64_t to = (a - top.kd.begin) * held_ * pitch_;
@@ -258,6 +258,21 @@ class MaxPlane {
         constexpr int64_t kBytes = 16384;
         const int64_t fit = kBytes / (2 * w.kernel[0] * pitch * static_cast<int64_t>(sizeof(T)));
         return fit > reach ? (fit - reach) / w.stride[1] + 1 : 1;
+    }
+
+    // The input rows that windows oh ... last touch: dilated taps of a window that lies partly in the padding
+    // may begin further down than those of the next.
+    Span rows_of(int64_t oh, int64_t last) const {
+        Span rows{w_.in[1], 0};
+        for (; oh <= last; ++oh) {
+            const WindowRows window(w_, 0, oh);
+            if (window.kh.size() <= 0) continue;
+            const int64_t begin = window.h + window.kh.begin * w_.dilation[1];
+            const int64_t end = window.h + (window.kh.end - 1) * w_.dilation[1] + 1;
+            if (begin < rows.begin) rows.begin = begin;
+            if (end > rows.end) rows.end = end;
+        }
+        return rows.end > 0 ? rows : Span{0, 0};
     }
 
     bool is_whole(int64_t od, int64_t oh) const {
