@@ -428,5 +428,6 @@ def scatter_reduce(
     dim, places = _check_index("scatter", input, dim, index, "self")
     check_tensor(src, "scatter_reduce", "src", 4)
     _check_source("scatter", input, dim, index, src)
-    refuse_index(input, dim, places)
+    rows = _rows(input.shape, dim, index) if 0 < input.ndim == index.ndim else None
+    refuse_index(input, dim, places if rows is None else rows)
     return write_out(_combine(reduce, input, dim, index, src, include_self), out, "scatter_reduce")
