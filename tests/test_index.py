@@ -139,3 +139,12 @@ def test_embedding_bags():
     weights = torch.tensor([1.0, 2.0, 3.0])
     bags = F.embedding_bag(numbers, weight, offsets, mode="sum", per_sample_weights=weights)
     assert bags.tolist() == [[6, 9, 12], [9, 12, 15]]
+
+
+@pytest.mark.parametrize("pick", [lambda x, i: x[i, i], lambda x, i: x[:, i], lambda x, i: x.index_put((i,), x[0])])
+def test_an_index_that_was_changed_in_place_is_noticed(pick):
+    x, i = torch.ones(4, 4, requires_grad=True), torch.tensor([0, 1, 2, 3])
+    y = pick(x, i)
+    i.mul_(0)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        y.sum().backward()
