@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import itertools
 import os
+from collections.abc import Iterator
 
 from pytensor import _C
 
-__all__ = ["LEVELS", "SETTINGS", "THREADS"]
+__all__ = ["LEVELS", "SETTINGS", "THREADS", "each_setting"]
 
 _ALL = ["plain", "baseline", "avx2", "avx512"]
 
@@ -29,3 +30,11 @@ def _threads() -> list[int]:
 LEVELS = _levels()
 THREADS = _threads()
 SETTINGS = list(itertools.product(LEVELS, THREADS))
+
+
+def each_setting() -> Iterator[None]:
+    """Goes through SETTINGS; who uses it sets back level and threads afterwards."""
+    for level, threads in SETTINGS:
+        _C.set_cpu_level(level)
+        _C.set_num_threads(threads)
+        yield

@@ -14,23 +14,8 @@ from pytensor import _C
 from pytensor.backend.cpu import attention as cpu
 from pytensor.backend.reference import attention as reference
 from pytensor.testing.compare import assert_agree
-from pytensor.testing.levels import LEVELS, SETTINGS
+from pytensor.testing.levels import LEVELS, each_setting
 from pytensor.testing.strategies import arrays
-
-
-@pytest.fixture(autouse=True)
-def restore_settings():
-    level, threads = _C.cpu_level(), _C.get_num_threads()
-    yield
-    _C.set_cpu_level(level)
-    _C.set_num_threads(threads)
-
-
-def each_setting():
-    for level, threads in SETTINGS:
-        _C.set_cpu_level(level)
-        _C.set_num_threads(threads)
-        yield
 
 
 def wide(x):

@@ -7,18 +7,6 @@ from hypothesis import strategies as st
 
 from pytensor import _C
 from pytensor.backend import cpu, reference
-from pytensor.testing.levels import SETTINGS
-
-
-@pytest.fixture(params=SETTINGS, ids=str)
-def machine(request):
-    level, threads = _C.cpu_level(), _C.get_num_threads()
-    _C.set_cpu_level(request.param[0])
-    _C.set_num_threads(request.param[1])
-    yield
-    _C.set_cpu_level(level)
-    _C.set_num_threads(threads)
-
 
 COLUMNS = st.sampled_from([0, 1, 3, 4, 7, 16, 17, 31, 64, 130, 300])
 

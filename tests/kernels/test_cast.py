@@ -19,14 +19,6 @@ DTYPES.append(np.dtype(ml_dtypes.bfloat16))
 assert torch.bfloat16.numpy == DTYPES[-1]  # which makes the type known to the kernels
 
 
-@pytest.fixture(autouse=True)
-def restore_settings():
-    level, threads = _C.cpu_level(), _C.get_num_threads()
-    yield
-    _C.set_cpu_level(level)
-    _C.set_num_threads(threads)
-
-
 def is_float(dtype):
     return dtype.kind == "f" or dtype == ml_dtypes.bfloat16
 

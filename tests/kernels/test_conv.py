@@ -14,14 +14,6 @@ from pytensor.testing.levels import LEVELS, SETTINGS
 from pytensor.testing.strategies import arrays
 
 
-@pytest.fixture(autouse=True)
-def restore_settings():
-    level, threads = _C.cpu_level(), _C.get_num_threads()
-    yield
-    _C.set_cpu_level(level)
-    _C.set_num_threads(threads)
-
-
 @st.composite
 def problems(draw, values="finite"):
     """Arguments of a convolution with 1 to 3 spatial axes: (input, weight, bias, stride, padding, dilation, groups)."""

@@ -13,14 +13,6 @@ from pytensor.backend.reference import conv as reference
 from pytensor.testing.levels import SETTINGS
 
 
-@pytest.fixture(autouse=True)
-def restore_settings():
-    level, threads = _C.cpu_level(), _C.get_num_threads()
-    yield
-    _C.set_cpu_level(level)
-    _C.set_num_threads(threads)
-
-
 def random(rng, *shape, dtype="float32"):
     return rng.standard_normal(shape).astype(dtype)
 

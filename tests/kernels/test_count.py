@@ -5,20 +5,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytensor import _C
 from pytensor.backend import cpu, reference
 from pytensor.testing.strategies import arrays, lay_out, shapes
 
 DTYPES = ("float32", "float64", "bool", "uint8", "int8", "int16", "int32", "int64", "float16")
 COUNTED = ("uint8", "int8", "int16", "int32", "int64")
-
-
-@pytest.fixture(params=[1, 2])
-def threads(request):
-    before = _C.get_num_threads()
-    _C.set_num_threads(request.param)
-    yield
-    _C.set_num_threads(before)
 
 
 @st.composite

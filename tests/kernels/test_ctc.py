@@ -14,14 +14,6 @@ from pytensor.backend.reference import loss as reference
 from pytensor.testing.levels import SETTINGS
 
 
-@pytest.fixture(autouse=True)
-def restore_settings():
-    level, threads = _C.cpu_level(), _C.get_num_threads()
-    yield
-    _C.set_cpu_level(level)
-    _C.set_num_threads(threads)
-
-
 @st.composite
 def problems(draw):
     """(log_probs, targets, input lengths, target lengths, blank), with unlikely and impossible targets."""

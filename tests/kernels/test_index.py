@@ -7,20 +7,11 @@ from hypothesis import strategies as st
 
 from pytensor import _C
 from pytensor.backend import cpu, reference
-from pytensor.testing.levels import SETTINGS
 from pytensor.testing.strategies import arrays, lay_out, shapes
 
 MOVED = ("float32", "float64", "bool", "uint8", "int16", "int32", "int64", "complex64", "complex128")
 ADDED = ("float32", "float64", "int32", "int64")
 GUARD = 77
-
-
-@pytest.fixture(params=[1, 2])
-def threads(request):
-    before = _C.get_num_threads()
-    _C.set_num_threads(request.param)
-    yield
-    _C.set_num_threads(before)
 
 
 @st.composite
@@ -230,17 +221,6 @@ def test_many_elements_do_not_depend_on_threads():
                 np.testing.assert_array_equal(one, two)
     finally:
         _C.set_num_threads(before)
-
-
-@pytest.fixture(params=SETTINGS, ids=str)
-def machine(request):
-    """Each instruction set level with each number of threads."""
-    level, threads = _C.cpu_level(), _C.get_num_threads()
-    _C.set_cpu_level(request.param[0])
-    _C.set_num_threads(request.param[1])
-    yield
-    _C.set_cpu_level(level)
-    _C.set_num_threads(threads)
 
 
 @pytest.mark.parametrize("dtype", ADDED)

@@ -8,21 +8,10 @@ from hypothesis import strategies as st
 import pytensor as torch
 from pytensor import _C
 from pytensor.backend import cpu, reference
-from pytensor.testing.levels import SETTINGS
 from pytensor.testing.strategies import arrays, lay_out, shapes
 
 MOVED = ("float32", "float64", "bool", "int16", "complex128")
 LAYOUTS = st.sampled_from(["contiguous", "reversed", "transposed", "stepped", "broadcast"])
-
-
-@pytest.fixture(params=SETTINGS, ids=str)
-def machine(request):
-    level, threads = _C.cpu_level(), _C.get_num_threads()
-    _C.set_cpu_level(request.param[0])
-    _C.set_num_threads(request.param[1])
-    yield
-    _C.set_cpu_level(level)
-    _C.set_num_threads(threads)
 
 
 @given(st.sampled_from(MOVED).flatmap(lambda d: arrays(d, shapes(1, 4), "any")), st.data())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -11,25 +10,10 @@ from pytensor import _C
 from pytensor.backend.cpu import loss as cpu
 from pytensor.backend.reference import loss as reference
 from pytensor.testing.compare import assert_agree
-from pytensor.testing.levels import LEVELS, SETTINGS
+from pytensor.testing.levels import LEVELS, each_setting
 from pytensor.testing.strategies import arrays, shapes
 
 IGNORED = -100
-
-
-@pytest.fixture(autouse=True)
-def restore_settings():
-    level, threads = _C.cpu_level(), _C.get_num_threads()
-    yield
-    _C.set_cpu_level(level)
-    _C.set_num_threads(threads)
-
-
-def each_setting():
-    for level, threads in SETTINGS:
-        _C.set_cpu_level(level)
-        _C.set_num_threads(threads)
-        yield
 
 
 def wide(array):

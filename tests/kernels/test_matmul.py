@@ -14,15 +14,6 @@ from pytensor.backend import cpu, reference
 from pytensor.testing.levels import LEVELS, SETTINGS
 from pytensor.testing.strategies import arrays
 
-
-@pytest.fixture(autouse=True)
-def restore_settings():
-    level, threads = _C.cpu_level(), _C.get_num_threads()
-    yield
-    _C.set_cpu_level(level)
-    _C.set_num_threads(threads)
-
-
 sides = st.sampled_from([0, 1, 1, 2, 3, 4, 5, 6, 7, 8, 11, 12, 13, 15, 16, 17, 24, 31, 32, 33, 48, 63, 64, 65, 97])
 
 

@@ -8,19 +8,8 @@ from hypothesis import strategies as st
 from pytensor import _C
 from pytensor.backend.cpu import optim as cpu
 from pytensor.backend.reference import optim as reference
-from pytensor.testing.levels import SETTINGS
 
 GUARD = 1234.5
-
-
-@pytest.fixture(params=SETTINGS, ids=str)
-def machine(request):
-    level, threads = _C.cpu_level(), _C.get_num_threads()
-    _C.set_cpu_level(request.param[0])
-    _C.set_num_threads(request.param[1])
-    yield
-    _C.set_cpu_level(level)
-    _C.set_num_threads(threads)
 
 
 class Guarded:

@@ -53,14 +53,6 @@ SCALES = {
 }
 
 
-@pytest.fixture(autouse=True)
-def restore_settings():
-    level, threads = _C.cpu_level(), _C.get_num_threads()
-    yield
-    _C.set_cpu_level(level)
-    _C.set_num_threads(threads)
-
-
 def params_of(name):
     return PARAMS.get(name, tuple(0.5 + i for i in range(OPS[name][1])))
 

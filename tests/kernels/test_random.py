@@ -5,21 +5,11 @@ import pytest
 
 from pytensor import _C
 from pytensor.backend import cpu, reference
-from pytensor.testing.levels import LEVELS, SETTINGS
+from pytensor.testing.levels import LEVELS
 
 SIZES = [0, 1, 2, 15, 16, 17, 31, 33, 255, 256, 257, 623, 624, 625, 2047, 2049, 70001]
 FLOATS = [np.float32, np.float64]
 GUARD = 17
-
-
-@pytest.fixture(params=SETTINGS, ids=str)
-def machine(request):
-    level, threads = _C.cpu_level(), _C.get_num_threads()
-    _C.set_cpu_level(request.param[0])
-    _C.set_num_threads(request.param[1])
-    yield
-    _C.set_cpu_level(level)
-    _C.set_num_threads(threads)
 
 
 def both(name, n, dtype, *args, seed=5):

@@ -9,23 +9,12 @@ from hypothesis import strategies as st
 
 from pytensor import _C
 from pytensor.backend import cpu, reference
-from pytensor.testing.levels import SETTINGS
 from pytensor.testing.strategies import arrays, shapes
 
 FLOATS = ("float32", "float64")
 TYPES = (*FLOATS, "bool", "uint8", "int32", "int64", "int16", "float16")
 SUMS = ("sum", "mean", "sum_squares", "norm2", "var", "std")
 ORDERED = ("max", "min", "argmax", "argmin", "any", "all")
-
-
-@pytest.fixture(params=SETTINGS, ids=str)
-def machine(request):
-    level, threads = _C.cpu_level(), _C.get_num_threads()
-    _C.set_cpu_level(request.param[0])
-    _C.set_num_threads(request.param[1])
-    yield
-    _C.set_cpu_level(level)
-    _C.set_num_threads(threads)
 
 
 def axes_of(mask, x):

@@ -12,14 +12,6 @@ from pytensor.testing.strategies import arrays, lay_out, shapes
 DTYPES = ("float32", "float64", "bool", "uint8", "int8", "int16", "int32", "int64", "float16")
 
 
-@pytest.fixture(params=[1, 2])
-def threads(request):
-    before = _C.get_num_threads()
-    _C.set_num_threads(request.param)
-    yield
-    _C.set_num_threads(before)
-
-
 def with_ties(x, draw):
     """The array, or one in which few values come often."""
     if x.size and draw(st.booleans()):
