@@ -75,22 +75,6 @@ void with_sortable(DType dtype, const Fn& fn) {
     }
 }
 
-// The same for the types that counting has code for; the others are widened before.
-template <class Fn>
-void with_wide(DType dtype, const Fn& fn) {
-    switch (dtype) {
-        case DType::float32:
-            return fn(float{});
-        case DType::float64:
-            return fn(double{});
-        case DType::int32:
-            return fn(int32_t{});
-        default:
-            PT_ASSERT(dtype == DType::int64);
-            return fn(int64_t{});
-    }
-}
-
 // Where the lines of `in` along `axis` begin, and those of two results beside it.
 struct SortLines {
     const ArrayView& in;

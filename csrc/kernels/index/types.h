@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <type_traits>
 
 #include "base/check.h"
 #include "base/dtype.h"
@@ -29,20 +30,31 @@ void with_size(int64_t bytes, const Fn& fn) {
     }
 }
 
-// fn(T{}) with a type that adds like the given one: float32, float64, int32, int64.
+// fn(T{}) with the type of float32, float64, int32 or int64.
 template <class Fn>
-void with_number(DType dtype, const Fn& fn) {
+void with_wide(DType dtype, const Fn& fn) {
     switch (dtype) {
         case DType::float32:
             return fn(float{});
         case DType::float64:
             return fn(double{});
         case DType::int32:
-            return fn(uint32_t{});  // sums wrap
+            return fn(int32_t{});
         default:
             PT_ASSERT(dtype == DType::int64);
-            return fn(uint64_t{});
+            return fn(int64_t{});
     }
+}
+
+// The same with a type that adds like it: unsigned for integers, whose sums wrap.
+template <class Fn>
+void with_number(DType dtype, const Fn& fn) {
+    with_wide(dtype, [&](auto t) {
+        if constexpr (std::is_integral_v<decltype(t)>)
+            fn(std::make_unsigned_t<decltype(t)>{});
+        else
+            fn(t);
+    });
 }
 
 }  // namespace pt::index

@@ -2,6 +2,7 @@
 #include "kernels/index/count.h"
 #include "kernels/index/keys.h"
 #include "kernels/index/tally.h"
+#include "kernels/index/types.h"
 
 namespace pt::index {
 namespace {
