@@ -143,7 +143,9 @@ class Tensor(_C.TensorBase):
         >>> w.grad
         tensor(6.)
         """
-        _autograd.backward(self, gradient, retain_graph, create_graph, inputs=inputs)
+        plain = gradient is None and not retain_graph and not create_graph and inputs is None
+        if not (plain and _C.backward(self)):
+            _autograd.backward(self, gradient, retain_graph, create_graph, inputs=inputs)
 
     def detach(self) -> Tensor:
         """The same data outside the graph. Writes to either are seen, and counted, by both.

@@ -2,36 +2,19 @@
 // says what happens to them; this holds them, adds them up, and hands out the youngest node that waits: a
 // node's inputs are older than itself, so by then all its gradients have come. Nodes whose rule is known in C
 // (rules.h) and that nobody watches do not get as far as Python.
+#include "core/queue.h"
+
 #include "core/op.h"
 #include "core/rules.h"
 #include "kernels/pointwise/pointwise.h"
 
 #include <algorithm>
-#include <functional>
-#include <map>
 #include <memory>
 #include <new>
-#include <unordered_map>
-#include <vector>
 
 namespace pt::core {
 
 namespace {
-
-struct Waiting {
-    NodeObject* node;  // owned
-    PyObject* grads;   // owned: a tensor, or a list (None where nothing came) for nodes with several outputs
-};
-
-struct Queues {
-    std::map<uint64_t, Waiting, std::greater<>> nodes;    // by sequence, youngest first
-    std::vector<std::pair<PyObject*, PyObject*>> leaves;  // owned (leaf, gradient), in order of arrival
-    std::unordered_map<PyObject*, size_t> leaf_index;
-    bool quick = false;           // may nodes run here?
-    bool retain_graph = false;    // else they free what they saved
-    PyObject* watched = nullptr;  // owned set of nodes whose gradients the engine wants to see, or null
-    PyObject* leading = nullptr;  // owned set of the nodes that are to run, or null: all
-};
 
 struct QueueObject {
     PyObject_HEAD Queues* queues;
@@ -90,10 +73,24 @@ int add_to_list(PyObject* list, Py_ssize_t index, PyObject* grad) {
     return status;
 }
 
+// Where a node's gradients wait: the place that it has, or a new and empty one.
+Waiting& place_for(Queues& queues, NodeObject* node) {
+    Waiting& first = queues.youngest;
+    if (first.node == node) return first;
+    const uint64_t newest = first.node != nullptr   ? first.node->sequence
+                            : !queues.nodes.empty() ? queues.nodes.begin()->first
+                                                    : 0;
+    if (node->sequence > newest || (first.node == nullptr && queues.nodes.empty())) {
+        if (first.node != nullptr) queues.nodes.emplace(first.node->sequence, first);
+        first = {node, nullptr};
+        return first;
+    }
+    return queues.nodes.try_emplace(node->sequence, Waiting{node, nullptr}).first->second;
+}
+
 int add_for_node(Queues& queues, NodeObject* node, int output_nr, PyObject* grad) {
-    auto [place, fresh] = queues.nodes.try_emplace(node->sequence, Waiting{node, nullptr});
-    Waiting& waiting = place->second;
-    if (fresh) {
+    Waiting& waiting = place_for(queues, node);
+    if (waiting.grads == nullptr) {
         Py_INCREF(as_object(node));
         if (node->output_count > 1) {
             waiting.grads = PyList_New(node->output_count);
@@ -105,25 +102,34 @@ int add_for_node(Queues& queues, NodeObject* node, int output_nr, PyObject* grad
     return node->output_count > 1 ? add_to_list(waiting.grads, output_nr, grad) : add_to(waiting.grads, grad);
 }
 
-int add_for_leaf(Queues& queues, PyObject* leaf, PyObject* grad) {
-    auto [place, fresh] = queues.leaf_index.try_emplace(leaf, queues.leaves.size());
-    if (fresh) {
-        queues.leaves.emplace_back(Py_NewRef(leaf), Py_NewRef(grad));
-        return 0;
+constexpr size_t kFewLeaves = 8;  // are found by looking at all
+
+// The number of a leaf in the queue; that of the next one when it is new.
+size_t index_of(Queues& queues, PyObject* leaf) {
+    const size_t count = queues.leaves.size();
+    if (count <= kFewLeaves) {
+        size_t i = 0;
+        while (i < count && queues.leaves[i].first != leaf) ++i;
+        return i;
     }
-    return add_to(queues.leaves[place->second].second, grad);
+    if (queues.leaf_index.empty())
+        for (size_t i = 0; i < count; ++i) queues.leaf_index.emplace(queues.leaves[i].first, i);
+    return queues.leaf_index.try_emplace(leaf, count).first->second;
 }
 
-int add(Queues& queues, PyObject* target, int output_nr, PyObject* grad) {
-    return PyObject_TypeCheck(target, &NodeType) ? add_for_node(queues, as_node(target), output_nr, grad)
-                                                 : add_for_leaf(queues, target, grad);
+int add_for_leaf(Queues& queues, PyObject* leaf, PyObject* grad) {
+    const size_t index = index_of(queues, leaf);
+    if (index < queues.leaves.size()) return add_to(queues.leaves[index].second, grad);
+    queues.leaves.emplace_back(Py_NewRef(leaf), Py_NewRef(grad));
+    return 0;
 }
 
 // add(target, output_nr, gradient)
 PyObject* method_add(PyObject* self, PyObject* const* args, Py_ssize_t count) {
     if (count != 3 || !PyLong_Check(args[1]) || !is_tensor(args[2]))
         return PyErr_Format(PyExc_TypeError, "add(target: Node or Tensor, output_nr: int, gradient: Tensor)");
-    if (add(queues_of(self), args[0], static_cast<int>(PyLong_AsLong(args[1])), args[2]) < 0) return nullptr;
+    if (add_gradient(queues_of(self), args[0], static_cast<int>(PyLong_AsLong(args[1])), args[2]) < 0)
+        return nullptr;
     Py_RETURN_NONE;
 }
 
@@ -165,7 +171,7 @@ Quick run_here(Queues& queues, NodeObject* node, PyObject* grad) {
     }
     for (int i = 0; i < node->edge_count && status == Quick::done; ++i)
         if (results[i] != nullptr &&
-            add(queues, node->edges[i].target, node->edges[i].output_nr, results[i]) < 0)
+            add_gradient(queues, node->edges[i].target, node->edges[i].output_nr, results[i]) < 0)
             status = Quick::error;
     for (int i = 0; i < node->edge_count; ++i) Py_XDECREF(results[i]);
     if (status == Quick::done && !queues.retain_graph) release_saved(node);
@@ -178,27 +184,20 @@ bool is_watched(const Queues& queues, NodeObject* node) {
            (queues.watched != nullptr && PySet_Contains(queues.watched, as_object(node)) != 0);
 }
 
+void drop(Waiting& waiting) {
+    Py_XDECREF(as_object(waiting.node));
+    Py_XDECREF(waiting.grads);
+    waiting = {nullptr, nullptr};
+}
+
 // pop() -> (node, gradient or list of gradients), None when no node waits
 PyObject* method_pop(PyObject* self, PyObject*) {
-    Queues& queues = queues_of(self);
-    Waiting waiting{};
-    for (;;) {
-        if (queues.nodes.empty()) Py_RETURN_NONE;
-        waiting = queues.nodes.begin()->second;
-        queues.nodes.erase(queues.nodes.begin());
-        if (!queues.quick || is_watched(queues, waiting.node)) break;
-        const bool leads =
-            queues.leading == nullptr || PySet_Contains(queues.leading, as_object(waiting.node)) != 0;
-        const Quick status = leads ? run_here(queues, waiting.node, waiting.grads) : Quick::done;
-        if (status == Quick::not_plain) break;
-        Py_DECREF(as_object(waiting.node));
-        Py_XDECREF(waiting.grads);
-        if (status == Quick::error) return nullptr;
-    }
+    Waiting waiting;
+    if (next_node(queues_of(self), &waiting) < 0) return nullptr;
+    if (waiting.node == nullptr) Py_RETURN_NONE;
     PyObject* pair = PyTuple_New(2);
     if (pair == nullptr) {
-        Py_DECREF(as_object(waiting.node));
-        Py_XDECREF(waiting.grads);
+        drop(waiting);
         return nullptr;
     }
     PyTuple_SET_ITEM(pair, 0, as_object(waiting.node));
@@ -206,30 +205,11 @@ PyObject* method_pop(PyObject* self, PyObject*) {
     return pair;
 }
 
-// send(node, gradients, mend): passes on what the rule of `node` gave, one gradient (or None) for each edge.
-// One that has not the shape and dtype of what it belongs to is replaced by mend(node, index, gradient,
-// target, output_nr).
+// send(node, gradients, mend)
 PyObject* method_send(PyObject* self, PyObject* const* args, Py_ssize_t count) {
-    if (count != 3 || !PyObject_TypeCheck(args[0], &NodeType) || !PyTuple_Check(args[1]))
+    if (count != 3 || !PyObject_TypeCheck(args[0], &NodeType))
         return PyErr_Format(PyExc_TypeError, "send(node: Node, gradients: tuple, mend)");
-    NodeObject* node = as_node(args[0]);
-    if (PyTuple_GET_SIZE(args[1]) != node->edge_count)
-        return PyErr_Format(PyExc_RuntimeError, "send: %d edges, %zd gradients",
-                            static_cast<int>(node->edge_count), PyTuple_GET_SIZE(args[1]));
-    Queues& queues = queues_of(self);
-    for (int i = 0; i < node->edge_count; ++i) {
-        const Edge& edge = node->edges[i];
-        PyObject* grad = PyTuple_GET_ITEM(args[1], i);
-        if (edge.target == nullptr || grad == Py_None) continue;
-        PyObject* fitting = fits(edge.target, edge.output_nr, grad)
-                                ? Py_NewRef(grad)
-                                : PyObject_CallFunction(args[2], "OiOOi", args[0], i, grad, edge.target,
-                                                        static_cast<int>(edge.output_nr));
-        if (fitting == nullptr) return nullptr;
-        const int status = add(queues, edge.target, edge.output_nr, fitting);
-        Py_DECREF(fitting);
-        if (status < 0) return nullptr;
-    }
+    if (send_gradients(queues_of(self), as_node(args[0]), args[1], args[2]) < 0) return nullptr;
     Py_RETURN_NONE;
 }
 
@@ -254,62 +234,38 @@ PyObject* plain_copy(const TensorObject* grad) {
     return wrap(copy);
 }
 
-// Gives the leaf its gradient: as it is when nobody else holds it, else a copy. False when there is more to
-// it: a gradient before this one, hooks, other layouts.
-bool keep(PyObject* leaf, PyObject* grad) {
+// held += grad, as Python's accumulate() does it
+bool add_to_held(PyObject* held, PyObject* grad) {
+    static PyObject* const name = PyUnicode_InternFromString("add_");
+    PyObject* done = PyObject_CallMethodOneArg(held, name, grad);
+    Py_XDECREF(done);
+    return done != nullptr;
+}
+
+enum class Kept { yes, no, error };
+
+// Gives the leaf its gradient: added to the one before, as it is when nobody else holds it, else a copy. `no`
+// when there is more to it: hooks, other layouts.
+Kept keep(PyObject* leaf, PyObject* grad) {
     static PyObject* const names[] = {PyUnicode_InternFromString("_backward_hooks"),
                                       PyUnicode_InternFromString("_post_accumulate_grad_hooks")};
     TensorObject* to = as_tensor(leaf);
     for (PyObject* name : names)
-        if (to->dict != nullptr && PyDict_GetItem(to->dict, name) != nullptr) return false;
-    if (to->grad != nullptr) return false;
+        if (to->dict != nullptr && PyDict_GetItem(to->dict, name) != nullptr) return Kept::no;
+    if (to->grad != nullptr) return add_to_held(to->grad, grad) ? Kept::yes : Kept::error;
     to->grad = is_held_alone(grad) ? Py_NewRef(grad) : plain_copy(as_tensor(grad));
     if (to->grad == nullptr) PyErr_Clear();  // the Python half says what is wrong
-    return to->grad != nullptr;
+    return to->grad != nullptr ? Kept::yes : Kept::no;
 }
 
-// keep_plain(): gives leaves without gradient and hooks theirs, where no copy is needed; take_leaves() has
-// the others.
+// keep_plain(): gives leaves without hooks theirs; take_leaves() has the others.
 PyObject* method_keep_plain(PyObject* self, PyObject*) {
-    Queues& queues = queues_of(self);
-    size_t left = 0;
-    for (auto& pair : queues.leaves) {
-        if (keep(pair.first, pair.second)) {
-            Py_DECREF(pair.first);
-            Py_DECREF(pair.second);
-        } else {
-            queues.leaves[left++] = pair;
-        }
-    }
-    queues.leaves.resize(left);
-    queues.leaf_index.clear();
+    if (keep_plain(queues_of(self)) < 0) return nullptr;
     Py_RETURN_NONE;
 }
 
 // take_leaves() -> [[leaf, gradient], ...]; the queue forgets them
-PyObject* method_take_leaves(PyObject* self, PyObject*) {
-    Queues& queues = queues_of(self);
-    PyObject* result = PyList_New(static_cast<Py_ssize_t>(queues.leaves.size()));
-    for (size_t i = 0; result != nullptr && i < queues.leaves.size(); ++i) {
-        PyObject* pair = PyList_New(2);
-        if (pair == nullptr) {
-            Py_CLEAR(result);
-            break;
-        }
-        PyList_SET_ITEM(pair, 0, Py_NewRef(queues.leaves[i].first));
-        PyList_SET_ITEM(pair, 1, Py_NewRef(queues.leaves[i].second));
-        PyList_SET_ITEM(result, static_cast<Py_ssize_t>(i), pair);
-    }
-    if (result != nullptr) {
-        for (auto& [leaf, grad] : queues.leaves) {
-            Py_DECREF(leaf);
-            Py_DECREF(grad);
-        }
-        queues.leaves.clear();
-        queues.leaf_index.clear();
-    }
-    return result;
-}
+PyObject* method_take_leaves(PyObject* self, PyObject*) { return take_leaves(queues_of(self)); }
 
 // GradientQueue(quick=False, retain_graph=False, watched=None, leading=None)
 PyObject* queue_new(PyTypeObject* type, PyObject* args, PyObject*) {
@@ -334,21 +290,8 @@ PyObject* queue_new(PyTypeObject* type, PyObject* args, PyObject*) {
     return self;
 }
 
-// Only left behind by a pass that an exception ended: nothing keeps a queue alive in a cycle.
 void queue_dealloc(PyObject* self) {
-    std::unique_ptr<Queues> queues(reinterpret_cast<QueueObject*>(self)->queues);
-    if (queues != nullptr) {
-        for (auto& [sequence, waiting] : queues->nodes) {
-            Py_DECREF(as_object(waiting.node));
-            Py_XDECREF(waiting.grads);
-        }
-        for (auto& [leaf, grad] : queues->leaves) {
-            Py_DECREF(leaf);
-            Py_DECREF(grad);
-        }
-        Py_XDECREF(queues->watched);
-        Py_XDECREF(queues->leading);
-    }
+    std::unique_ptr<Queues>(reinterpret_cast<QueueObject*>(self)->queues).reset();
     Py_TYPE(self)->tp_free(self);
 }
 
@@ -377,6 +320,106 @@ PyTypeObject make_queue_type() {
 PyTypeObject QueueType = make_queue_type();
 
 }  // namespace
+
+Queues::~Queues() {
+    drop(youngest);
+    for (auto& [sequence, waiting] : nodes) drop(waiting);
+    for (auto& [leaf, grad] : leaves) {
+        Py_DECREF(leaf);
+        Py_DECREF(grad);
+    }
+    Py_XDECREF(watched);
+    Py_XDECREF(leading);
+}
+
+int add_gradient(Queues& queues, PyObject* target, int output_nr, PyObject* grad) {
+    return PyObject_TypeCheck(target, &NodeType) ? add_for_node(queues, as_node(target), output_nr, grad)
+                                                 : add_for_leaf(queues, target, grad);
+}
+
+int next_node(Queues& queues, Waiting* waiting) {
+    for (;;) {
+        *waiting = {nullptr, nullptr};
+        if (queues.youngest.node != nullptr) {
+            std::swap(*waiting, queues.youngest);
+        } else if (!queues.nodes.empty()) {
+            *waiting = queues.nodes.begin()->second;
+            queues.nodes.erase(queues.nodes.begin());
+        } else {
+            return 0;
+        }
+        if (!queues.quick || is_watched(queues, waiting->node)) return 0;
+        const bool leads =
+            queues.leading == nullptr || PySet_Contains(queues.leading, as_object(waiting->node)) != 0;
+        const Quick status = leads ? run_here(queues, waiting->node, waiting->grads) : Quick::done;
+        if (status == Quick::not_plain) return 0;
+        drop(*waiting);
+        if (status == Quick::error) return -1;
+    }
+}
+
+int send_gradients(Queues& queues, NodeObject* node, PyObject* grads, PyObject* mend) {
+    if (!PyTuple_Check(grads) || PyTuple_GET_SIZE(grads) != node->edge_count) {
+        PyErr_Format(PyExc_RuntimeError, "send: expected a tuple of %d gradients",
+                     static_cast<int>(node->edge_count));
+        return -1;
+    }
+    for (int i = 0; i < node->edge_count; ++i) {
+        const Edge& edge = node->edges[i];
+        PyObject* grad = PyTuple_GET_ITEM(grads, i);
+        if (edge.target == nullptr || grad == Py_None) continue;
+        PyObject* fitting = fits(edge.target, edge.output_nr, grad)
+                                ? Py_NewRef(grad)
+                                : PyObject_CallFunction(mend, "OiOOi", as_object(node), i, grad, edge.target,
+                                                        static_cast<int>(edge.output_nr));
+        if (fitting == nullptr) return -1;
+        const int status = add_gradient(queues, edge.target, edge.output_nr, fitting);
+        Py_DECREF(fitting);
+        if (status < 0) return -1;
+    }
+    return 0;
+}
+
+int keep_plain(Queues& queues) {
+    size_t left = 0;
+    bool failed = false;
+    for (auto& pair : queues.leaves) {
+        const Kept kept = failed ? Kept::no : keep(pair.first, pair.second);
+        failed |= kept == Kept::error;
+        if (kept == Kept::yes) {
+            Py_DECREF(pair.first);
+            Py_DECREF(pair.second);
+        } else {
+            queues.leaves[left++] = pair;
+        }
+    }
+    queues.leaves.resize(left);
+    queues.leaf_index.clear();
+    return failed ? -1 : 0;
+}
+
+PyObject* take_leaves(Queues& queues) {
+    PyObject* result = PyList_New(static_cast<Py_ssize_t>(queues.leaves.size()));
+    for (size_t i = 0; result != nullptr && i < queues.leaves.size(); ++i) {
+        PyObject* pair = PyList_New(2);
+        if (pair == nullptr) {
+            Py_CLEAR(result);
+            break;
+        }
+        PyList_SET_ITEM(pair, 0, Py_NewRef(queues.leaves[i].first));
+        PyList_SET_ITEM(pair, 1, Py_NewRef(queues.leaves[i].second));
+        PyList_SET_ITEM(result, static_cast<Py_ssize_t>(i), pair);
+    }
+    if (result != nullptr) {
+        for (auto& [leaf, grad] : queues.leaves) {
+            Py_DECREF(leaf);
+            Py_DECREF(grad);
+        }
+        queues.leaves.clear();
+        queues.leaf_index.clear();
+    }
+    return result;
+}
 
 void add_queue(py::module_& m) {
     if (PyType_Ready(&QueueType) < 0) throw py::error_already_set();

@@ -2,6 +2,9 @@
 
 Nodes run in the reverse of the order they were made in: a node's inputs are always older than itself, so when
 the youngest waiting node is taken, all its gradients have come. No recursion, no second pass over the graph.
+
+``loss.backward()`` without arguments is the same pass in C (csrc/core/backward.cpp), with the functions registered at the
+end of this file for what is not plain on its way.
 """
 
 from __future__ import annotations
@@ -104,24 +107,42 @@ def _apply(node: Node, grads: Any) -> tuple[Any, ...]:
 
 def _finish(queue: Any, capture: Capture | None, create_graph: bool) -> list[Tensor | None]:
     """Hands the leaves their gradients."""
-    if capture is None and not create_graph:
-        queue.keep_plain()
-    for entry in queue.take_leaves():
-        leaf, grad = entry
-        hooks = leaf.__dict__.get("_backward_hooks")
-        if hooks:
-            grad = run_tensor_hooks(hooks, grad)
-        if capture is None:
-            entry[1] = None  # so that accumulate() sees whether anybody else holds the gradient
-            accumulate(leaf, grad, create_graph)
-            post_hooks = leaf.__dict__.get("_post_accumulate_grad_hooks")
-            for hook in list(post_hooks.values()) if post_hooks else ():
-                hook(leaf)
-        elif id(leaf) in capture.wanted:
-            capture.found[id(leaf)] = grad
     if capture is None:
+        if not create_graph:
+            queue.keep_plain()
+        for entry in queue.take_leaves():
+            _finish_leaf(entry, create_graph)
         return []
+    for leaf, grad in queue.take_leaves():
+        grad = _run_leaf_hooks(leaf, grad)
+        if id(leaf) in capture.wanted:
+            capture.found[id(leaf)] = grad
     return [capture.found.get(key) for key in capture.keys]
+
+
+def _run_leaf_hooks(leaf: Tensor, grad: Tensor) -> Tensor:
+    hooks = leaf.__dict__.get("_backward_hooks")
+    return run_tensor_hooks(hooks, grad) if hooks else grad
+
+
+def _finish_leaf(entry: list[Any], create_graph: bool = False) -> None:
+    """Runs the hooks of a leaf and gives it its gradient; entry: [leaf, gradient]."""
+    leaf, grad = entry
+    entry[1] = None  # so that accumulate() sees whether anybody else holds the gradient
+    grad = _run_leaf_hooks(leaf, grad)
+    accumulate(leaf, grad, create_graph)
+    post_hooks = leaf.__dict__.get("_post_accumulate_grad_hooks")
+    for hook in list(post_hooks.values()) if post_hooks else ():
+        hook(leaf)
+
+
+def _run_node(node: Node, gradient: Any) -> tuple[Any, ...]:
+    """A node whose rule is Python's, in the plain pass (csrc/core/backward.cpp)."""
+    if node._pre_hooks:
+        gradient = _run_pre_hooks(node, gradient)
+    result = _apply(node, gradient)
+    node._release()
+    return result
 
 
 def accumulate(leaf: Tensor, grad: Tensor, create_graph: bool) -> None:
@@ -210,3 +231,6 @@ def _mend(node: Node, index: int, grad: Any, target: Any, output_nr: int) -> Ten
             grad = grad.real
         grad = grad.to(dtype)
     return grad
+
+
+_C.register_engine(_run_node, _mend, _finish_leaf)
