@@ -122,6 +122,13 @@ def test_data_is_copied():
     assert torch.tensor(np.asfortranarray(np.zeros((2, 3)))).stride() == (1, 2)
 
 
+@pytest.mark.parametrize("shape", [(1000,), (64, 64), (1024, 1024)])
+def test_copied_arrays_begin_with_a_cache_line(shape):
+    for dtype in (None, torch.float64, torch.bfloat16):
+        t = torch.tensor(np.ones(shape, np.float32), dtype=dtype)
+        assert t.data_ptr() % 64 == 0 and t.eq(1).all()
+
+
 def test_memory_is_shared():
     a = np.zeros((2, 3), np.float32)
     for t in (torch.from_numpy(a), torch.as_tensor(a), torch.asarray(a), torch.from_dlpack(a)):

@@ -177,6 +177,8 @@ def addmm(
 
 
 def _check_batches(function: str, input: Tensor, batch1: Tensor, batch2: Tensor) -> None:
+    if function == "baddbmm":  # PyTorch's asks for the result's sizes before it counts axes
+        _check_expands(input, (batch1.size(0), batch1.size(1), batch2.size(2)))
     for position, batch in enumerate((batch1, batch2), 1):
         if batch.ndim != 3:
             raise RuntimeError(f"batch{position} must be a 3D tensor")
@@ -190,7 +192,8 @@ def _check_batches(function: str, input: Tensor, batch1: Tensor, batch2: Tensor)
         raise RuntimeError(
             f"Expected size for first two dimensions of batch2 tensor to be: [{b}, {k}] but got: [{other_b}, {other_k}]."
         )
-    _check_expands(input, (m, n) if function == "addbmm" else (b, m, n))
+    if function == "addbmm":
+        _check_expands(input, (m, n))
     if not input.dtype is batch1.dtype is batch2.dtype:
         raise RuntimeError(
             f"Input dtypes must be the same, got: input {c_type_name(input.dtype)}, batch1: "
