@@ -41,6 +41,10 @@ EXACT = {
     ),
     "multinomial": (lambda: torch.multinomial(torch.tensor([0.1, 0.2, 0.3, 0.4]), 3), [2, 1, 3]),
     "poisson": (lambda: torch.poisson(torch.tensor([0.5, 3.0, 20.0, 100.0])), [2, 4, 21, 99]),
+    "binomial": (
+        lambda: torch.binomial(torch.tensor([5.0, 12.0, 40.0, 1e3]), torch.tensor([0.5, 0.2, 0.7, 0.1])),
+        [4, 2, 27, 99],
+    ),
 }
 
 

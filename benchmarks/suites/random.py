@@ -75,6 +75,14 @@ def poisson(rate: float) -> Row:
     return drawn(f"poisson({rate}) 100k", call)
 
 
+def binomial(trials: float, p: float) -> Row:
+    def call(lib):
+        counts, chances = lib.full((100_000,), float(trials)), lib.full((100_000,), p)
+        return lambda: lib.binomial(counts, chances)
+
+    return drawn(f"binomial({trials:g}, {p}) 100k", call)
+
+
 def initialised(name: str) -> Row:
     """An initialisation of a 1024 x 1024 weight."""
 
@@ -131,6 +139,8 @@ ROWS = [
     multinomial(1000, 64, False),
     poisson(3.0),
     poisson(50.0),
+    binomial(10, 0.5),
+    binomial(100, 0.3),
     initialised("kaiming_uniform_"),
     initialised("kaiming_normal_"),
     initialised("xavier_uniform_"),

@@ -110,6 +110,19 @@ py::object poisson(Generator& g, py::handle rate) {
     return out;
 }
 
+py::object binomial(Generator& g, py::handle count, py::handle p) {
+    const ArrayView v = view(count, "count"), w = view(p, "prob");
+    PT_CHECK(v.is_contiguous() && w.is_contiguous() && v.dtype == w.dtype && v.numel() == w.numel(),
+             "binomial: expected contiguous arrays of one type and shape");
+    const py::object out = make_array(v.ndim, v.shape, v.dtype);
+    const ArrayView to = view_of(out);
+    floating_fill(to, [&](auto* drawn) {
+        using T = std::remove_pointer_t<decltype(drawn)>;
+        random::binomial<T>(g, v.as<T>(), w.as<T>(), drawn, v.numel());
+    });
+    return out;
+}
+
 py::object multinomial(Generator& g, py::handle weights, int64_t samples) {
     const ArrayView v = view(weights, "weights");
     PT_CHECK(v.ndim == 2 && v.is_contiguous(), "weights: expected a contiguous 2-d array");
@@ -182,6 +195,7 @@ void bind_random(py::module_& m) {
     m.def("random_integers", &integers);
     m.def("random_permutation", &permutation);
     m.def("random_poisson", &poisson);
+    m.def("random_binomial", &binomial);
     m.def("random_weights_fault", &weights_fault);
     m.def("random_multinomial", &multinomial);
     m.def("dropout", &dropout);

@@ -39,30 +39,26 @@ if TYPE_CHECKING:
 _COMPLEX_STD = 1 / math.sqrt(2)  # of each part, for a variance of 1 in all
 
 
-class _ZeroGradient(Node):
+class ZeroGradient(Node):
     """The draws do not depend on the parameters in a differentiable way."""
 
     def backward(self, grad: Tensor) -> Any:
         return tuple(None if shape is None else grad.new_zeros(shape) for shape in self.ctx)
 
 
-class NormalBackward1(_ZeroGradient):
+class NormalBackward1(ZeroGradient):
     pass
 
 
-class NormalBackward2(_ZeroGradient):
+class NormalBackward2(ZeroGradient):
     pass
 
 
-class NormalBackward3(_ZeroGradient):
+class NormalBackward3(ZeroGradient):
     pass
 
 
-class BernoulliBackward0(_ZeroGradient):
-    pass
-
-
-class PoissonBackward0(_ZeroGradient):
+class BernoulliBackward0(ZeroGradient):
     pass
 
 
@@ -354,28 +350,6 @@ def bernoulli(
     blank = empty(tuple(input.shape), dtype=input.dtype, device=input.device)
     drawn = blank.bernoulli_(input.detach() if p is None else p, generator=generator)
     return write_out(record(BernoulliBackward0, (input,), drawn._array, ctx=(tuple(input.shape),)), out, "bernoulli")
-
-
-@op(method=False)
-def poisson(input: Tensor, generator: Generator | None = None) -> Tensor:
-    """Poisson random numbers; the elements of ``input`` are the rates.
-
-    Raises:
-        RuntimeError: for a negative rate.
-
-    >>> import pytensor as torch
-    >>> torch.poisson(torch.zeros(2))
-    tensor([0., 0.])
-    """
-    check_tensor(input, "poisson", "input", 1)
-    if not input.dtype.is_floating_point:
-        raise NotImplementedError(f"\"poisson_cpu\" not implemented for '{scalar_type_name(input.dtype)}'")
-    rates = input._array.astype(np.float64)
-    if not bool((rates >= 0).all()):
-        raise RuntimeError("invalid Poisson rate, expected rate to be non-negative")
-    drawn = backend_of(rates).random_poisson(generator_of(generator, "poisson"), rates)
-    array = drawn.astype(input.dtype.numpy, copy=False)
-    return record(PoissonBackward0, (input,), array, ctx=(tuple(input.shape),))
 
 
 _MOST_CATEGORIES = 2**24

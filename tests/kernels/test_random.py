@@ -109,6 +109,29 @@ def test_dropout_and_its_gradient(machine, dtype):
             np.testing.assert_array_equal(cpu.masked_scale(x, mask, 1.25), reference.masked_scale(x, mask, 1.25))
 
 
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("p", [0.0, 1e-3, 0.3, 0.5, 0.7, 1.0, np.nan])
+@pytest.mark.parametrize("count", [0.0, -1.0, 3.0, 12.0, 40.0, 1e4, np.inf, np.nan])
+def test_binomial(machine, count, p, dtype):
+    counts, chances = np.full((3, 20), count, dtype), np.full((3, 20), p, dtype)
+    np.testing.assert_array_equal(
+        cpu.random_binomial(_C.RandomGenerator(1), counts, chances),
+        reference.random_binomial(_C.RandomGenerator(1), counts, chances),
+    )
+
+
+@pytest.mark.parametrize("drawn_before", [0, 1, 620, 621, 622, 623, 624])
+def test_counts_draw_no_more_than_they_use(machine, drawn_before):
+    """Uniforms are made by the block, from wherever the generator stands."""
+    rates = np.resize([3.0, 3.0, 0.0, 50.0, 12.5], 400)
+    ours, plain = _C.RandomGenerator(1), _C.RandomGenerator(1)
+    for generator in (ours, plain):
+        generator.raw(drawn_before)
+    for part in np.split(rates, [1, 2, 3, 200]):
+        np.testing.assert_array_equal(cpu.random_poisson(ours, part), reference.random_poisson(plain, part))
+        assert bytes(ours.get_state()) == bytes(plain.get_state())
+
+
 @pytest.mark.parametrize("rate", [0.0, 1e-3, 0.5, 9.99, 10.0, 35.5, 1e4])
 def test_poisson(machine, rate):
     rates = np.full((3, 20), rate)

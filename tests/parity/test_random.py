@@ -207,6 +207,18 @@ def test_poisson():
     assert_same(lambda lib: [lib.poisson(lib.rand(500) * 40), lib.poisson(lib.rand(20, dtype=lib.float64))])
 
 
+def test_binomial():
+    def draw(lib):
+        p = lib.rand(3000)
+        return [
+            lib.binomial((lib.rand(3000) * c).floor().to(t), p.to(t))
+            for t in (lib.float32, lib.float64)
+            for c in (8, 90, 1e5)
+        ]
+
+    assert_same(draw)
+
+
 @pytest.mark.parametrize("p", [0.1, 0.5, 0.875])
 @not_intel
 def test_dropout(p):

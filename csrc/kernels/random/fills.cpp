@@ -136,35 +136,6 @@ double transform(Kind kind, double u, double a, double b) {
     return u;
 }
 
-// Poisson by multiplication of uniforms.
-int64_t poisson_small(Generator& g, double rate) {
-    const double limit = std::exp(-rate);
-    int64_t count = 0;
-    for (double product = g.next_double(); product > limit; product *= g.next_double()) ++count;
-    return count;
-}
-
-// Poisson by transformed rejection (PTRS) [Hoermann 1993, "The transformed rejection method for generating
-// Poisson random variables"].
-int64_t poisson_large(Generator& g, double rate) {
-    const double b = 0.931 + 2.53 * std::sqrt(rate);
-    const double a = -0.059 + 0.02483 * b;
-    const double inverse_alpha = 1.1239 + 1.1328 / (b - 3.4);
-    const double v_r = 0.9277 - 3.6224 / (b - 2);
-    const double log_rate = std::log(rate);
-    for (;;) {
-        const double u = g.next_double() - 0.5;
-        const double v = g.next_double();
-        const double us = 0.5 - std::fabs(u);
-        const double k = std::floor((2 * a / us + b) * u + rate + 0.43);
-        if (us >= 0.07 && v <= v_r) return static_cast<int64_t>(k);
-        if (k < 0 || (us < 0.013 && v > us)) continue;
-        if (std::log(v) + std::log(inverse_alpha) - std::log(a / (us * us) + b) <=
-            -rate + k * log_rate - std::lgamma(k + 1))
-            return static_cast<int64_t>(k);
-    }
-}
-
 void mask(const float* x, const uint8_t* m, float* out, int64_t n, float scale) {
     kernels().mask_float(x, m, out, n, scale);
 }
@@ -307,14 +278,6 @@ void transformed(Generator& g, Kind kind, float* out, int64_t n, double a, doubl
         if (part == 1) to[0] = static_cast<float>(transform(kind, u[0], a, b));
     }
     if (drawn < n) out[drawn] = static_cast<float>(transform(kind, g.normal(), a, b));
-}
-
-void poisson(Generator& g, const double* rate, double* out, int64_t n) {
-    Lock lock(g.mutex);
-    for (int64_t i = 0; i < n; ++i) {
-        const double r = rate[i];
-        out[i] = static_cast<double>(r >= 10 ? poisson_large(g, r) : r == 0 ? 0 : poisson_small(g, r));
-    }
 }
 
 // The first place whose value is not below u[k]. Which half it lies in cannot be foreseen: no branches, and

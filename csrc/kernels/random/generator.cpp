@@ -53,14 +53,22 @@ uint32_t Generator::next() {
     return y ^ (y >> 18);
 }
 
+void Generator::twist() {
+    kernels().twist(state_);
+    left_ = kStateWords + 1;
+    next_ = 0;
+}
+
+int64_t Generator::peek(uint32_t* out) {
+    if (left_ == 1) twist();
+    kernels().temper(state_ + next_, out, left_ - 1);
+    return left_ - 1;
+}
+
 void Generator::raw(uint32_t* out, int64_t n) {
     const Kernels& k = kernels();
     while (n > 0) {
-        if (left_ == 1) {
-            k.twist(state_);
-            left_ = kStateWords + 1;
-            next_ = 0;
-        }
+        if (left_ == 1) twist();
         const int64_t part = n < left_ - 1 ? n : left_ - 1;
         k.temper(state_ + next_, out, part);
         next_ += static_cast<uint32_t>(part);

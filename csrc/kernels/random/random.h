@@ -35,6 +35,13 @@ class Generator {
     double next_double() { return static_cast<double>(next64() & ((uint64_t{1} << 53) - 1)) * 0x1p-53; }
     double normal();                     // mean 0, standard deviation 1
     void raw(uint32_t* out, int64_t n);  // n outputs
+    // The outputs up to the next twist (1 to kStateWords of them, their number is returned), which stay to be
+    // drawn; and drawing so many of them.
+    int64_t peek(uint32_t* out);
+    void skip(int64_t n) {
+        next_ += static_cast<uint32_t>(n);
+        left_ -= static_cast<int32_t>(n);
+    }
 
     // The state as PyTorch lays it out in memory; set_state() returns false for one that cannot be.
     static constexpr int64_t kStateBytes = 5056;
@@ -42,6 +49,8 @@ class Generator {
     bool set_state(const uint8_t* in);
 
   private:
+    void twist();
+
     uint64_t seed_ = 0;
     int32_t left_ = 1;  // outputs left before the next twist, plus one
     bool seeded_ = true;
@@ -73,6 +82,10 @@ void transformed(Generator& g, Kind kind, float* out, int64_t n, double a, doubl
 void transformed(Generator& g, Kind kind, double* out, int64_t n, double a, double b);
 // Poisson samples for the rates in `rate`.
 void poisson(Generator& g, const double* rate, double* out, int64_t n);
+// Successes of `count` trials of probability p. No success where p <= 0 or count <= 0; NaN where one is NaN,
+// and `count` where it is infinite (PyTorch does not return then).
+template <class T>
+void binomial(Generator& g, const T* count, const T* p, T* out, int64_t n);
 // Whether rows of weights can be drawn from: 0, or 1: an element is negative or not finite, or 2: a row is
 // all zeros.
 template <class T>

@@ -52,11 +52,20 @@ int type_slot(DType dtype) {
 
 // The unit of work that results are cut into, whatever the number of threads.
 constexpr int64_t kBlock = 65536;
-constexpr int64_t kGrain = 65536;        // elements below which a second thread does not pay
+constexpr double kResultNs = 10;         // of writing a result
+constexpr double kRunNs = 10;            // of beginning with a run of elements
 constexpr int64_t kRowChunk = 1 << 20;   // rows that a column kernel gets at once (its places are int32)
 constexpr int64_t kFarBytes = 16 << 20;  // more do not stay in the last cache
 constexpr int kTogether = 64;            // results that are walked through side by side
 constexpr int kGather = 1024;            // elements gathered at a time when nothing is contiguous
+
+// What an element costs, for the pool.
+double element_ns(const Plan& plan, int64_t item) {
+    if (item == 1) return 0.06;
+    const bool twice = plan.kind == kMoments;
+    const bool places = plan.kind == kArgmax || plan.kind == kArgmin;
+    return static_cast<double>(item) * (twice ? 0.02 : places ? 0.014 : 0.011);
+}
 
 void fold_row(const Plan& plan, const char* x, int64_t n, Partial& result) {
     if (n == 0) return set_identity(plan, result);
@@ -69,7 +78,7 @@ void fold_blocks(const Plan& plan, const char* x, int64_t n, int64_t item, Parti
     const int64_t blocks = (n + kBlock - 1) / kBlock;
     pool::Scratch scratch(static_cast<size_t>(blocks) * sizeof(Partial));
     Partial* partials = scratch.as<Partial>();
-    parallel_for(0, blocks, 1, [&](int64_t begin, int64_t end) {
+    parallel_for(0, blocks, Work{element_ns(plan, item) * kBlock}, [&](int64_t begin, int64_t end) {
         for (int64_t b = begin; b < end; ++b) {
             const int64_t start = b * kBlock;
             plan.kernel.row(x + start * item, n - start < kBlock ? n - start : kBlock, &partials[b]);
@@ -196,12 +205,13 @@ void reduce_each(const Plan& plan, const Layout& layout, const Way& way) {
     const auto place = [&](char* base, const int64_t* strides, int64_t i) {
         return base != nullptr ? base + kept.offset(strides, i) : nullptr;
     };
+    const double unit_ns = element_ns(plan, way.item) * static_cast<double>(way.unit_elements()) + kRunNs;
     const int64_t span_units = kBlock / way.unit_elements() + 1;
     const int64_t spans = (units + span_units - 1) / span_units;
     if (results >= 16 || spans == 1) {
-        const int64_t grain = kGrain / (plan.elements + 8) + 1;
         const int64_t together = way.results_together();
-        parallel_for(0, results, grain, [&](int64_t begin, int64_t end) {
+        const Work work{unit_ns * static_cast<double>(units) + kResultNs, together};
+        parallel_for(0, results, work, [&](int64_t begin, int64_t end) {
             Partial partials[kTogether];
             for (int64_t i = begin; i < end; i += together) {
                 const int64_t last = end - i < together ? end : i + together;
@@ -215,7 +225,8 @@ void reduce_each(const Plan& plan, const Layout& layout, const Way& way) {
     }
     pool::Scratch scratch(static_cast<size_t>(results * spans) * sizeof(Partial));
     Partial* partials = scratch.as<Partial>();
-    parallel_for(0, results * spans, 1, [&](int64_t begin, int64_t end) {
+    const double span_ns = unit_ns * static_cast<double>(span_units < units ? span_units : units);
+    parallel_for(0, results * spans, Work{span_ns}, [&](int64_t begin, int64_t end) {
         for (int64_t i = begin; i < end; ++i) {
             const int64_t first = i % spans * span_units;
             const int64_t last = first + span_units < units ? first + span_units : units;
@@ -244,7 +255,8 @@ void each_short_rows(const Plan& plan, const Layout& layout, int64_t item, const
     // Memory must not wait while lanes are joined: more than a few MB are fetched ahead. Longer rows the
     // hardware sees coming, as long as they lie in the cache.
     const int64_t ahead = kept.size[0] * n * item > (n * item < 2048 ? kFarBytes / 2 : kFarBytes) ? 8192 : 0;
-    parallel_for(0, kept.size[0], kGrain / (n + 8) + 1, [&](int64_t begin, int64_t end) {
+    const Work work{element_ns(plan, item) * static_cast<double>(n) + 1, kShortRows};
+    parallel_for(0, kept.size[0], work, [&](int64_t begin, int64_t end) {
         Value values[kShortRows];
         for (int64_t i = begin; i < end; i += kShortRows) {
             const int64_t rows = end - i < kShortRows ? end - i : kShortRows;
@@ -330,24 +342,29 @@ struct Columns {
         return rest < kColumns ? rest : kColumns;
     }
 
-    void whole(int64_t blocks, int64_t outer) const {
+    // Of one block of columns, so many of its rows.
+    Work work(int64_t some) const {
         const int64_t width = cols < kColumns ? cols : kColumns;
-        parallel_for(0, outer * blocks, kGrain / (plan.elements * width) + 1,
-                     [&](int64_t begin, int64_t end) {
-                         ColumnState state;
-                         for (int64_t t = begin; t < end; ++t) {
-                             const int64_t o = t / blocks;
-                             const int64_t b = t % blocks;
-                             fold(start(o, b), width_of(b), 0, rows, state);
-                             put(state, o, b);
-                         }
-                     });
+        const int64_t elements = outer_reduced.numel() * some * width;
+        return {element_ns(plan, item) * static_cast<double>(elements) + kRunNs};
+    }
+
+    void whole(int64_t blocks, int64_t outer) const {
+        parallel_for(0, outer * blocks, work(rows), [&](int64_t begin, int64_t end) {
+            ColumnState state;
+            for (int64_t t = begin; t < end; ++t) {
+                const int64_t o = t / blocks;
+                const int64_t b = t % blocks;
+                fold(start(o, b), width_of(b), 0, rows, state);
+                put(state, o, b);
+            }
+        });
     }
 
     void in_spans(int64_t blocks, int64_t outer, int64_t spans, int64_t span) const {
         pool::Scratch scratch(static_cast<size_t>(outer * blocks * spans) * sizeof(ColumnState));
         ColumnState* states = scratch.as<ColumnState>();
-        parallel_for(0, outer * blocks * spans, 1, [&](int64_t begin, int64_t end) {
+        parallel_for(0, outer * blocks * spans, work(span), [&](int64_t begin, int64_t end) {
             for (int64_t t = begin; t < end; ++t) {
                 const int64_t first = t % spans * span;
                 const int64_t last = first + span < rows ? first + span : rows;

@@ -58,7 +58,11 @@ void scan(Scan op, const ArrayView& in, int axis, const ArrayView& out, bool rev
     const int inner = lines.count - 1;
     constexpr int64_t kWidth = 64;  // lines that are scanned side by side
     const int64_t parts = (lines.size[inner] + kWidth - 1) / kWidth;
-    parallel_for(0, lines.groups() * parts, 32768 / (n * kWidth) + 1, [&](int64_t begin, int64_t end) {
+    // 0.15 ns an element where lines lie side by side, 0.4 where they are walked four at a time.
+    const int64_t width = lines.size[inner] < kWidth ? lines.size[inner] : kWidth;
+    const bool neighbours = lines.in[inner] == item_size(in.dtype) && width > 4;
+    const Work work{(neighbours ? 0.15 : width < 4 ? 0.9 : 0.4) * static_cast<double>(n * width)};
+    parallel_for(0, lines.groups() * parts, work, [&](int64_t begin, int64_t end) {
         for (int64_t t = begin; t < end; ++t) {
             int64_t x, y;
             lines.offsets(t / parts, x, y);

@@ -14,6 +14,7 @@ __all__ = [
     "dropout",
     "masked_scale",
     "random_bernoulli",
+    "random_binomial",
     "random_integers",
     "random_multinomial",
     "random_normal",
@@ -58,6 +59,11 @@ def random_permutation(generator: _C.RandomGenerator, out: np.ndarray) -> None:
 def random_poisson(generator: _C.RandomGenerator, rate: np.ndarray) -> np.ndarray:
     """Poisson samples of the rates, both of float64."""
     return _C.random_poisson(generator, np.asarray(rate, order="C"))
+
+
+def random_binomial(generator: _C.RandomGenerator, count: np.ndarray, p: np.ndarray) -> np.ndarray:
+    """Successes of ``count`` trials of probability p, of one shape and type, float32 or float64."""
+    return _C.random_binomial(generator, np.asarray(count, order="C"), np.asarray(p, order="C"))
 
 
 def random_weights_fault(weights: np.ndarray) -> int:

@@ -14,6 +14,7 @@ __all__ = [
     "dropout",
     "masked_scale",
     "random_bernoulli",
+    "random_binomial",
     "random_integers",
     "random_multinomial",
     "random_normal",
@@ -153,6 +154,61 @@ def random_poisson(generator: _C.RandomGenerator, rate: Any) -> Any:
     host = rate if xp is np else rate.get()
     counts = [_poisson(generator, r) for r in host.ravel().tolist()]
     return xp.asarray(np.array(counts, np.float64).reshape(rate.shape))
+
+
+def _stirling_tail(k: float) -> float:
+    """log(k!) less Stirling's approximation of it."""
+    first = (0.0810614667953272, 0.0413406959554092, 0.0276779256849983, 0.02079067210376509, 0.0166446911898211)
+    second = (0.0138761288230707, 0.0118967099458917, 0.0104112652619720, 0.00925546218271273, 0.00833056343336287)
+    if k <= 9:
+        return (first + second)[int(k)]
+    square = (k + 1) * (k + 1)
+    return (1 / 12 - (1 / 360 - 1 / 1260 / square) / square) / (k + 1)
+
+
+def _binomial(uniform: Any, n: Any, p: Any) -> Any:
+    """Of NumPy numbers of the result's type: where PyTorch rounds to it, so does this. 0 < p <= 0.5."""
+    log, wide = math.log, float
+    if n * p < 10:
+        log_q, trials, successes = wide(np.log1p(-p)), 0.0, 0
+        while True:
+            u = uniform()
+            trials += math.ceil(log(u) / log_q) if u > 0 else math.inf
+            if trials > n:
+                return successes
+            successes += 1
+    deviation, c, r = wide(np.sqrt(n * p * (1 - p))), wide(n * p) + 0.5, wide(p / (1 - p))
+    b = 1.15 + 2.53 * deviation
+    a, v_r, alpha = -0.0873 + 0.0248 * b + 0.01 * wide(p), 0.92 - 4.2 / b, (2.83 + 5.1 / b) * deviation
+    m, after, n = math.floor((n + 1) * p), wide(n + 1), wide(n)
+    while True:
+        u, v = uniform() - 0.5, uniform()
+        us = 0.5 - abs(u)
+        k = math.floor((2 * a / us + b) * u + c) if us else -1
+        if not 0 <= k <= n:
+            continue
+        if us >= 0.07 and v <= v_r:
+            return k
+        ratio = (m + 0.5) * log((m + 1) / (r * (n - m + 1))) + after * log((n - m + 1) / (n - k + 1))
+        ratio += (k + 0.5) * log(r * (n - k + 1) / (k + 1)) + _stirling_tail(m) + _stirling_tail(n - m)
+        if v == 0 or log(v * alpha / (a / (us * us) + b)) <= ratio - _stirling_tail(k) - _stirling_tail(n - k):
+            return k
+
+
+def random_binomial(generator: _C.RandomGenerator, count: Any, p: Any) -> Any:
+    xp = array_module(count)
+    hosts = [x if xp is np else x.get() for x in (count, p)]
+    out = np.empty(count.shape, count.dtype)
+    for i, (n, q) in enumerate(zip(*(x.ravel() for x in hosts), strict=True)):
+        if n <= 0 or q <= 0:
+            out.flat[i] = 0
+        elif q >= 1 or np.isnan(q) or not np.isfinite(n):
+            out.flat[i] = q if np.isnan(q) else n
+        elif q <= 0.5:
+            out.flat[i] = _binomial(lambda: float(_units(generator, 1, np.float64)[0]), n, q)
+        else:
+            out.flat[i] = n - _binomial(lambda: float(_units(generator, 1, np.float64)[0]), n, 1 - q)
+    return xp.asarray(out)
 
 
 def random_weights_fault(weights: Any) -> int:

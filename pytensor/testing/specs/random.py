@@ -86,6 +86,17 @@ def check_poisson(result, rate):
     assert (result[rate == 0] == 0).all()
 
 
+def binomial_samples(s):
+    a, b = s.broadcastable(2)
+    count, p = s.array(a, values="finite", only=(0, 50)), s.array(b, values="finite", only=(0, 1))
+    return s.sample(count, p.astype(count.dtype))
+
+
+def check_binomial(result, count, p):
+    assert result.shape == np.broadcast_shapes(count.shape, p.shape)
+    assert (result >= 0).all() and (result <= count).all()
+
+
 def multinomial_samples(s):
     weights = s.array(dims=(1, 2), min_side=2, values="finite", only=(0.1, 1.0))
     replacement = s.flag()
@@ -139,6 +150,7 @@ SPECS = [
     drawn("normal", normal_samples, verify=check_normal),
     drawn("bernoulli", lambda s: s.sample(s.array(values="finite", only=(0, 1))), verify=check_bernoulli),
     drawn("poisson", lambda s: s.sample(s.array(values="finite", only=(0, 30))), verify=check_poisson),
+    drawn("binomial", binomial_samples, verify=check_binomial),
     drawn("multinomial", multinomial_samples, verify=check_multinomial),
     fill("uniform_", interval, lambda result, low, high: uniform(result, low=low, high=high)),
     fill("normal_", lambda s: (s.number(-9, 9), s.number(0.5, 2)), lambda r, m, d: normal(r, mean=m, std=d)),
