@@ -185,9 +185,19 @@ struct Rounded {
 };
 template <class T>
 PT_INLINE Rounded<T> round_to_integer(Vec<T> x) {
+#if defined(__AVX512F__)  // maskz: GCC 12 warns about the unmasked intrinsics' own undefined operand
+    if constexpr (sizeof(T) == 4) {
+        const __m512 value = _mm512_maskz_roundscale_ps(0xffff, (__m512)x, _MM_FROUND_TO_NEAREST_INT);
+        return {(Vec<T>)value, (IntVec<T>)_mm512_maskz_cvtps_epi32(0xffff, value)};
+    } else {
+        const __m512d value = _mm512_maskz_roundscale_pd(0xff, (__m512d)x, _MM_FROUND_TO_NEAREST_INT);
+        return {(Vec<T>)value, (IntVec<T>)_mm512_maskz_cvtpd_epi64(0xff, value)};
+    }
+#else
     const Vec<T> magic = broadcast<T>(Format<T>::round_magic);
     const Vec<T> shifted = x + magic;
     return {shifted - magic, bits<IntVec<T>>(shifted) - bits<IntVec<T>>(magic)};
+#endif
 }
 template <class T>
 PT_INLINE Vec<T> small_integer_to_float(IntVec<T> i) {
@@ -257,11 +267,16 @@ PT_INLINE Vec<T> exp_with_low(Vec<T> x, Vec<T> low) {
     const Vec<T> r = r0 + low;
     return scale<T>((r * r * exp_tail(r) + r) + constant<T>(1), n);
 }
+// exp of x, or of `most` where x is larger.
 template <class T>
-PT_INLINE Vec<T> exp_generic(Vec<T> x) {
-    x = clamp_keeping_nan<T>(x, Format<T>::exp_min, Format<T>::exp_max);
+PT_INLINE Vec<T> exp_below(Vec<T> x, T most) {
+    x = clamp_keeping_nan<T>(x, Format<T>::exp_min, most);
     const auto [n, r] = exp_reduce<T>(x);
     return scale<T>((r * r * exp_tail(r) + r) + constant<T>(1), n);
+}
+template <class T>
+PT_INLINE Vec<T> exp_generic(Vec<T> x) {
+    return exp_below<T>(x, Format<T>::exp_max);
 }
 template <class T>
 PT_INLINE Vec<T> exp2_generic(Vec<T> x) {
@@ -291,93 +306,6 @@ PT_INLINE Vec<T> expm1_generic(Vec<T> x) {
     return select<T>(x == constant<T>(0), x, y);  // keeps the sign of zero
 }
 
-// The logarithm's reduction: x = 2^e (1 + f) with 1 + f in [sqrt(1/2), sqrt(2)), x > 0 and finite.
-template <class T>
-struct LogReduced {
-    Vec<T> e, f;
-};
-template <class T>
-PT_INLINE LogReduced<T> log_reduce(Vec<T> x) {
-    using F = Format<T>;
-    const auto denormal = x < broadcast<T>(F::min_normal);
-    x = select<T>(denormal, x * broadcast<T>(F::two_to_digits), x);
-    using Unsigned = Vec<typename F::Unsigned>;
-    const IntVec<T> one = integer<T>(F::bias << F::mantissa_bits);
-    const IntVec<T> shifted = bits<IntVec<T>>(x) + (one - integer<T>(F::half_bits));
-    const IntVec<T> exponent = (IntVec<T>)((Unsigned)shifted >> F::mantissa_bits) - integer<T>(F::bias);
-    const IntVec<T> mantissa_mask = integer<T>((typename F::Int(1) << F::mantissa_bits) - 1);
-    const Vec<T> m = bits<Vec<T>>((shifted & mantissa_mask) + integer<T>(F::half_bits));
-    const Vec<T> correction = select<T>(denormal, constant<T>(-F::digits), constant<T>(0));
-    return {small_integer_to_float<T>(exponent) + correction, m - constant<T>(1)};
-}
-
-// log(1 + f) - f + f^2 / 2 on [sqrt(1/2) - 1, sqrt(2) - 1].
-PT_INLINE Vec<float> log_tail(Vec<float> f) {
-    constexpr float c[] = {3.3333331174e-1f,  -2.4999993993e-1f, 2.0000714765e-1f,
-                           -1.6668057665e-1f, 1.4249322787e-1f,  -1.2420140846e-1f,
-                           1.1676998740e-1f,  -1.1514610310e-1f, 7.0376836292e-2f};
-    return f * (f * f) * polynomial<float>(f, c);
-}
-PT_INLINE Vec<double> log_tail(Vec<double> f) {
-    constexpr double c[] = {6.66666666666666629659e-01, 4.00000000000062860828e-01,
-                            2.85714285690737979095e-01, 2.22222226486482848928e-01,
-                            1.81817755154254884209e-01, 1.53870973900475355167e-01,
-                            1.32499672009809971174e-01, 1.32527128566550300715e-01};
-    const Vec<double> s = f / (f + constant<double>(2));
-    const Vec<double> z = s * s;
-    return s * (constant<double>(0.5) * f * f + z * polynomial<double>(z, c));
-}
-
-// log of a positive finite x, plus a small `low`.
-template <class T>
-PT_INLINE Vec<T> log_core(Vec<T> x, Vec<T> low) {
-    const auto [e, f] = log_reduce<T>(x);
-    const Vec<T> tail = log_tail(f) + (e * broadcast<T>(Format<T>::ln2_lo) + low);
-    const Vec<T> square = constant<T>(0.5) * f * f;
-    return e * broadcast<T>(Format<T>::ln2_hi) + (f - (square - tail));
-}
-// What a logarithm of any base gives outside (0, inf).
-template <class T>
-PT_INLINE Vec<T> log_domain(Vec<T> x, Vec<T> y) {
-    const Vec<T> zero = constant<T>(0);
-    y = select<T>(x < infinity<T>(), y, x);  // inf and NaN
-    y = select<T>(x < zero, quiet_nan<T>(), y);
-    return select<T>(x == zero, -infinity<T>(), y);
-}
-template <class T>
-PT_INLINE Vec<T> log_generic(Vec<T> x) {
-    return log_domain<T>(x, log_core<T>(x, constant<T>(0)));
-}
-// log2 and log10: the reduction's exponent is added last, so powers of the base's powers of two are exact.
-template <class T>
-PT_INLINE Vec<T> log2_generic(Vec<T> x) {
-    const auto [e, f] = log_reduce<T>(x);
-    const Vec<T> tail = log_tail(f) - constant<T>(0.5) * f * f;
-    // (f + tail) log2(e), with log2(e) = 1 + 0.4427
-    const Vec<T> rest = constant<T>(0.44269504088896340736) * f + constant<T>(1.44269504088896340736) * tail;
-    return log_domain<T>(x, (f + rest) + e);
-}
-template <class T>
-PT_INLINE Vec<T> log10_generic(Vec<T> x) {
-    const auto [e, f] = log_reduce<T>(x);
-    const Vec<T> tail = log_tail(f) - constant<T>(0.5) * f * f;
-    // log10(2) in two parts; the head's product with an exponent is exact.
-    const Vec<T> head = constant<T>(sizeof(T) == 4 ? 3.0078125e-1 : 3.01029995663611771306e-01);
-    const Vec<T> low = constant<T>(sizeof(T) == 4 ? 2.48745663981195213739e-4 : 3.69423907715893078616e-13);
-    // log10(e) = 0.4375 - 0.0032055: the head's product with f loses little
-    const Vec<T> minor = constant<T>(-3.205518096748172349e-3) * f + e * low;
-    const Vec<T> rest = constant<T>(0.434294481903251827651) * tail + minor;
-    return log_domain<T>(x, e * head + (constant<T>(0.4375) * f + rest));
-}
-template <class T>
-PT_INLINE Vec<T> log1p_generic(Vec<T> x) {
-    const Vec<T> one = constant<T>(1);
-    const Vec<T> u = one + x;
-    const Vec<T> lost = select<T>(x < one, x - (u - one), one - (u - x));  // exact: 1 + x = u + lost
-    const Vec<T> y = log_domain<T>(u, log_core<T>(u, lost / u));
-    return select<T>(u == one, x, y);
-}
-
 // (tanh(x) / x - 1) / x^2 over x^2 for |x| <= 0.55.
 PT_INLINE Vec<float> tanh_center(Vec<float> z) {
     constexpr float c[] = {-3.33333327407900337214e-01f, 1.33332945752019565999e-01f,
@@ -399,12 +327,12 @@ PT_INLINE Vec<double> tanh(Vec<double> x) {
     const Vec<double> em = expm1_core<double>(t + t);
     return copysign_of<double>(em / (em + constant<double>(2)), x);
 }
-// exp(-|x|) never overflows, so the small side keeps its relative accuracy down to the denormals.
+// z / (1 + z) with z = exp(x): its small side is as exact as exp down to the denormals, and at the bound,
+// where the quotient is 1 already, x stops.
 template <class T>
 PT_INLINE Vec<T> sigmoid_generic(Vec<T> x) {
-    const Vec<T> one = constant<T>(1);
-    const Vec<T> z = exp_generic<T>(-abs(x));
-    return select<T>(x < constant<T>(0), z, one) / (one + z);
+    const Vec<T> z = exp_below<T>(x, Format<T>::digits);
+    return z / (z + constant<T>(1));
 }
 template <class T>
 PT_INLINE Vec<T> sinh_generic(Vec<T> x) {
@@ -433,10 +361,6 @@ PT_INLINE Vec<T> cosh_generic(Vec<T> x) {
 PT_DEFINE_BOTH(exp)
 PT_DEFINE_BOTH(exp2)
 PT_DEFINE_BOTH(expm1)
-PT_DEFINE_BOTH(log)
-PT_DEFINE_BOTH(log2)
-PT_DEFINE_BOTH(log10)
-PT_DEFINE_BOTH(log1p)
 PT_DEFINE_BOTH(sigmoid)
 PT_DEFINE_BOTH(sinh)
 PT_DEFINE_BOTH(cosh)
@@ -445,4 +369,5 @@ PT_DEFINE_BOTH(cosh)
 
 #include "simd/arc.h"
 #include "simd/erf.h"
+#include "simd/log.h"
 #include "simd/trig.h"
