@@ -97,6 +97,68 @@ def kl_div(rows: int, width: int) -> list[Row]:
     return both_ways(f"kl_div {rows}x{width}", make, rows * width)
 
 
+def multi_label(argument: str, batch: int, classes: int) -> list[Row]:
+    """Binary cross-entropy of many labels, each with a weight of its own or with one for its positive part."""
+
+    def make(lib):
+        x = randn(lib, batch, classes, requires_grad=True)
+        target = (randn(lib, batch, classes, seed=1) > 1).float()
+        given = {argument: randn(lib, classes, seed=2).abs() + 0.5}
+        return lambda: lib.nn.functional.binary_cross_entropy_with_logits(x, target, **given), [x]
+
+    return both_ways(f"bce_with_logits {argument} {batch}x{classes}", make, batch * classes)
+
+
+def gaussian_nll(batch: int, width: int) -> list[Row]:
+    def make(lib):
+        x = randn(lib, batch, width, requires_grad=True)
+        target = randn(lib, batch, width, seed=1)
+        var = (randn(lib, batch, width, seed=2).abs() + 0.1).requires_grad_(True)
+        return lambda: lib.nn.functional.gaussian_nll_loss(x, target, var), [x, var]
+
+    return both_ways(f"gaussian_nll {batch}x{width}", make, batch * width)
+
+
+def poisson_nll(batch: int, width: int) -> list[Row]:
+    def make(lib):
+        x = randn(lib, batch, width, requires_grad=True)
+        target = randn(lib, batch, width, seed=1).abs().floor()
+        return lambda: lib.nn.functional.poisson_nll_loss(x, target), [x]
+
+    return both_ways(f"poisson_nll {batch}x{width}", make, batch * width)
+
+
+def embeddings(function: str, batch: int, width: int, inputs: int, signs: bool, **arguments: Any) -> list[Row]:
+    """Losses that compare rows, of metric learning."""
+
+    def make(lib):
+        rows = [randn(lib, batch, width, seed=i, requires_grad=True) for i in range(inputs)]
+        sign = [(randn(lib, batch, seed=9) > 0).float() * 2 - 1] if signs else []
+        call = getattr(lib.nn.functional, function)
+        return lambda: call(*rows, *sign, **arguments), rows
+
+    return both_ways(f"{function} {batch}x{width}", make, inputs * batch * width)
+
+
+def margin_ranking(pairs: int) -> list[Row]:
+    def make(lib):
+        scores = [randn(lib, pairs, seed=i, requires_grad=True) for i in (0, 1)]
+        sign = (randn(lib, pairs, seed=9) > 0).float() * 2 - 1
+        return lambda: lib.nn.functional.margin_ranking_loss(*scores, sign, 0.1), scores
+
+    return both_ways(f"margin_ranking {pairs}", make, 2 * pairs)
+
+
+def class_margin(function: str, batch: int, classes: int, targets: int) -> list[Row]:
+    def make(lib):
+        x = randn(lib, batch, classes, requires_grad=True)
+        target = randint(lib, classes, batch, max(targets, 1))
+        target = lib.nn.functional.pad(target, (0, classes - targets), value=-1) if targets else target[:, 0]
+        return lambda: getattr(lib.nn.functional, function)(x, target), [x]
+
+    return both_ways(f"{function} {batch}x{classes}", make, batch * classes)
+
+
 def nll_loss(*shape: int) -> list[Row]:
     def make(lib):
         x = randn(lib, *shape).log_softmax(1).requires_grad_(True)
@@ -201,4 +263,17 @@ ROWS = [
     *pair_loss("l1_loss", 1_000_000),
     *kl_div(1024, 1000),
     *ctc_loss(150, 16, 28, 30),
+    *multi_label("pos_weight", 512, 1000),
+    *multi_label("weight", 512, 1000),
+    *pair_loss("huber_loss", 1_000_000),
+    *pair_loss("soft_margin_loss", 1_000_000),
+    *gaussian_nll(512, 1000),
+    *poisson_nll(512, 1000),
+    *embeddings("cosine_embedding_loss", 1024, 128, 2, True, margin=0.2),
+    *embeddings("cosine_similarity", 1024, 128, 2, False),
+    *embeddings("normalize", 1024, 128, 1, False),
+    *embeddings("triplet_margin_loss", 1024, 128, 3, False),
+    *margin_ranking(100_000),
+    *class_margin("multi_margin_loss", 256, 1000, 0),
+    *class_margin("multilabel_margin_loss", 256, 100, 5),
 ]

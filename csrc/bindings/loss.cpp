@@ -188,54 +188,89 @@ py::object cross_entropy_backward(const py::object& grad, const py::object& x, c
 }
 
 loss::PairLoss pair_kind(const std::string& name) {
-    constexpr const char* names[] = {"mse",        "l1", "smooth_l1", "huber", "bce", "bce_with_logits",
-                                     "soft_margin"};
-    for (int i = 0; i < 7; ++i)
+    constexpr const char* names[loss::kPairLosses] = {"mse",
+                                                      "l1",
+                                                      "smooth_l1",
+                                                      "huber",
+                                                      "bce",
+                                                      "bce_with_logits",
+                                                      "soft_margin",
+                                                      "kl",
+                                                      "kl_log",
+                                                      "hinge",
+                                                      "bce_pos_weight",
+                                                      "gaussian",
+                                                      "kl_by_target",
+                                                      "kl_log_by_target",
+                                                      "gaussian_by_variance"};
+    for (int i = 0; i < loss::kPairLosses; ++i)
         if (name == names[i]) return static_cast<loss::PairLoss>(i);
     throw std::invalid_argument("pair_loss: unknown loss " + name);
 }
 
-void check_pair(const ArrayView& x, const ArrayView& target) {
-    PT_CHECK((x.dtype == DType::float32 || x.dtype == DType::float64) && x.is_contiguous() &&
-                 target.dtype == x.dtype && target.is_contiguous() && target.numel() == x.numel(),
-             "pair_loss: expected two contiguous arrays of one size and dtype, float32 or float64");
-}
+// Input, target and parameter: a number, or a contiguous array whose size divides theirs.
+struct PairInputs {
+    loss::PairLoss kind;
+    ArrayView x, target, each;
+    double number = 0;
+
+    PairInputs(const std::string& name, const py::object& param, const py::object& x_,
+               const py::object& target_)
+        : kind(pair_kind(name)), x(view(x_, "x")), target(view(target_, "target")) {
+        PT_CHECK((x.dtype == DType::float32 || x.dtype == DType::float64) && x.is_contiguous() &&
+                     target.dtype == x.dtype && target.is_contiguous() && target.numel() == x.numel(),
+                 "pair_loss: expected two contiguous arrays of one size and dtype, float32 or float64");
+        if (!loss::is_ternary(kind)) {
+            number = py::cast<double>(param);
+            return;
+        }
+        each = view(param, "param");
+        PT_CHECK(each.dtype == x.dtype && each.is_contiguous() &&
+                     (x.numel() == 0 || (each.numel() > 0 && x.numel() % each.numel() == 0)),
+                 "pair_loss: expected a parameter of the dtype of x whose size divides its size");
+    }
+    template <class T>
+    loss::Pairs<T> pairs(const T& constant) const {
+        const bool ternary = loss::is_ternary(kind);
+        return {x.as<T>(), target.as<T>(), ternary ? each.as<T>() : &constant, ternary ? each.numel() : 1,
+                x.numel()};
+    }
+};
 
 // reduction: "none" gives the losses, "sum" and "mean" a 0-d array.
-py::object pair_loss(const std::string& name, double param, const py::object& x, const py::object& target,
-                     const std::string& reduction) {
-    const loss::PairLoss kind = pair_kind(name);
-    const ArrayView in = view(x, "x"), t = view(target, "target");
-    check_pair(in, t);
+py::object pair_loss(const std::string& name, const py::object& param, const py::object& x,
+                     const py::object& target, const std::string& reduction) {
+    const PairInputs in(name, param, x, target);
     const bool each = reduction == "none";
-    py::object result = each ? make_array(in.ndim, in.shape, in.dtype) : make_array(0, nullptr, in.dtype);
+    py::object result =
+        each ? make_array(in.x.ndim, in.x.shape, in.x.dtype) : make_array(0, nullptr, in.x.dtype);
     const ArrayView out = view_of(result);
-    const int64_t n = in.numel();
+    const int64_t n = in.x.numel();
     ReleaseGil release(n);
-    for_dtype(in.dtype, [&](auto tag) {
+    for_dtype(in.x.dtype, [&](auto tag) {
         using T = decltype(tag);
-        const double sum = loss::pair_loss<T>(kind, static_cast<T>(param), in.as<T>(), t.as<T>(), n,
-                                              each ? out.as<T>() : nullptr);
+        const T constant = static_cast<T>(in.number);
+        const double sum = loss::pair_loss<T>(in.kind, in.pairs<T>(constant), each ? out.as<T>() : nullptr);
         if (!each) *out.as<T>() = static_cast<T>(reduction == "mean" ? sum / static_cast<double>(n) : sum);
     });
     return result;
 }
 
-py::object pair_loss_backward(const std::string& name, double param, const py::object& grad,
+py::object pair_loss_backward(const std::string& name, const py::object& param, const py::object& grad,
                               const py::object& x, const py::object& target, double factor) {
-    const loss::PairLoss kind = pair_kind(name);
-    const ArrayView g = view(grad, "grad"), in = view(x, "x"), t = view(target, "target");
-    check_pair(in, t);
-    const int64_t n = in.numel();
-    PT_CHECK(g.dtype == in.dtype && g.is_contiguous() && (g.numel() == 1 || g.numel() == n),
+    const PairInputs in(name, param, x, target);
+    const ArrayView g = view(grad, "grad");
+    const int64_t n = in.x.numel();
+    PT_CHECK(g.dtype == in.x.dtype && g.is_contiguous() && (g.numel() == 1 || g.numel() == n),
              "grad: expected one element or one for each pair");
-    py::object result = make_array(in.ndim, in.shape, in.dtype);
+    py::object result = make_array(in.x.ndim, in.x.shape, in.x.dtype);
     const ArrayView out = view_of(result);
     ReleaseGil release(n);
-    for_dtype(in.dtype, [&](auto tag) {
+    for_dtype(in.x.dtype, [&](auto tag) {
         using T = decltype(tag);
-        loss::pair_loss_backward<T>(kind, static_cast<T>(param), in.as<T>(), t.as<T>(), g.as<T>(),
-                                    g.numel() == 1 ? 0 : 1, static_cast<T>(factor), n, out.as<T>());
+        const T constant = static_cast<T>(in.number);
+        loss::pair_loss_backward<T>(in.kind, in.pairs<T>(constant), g.as<T>(), g.numel() == 1 ? 0 : 1,
+                                    static_cast<T>(factor), out.as<T>());
     });
     return result;
 }

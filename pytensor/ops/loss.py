@@ -6,12 +6,11 @@ import math
 import warnings
 from typing import TYPE_CHECKING, Any
 
-from pytensor.autograd.node import Node, record
-from pytensor.backend import backend_of
+from pytensor.autograd.grad_mode import is_grad_enabled, no_grad
 from pytensor.ops.checks import broadcast_shapes_of, check_tensor
+from pytensor.ops.like import ones_like
+from pytensor.ops.loss_pair import broadcast_together, pair_loss
 from pytensor.ops.loss_reduction import reduced, reduction_mode
-from pytensor.ops.pointwise_core import result_type
-from pytensor.ops.recompose import gradient_through
 from pytensor.ops.registry import op
 from pytensor.typename import scalar_type_name
 
@@ -21,95 +20,14 @@ if TYPE_CHECKING:
 __all__ = [
     "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
+    "gaussian_nll_loss",
     "huber_loss",
+    "kl_div",
     "l1_loss",
     "mse_loss",
     "smooth_l1_loss",
     "soft_margin_loss",
 ]
-
-_NAMES = {
-    "mse": "MseLossBackward0",
-    "smooth_l1": "SmoothL1LossBackward0",
-    "huber": "HuberLossBackward0",
-    "bce": "BinaryCrossEntropyBackward0",
-    "bce_with_logits": "BinaryCrossEntropyWithLogitsBackward0",
-    "soft_margin": "SoftMarginLossBackward0",
-}
-_L1_NAMES = {"none": "AbsBackward0", "mean": "MeanBackward0", "sum": "SumBackward0"}
-_OF_DIFFERENCE = ("mse", "l1", "smooth_l1", "huber")  # the target's gradient is minus the input's
-
-
-def _slope(kind: str, param: float, x: Tensor, t: Tensor) -> Tensor:
-    """d loss / d x in public ops."""
-    d = x - t
-    if kind == "mse":
-        return d * 2
-    if kind == "l1":
-        return d.sign()
-    if kind == "smooth_l1":
-        return (d / param).clamp(-1, 1)
-    if kind == "huber":
-        return d.clamp(-param, param)
-    if kind == "bce":
-        return d / ((1 - x) * x).clamp_min(1e-12)
-    if kind == "bce_with_logits":
-        return x.sigmoid() - t
-    return -t * (-x * t).sigmoid()
-
-
-def _target_slope(kind: str, x: Tensor, t: Tensor) -> Tensor:
-    """d loss / d target in public ops, for losses that are not of the difference."""
-    if kind == "bce":
-        return (-x).log1p().clamp_min(-100) - x.log().clamp_min(-100)
-    if kind == "bce_with_logits":
-        return -x
-    return -x * (-x * t).sigmoid()
-
-
-class PairLossBackward(Node):
-    def name(self) -> str:
-        kind, _, _, mode = self.ctx
-        return _L1_NAMES[mode] if kind == "l1" else _NAMES[kind]
-
-    def backward(self, grad: Tensor) -> Any:
-        x, t = self.saved
-        kind, param, factor, _ = self.ctx
-        need_x, need_t = self.needs_input_grad
-        grad_x = grad_t = None
-        if need_x or kind in _OF_DIFFERENCE:
-            grad_x = _pair_backward(kind, param, factor, grad, x, t)
-        if need_t:
-            grad_t = -grad_x if kind in _OF_DIFFERENCE else grad * factor * _target_slope(kind, x, t)
-        return grad_x if need_x else None, grad_t
-
-
-class PairLossBackwardBackward(Node):
-    def backward(self, gg: Tensor) -> Any:
-        kind, param, factor = self.ctx
-
-        def composition(grad: Tensor, x: Tensor, t: Tensor) -> tuple[Any, ...]:
-            return (grad * factor * _slope(kind, param, x, t),)
-
-        return gradient_through(composition, self.saved, (gg,), self.needs_input_grad)
-
-
-def _pair_backward(kind: str, param: float, factor: float, grad: Tensor, x: Tensor, t: Tensor) -> Tensor:
-    out = backend_of(x._array).pair_loss_backward(kind, param, grad._array, x._array, t._array, factor)
-    inputs = (grad, x, t)
-    return record(PairLossBackwardBackward, inputs, out, saved=inputs, ctx=(kind, param, factor))
-
-
-def _pair_loss(kind: str, kernel: str, x: Tensor, t: Tensor, mode: str, param: float = 0.0) -> Tensor:
-    """The loss of two tensors of one shape. ``kernel`` is PyTorch's name, for the error."""
-    if t.dtype != x.dtype:
-        common = result_type(x, t)
-        x, t = x.to(common), t.to(common)
-    if not x.dtype.is_floating_point:
-        raise NotImplementedError(f"\"{kernel}\" not implemented for '{scalar_type_name(x.dtype)}'")
-    out = backend_of(x._array).pair_loss(kind, param, x._array, t._array, mode)
-    factor = (1 / x.numel() if x.numel() else math.nan) if mode == "mean" else 1.0
-    return record(PairLossBackward, (x, t), out, saved=(x, t), ctx=(kind, param, factor, mode))
 
 
 def _broadcast_pair(function: str, input: Any, target: Any, stacklevel: int = 4) -> tuple[Tensor, Tensor]:
@@ -123,13 +41,21 @@ def _broadcast_pair(function: str, input: Any, target: Any, stacklevel: int = 4)
         "lead to incorrect results due to broadcasting. Please ensure they have the same size.",
         stacklevel=stacklevel,
     )
-    shape = broadcast_shapes_of(input.shape, target.shape)
-    return input.expand(shape), target.expand(shape)
+    return broadcast_together(input, target)
 
 
 def _check_weight(weight: Any, input: Any) -> None:
     if weight.shape != input.shape:
         raise ValueError("Weights and input must have the same size.")
+
+
+def _check_constant(function: str, **constants: Tensor | None) -> None:
+    for name, value in constants.items():
+        if value is not None and value.requires_grad and is_grad_enabled():
+            raise RuntimeError(
+                f"The function '{function}' is not differentiable with respect to argument '{name}'. This input cannot "
+                "have requires_grad True."
+            )
 
 
 def _weighted(losses: Tensor, weight: Tensor, mode: str) -> Tensor:
@@ -170,11 +96,11 @@ def mse_loss(
     """
     x, t = _broadcast_pair("mse_loss", input, target)
     if weight is None:
-        return _pair_loss("mse", "mse_cpu", x, t, reduction_mode(reduction, size_average, reduce, 4))
+        return pair_loss("mse", "mse_cpu", x, t, reduction_mode(reduction, size_average, reduce, 4))
     _check_weight(weight, input)
     legacy = size_average is not None or reduce is not None
     mode = reduction_mode(reduction, size_average, reduce, 4) if legacy else _weighted_mode(reduction)
-    return _weighted(_pair_loss("mse", "mse_cpu", x, t, "none"), weight, mode)
+    return _weighted(pair_loss("mse", "mse_cpu", x, t, "none"), weight, mode)
 
 
 @op(namespace="nn.functional")
@@ -196,11 +122,11 @@ def l1_loss(
     """
     x, t = _broadcast_pair("l1_loss", input, target)
     if weight is None:
-        return _pair_loss("l1", "abs_cpu", x, t, reduction_mode(reduction, size_average, reduce, 4))
+        return pair_loss("l1", "abs_cpu", x, t, reduction_mode(reduction, size_average, reduce, 4))
     _check_weight(weight, input)
     legacy = size_average is not None or reduce is not None
     mode = reduction_mode(reduction, size_average, reduce, 4) if legacy else _weighted_mode(reduction)
-    return _weighted(_pair_loss("l1", "abs_cpu", x, t, "none"), weight, mode)
+    return _weighted(pair_loss("l1", "abs_cpu", x, t, "none"), weight, mode)
 
 
 @op(namespace="nn.functional")
@@ -228,8 +154,8 @@ def smooth_l1_loss(
     if beta < 0:
         raise RuntimeError("smooth_l1_loss does not support negative values for beta.")
     if beta == 0:
-        return _pair_loss("l1", "abs_cpu", x, t, mode)
-    return _pair_loss("smooth_l1", "smooth_l1_cpu", x, t, mode, beta)
+        return pair_loss("l1", "abs_cpu", x, t, mode)
+    return pair_loss("smooth_l1", "smooth_l1_cpu", x, t, mode, beta)
 
 
 @op(namespace="nn.functional")
@@ -254,8 +180,8 @@ def huber_loss(
     if delta <= 0:
         raise RuntimeError("huber_loss does not support non-positive values for delta.")
     if weight is None:
-        return _pair_loss("huber", "huber_cpu", x, t, mode, delta)
-    return reduced(_pair_loss("huber", "huber_cpu", x, t, "none", delta) * weight, mode)
+        return pair_loss("huber", "huber_cpu", x, t, mode, delta)
+    return reduced(pair_loss("huber", "huber_cpu", x, t, "none", delta) * weight, mode)
 
 
 @op(namespace="nn.functional")
@@ -290,13 +216,14 @@ def binary_cross_entropy(
         )
     if target.dtype != input.dtype:
         raise RuntimeError(f"Found dtype {scalar_type_name(target.dtype)} but expected {scalar_type_name(input.dtype)}")
+    _check_constant("binary_cross_entropy", weight=weight)
     x = input._array
     if ((x < 0) | (x > 1)).any():
         raise RuntimeError("all elements of input should be between 0 and 1")
     if weight is None:
-        return _pair_loss("bce", "binary_cross_entropy", input, target, mode)
+        return pair_loss("bce", "binary_cross_entropy", input, target, mode)
     weight = weight.expand(broadcast_shapes_of(target.shape, weight.shape))
-    return reduced(_pair_loss("bce", "binary_cross_entropy", input, target, "none") * weight, mode)
+    return reduced(pair_loss("bce", "binary_cross_entropy", input, target, "none") * weight, mode)
 
 
 @op(namespace="nn.functional")
@@ -324,15 +251,24 @@ def binary_cross_entropy_with_logits(
     mode = reduction_mode(reduction, size_average, reduce, 4)
     if target.shape != input.shape:
         raise ValueError(f"Target size ({target.shape}) must be the same as input size ({input.shape})")
-    if weight is None and pos_weight is None:
-        return _pair_loss("bce_with_logits", "binary_cross_entropy_with_logits", input, target, mode)
+    _check_constant("binary_cross_entropy_with_logits", weight=weight, pos_weight=pos_weight)
+    kernel = "binary_cross_entropy_with_logits"
+    loss_mode = mode if weight is None else "none"
     if pos_weight is None:
-        losses = _pair_loss("bce_with_logits", "binary_cross_entropy_with_logits", input, target, "none")
+        losses = pair_loss("bce_with_logits", kernel, input, target, loss_mode)
     else:
-        log_weight = (pos_weight - 1) * target + 1
-        softplus = (-input.abs()).exp().log1p() + (-input).clamp_min(0)
-        losses = (1 - target) * input + log_weight * softplus
-    return reduced(losses if weight is None else losses * weight, mode)
+        _check_broadcasts(input, pos_weight)
+        losses = pair_loss("bce_pos_weight", kernel, input, target, loss_mode, pos_weight)
+    if weight is None:
+        return losses
+    _check_broadcasts(input, weight)
+    return reduced(losses * weight, mode)
+
+
+def _check_broadcasts(input: Any, weight: Any) -> None:
+    shape = broadcast_shapes_of(weight.shape, input.shape)
+    if shape != input.shape:
+        raise RuntimeError(f"output with shape {list(input.shape)} doesn't match the broadcast shape {list(shape)}")
 
 
 @op(namespace="nn.functional")
@@ -354,5 +290,99 @@ def soft_margin_loss(
     mode = reduction_mode(reduction, size_average, reduce, 4)
     check_tensor(input, "soft_margin_loss", "input", 1)
     check_tensor(target, "soft_margin_loss", "target", 2)
-    shape = broadcast_shapes_of(input.shape, target.shape)
-    return _pair_loss("soft_margin", "exp", input.expand(shape), target.expand(shape), mode)
+    return pair_loss("soft_margin", "exp", *broadcast_together(input, target), mode)
+
+
+@op(namespace="nn.functional")
+def kl_div(
+    input: Tensor,
+    target: Tensor,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+    log_target: bool = False,
+) -> Tensor:
+    """Kullback-Leibler divergence t (log t - x) of log-probabilities x from probabilities t.
+
+    Args:
+        reduction: "batchmean" divides the sum by the size of axis 0, as the divergence is defined; "mean" by the
+            number of elements; "sum"; "none".
+        log_target: the target is log t.
+
+    Raises:
+        RuntimeError: for complex and for integer tensors.
+
+    >>> import pytensor as torch
+    >>> x = torch.tensor([[0.5, 0.5]]).log()
+    >>> torch.nn.functional.kl_div(x, torch.tensor([[0., 1.]]), reduction="batchmean")
+    tensor(0.6931)
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.kl_div.html
+    """
+    if size_average is not None or reduce is not None:
+        mode = reduction_mode(reduction, size_average, reduce, 4)
+        reduction = mode
+    else:
+        if reduction == "mean":
+            warnings.warn(
+                "reduction: 'mean' divides the total loss by both the batch size and the support size."
+                "'batchmean' divides only by the batch size, and aligns with the KL div math definition."
+                "'mean' will be changed to behave the same as 'batchmean' in the next major release.",
+                stacklevel=2,
+            )
+        mode = "sum" if reduction == "batchmean" else reduction_mode(reduction)
+    check_tensor(input, "kl_div", "input", 1)
+    check_tensor(target, "kl_div", "target", 2)
+    if input.dtype.is_complex or target.dtype.is_complex:
+        raise RuntimeError("kl_div: Complex inputs not supported.")
+    if not (input.dtype.is_floating_point and target.dtype.is_floating_point):
+        raise RuntimeError("kl_div: Integral inputs not supported.")
+    x, t = broadcast_together(input, target)
+    total = pair_loss("kl_log" if log_target else "kl", "kl_div", x, t, mode)
+    return total / input.shape[0] if reduction == "batchmean" and input.ndim else total
+
+
+@op(namespace="nn.functional")
+def gaussian_nll_loss(
+    input: Tensor,
+    target: Tensor,
+    var: Tensor | float,
+    full: bool = False,
+    eps: float = 1e-6,
+    reduction: str = "mean",
+) -> Tensor:
+    """Negative log-likelihood under normal distributions: (log var + (x - t)² / var) / 2, averaged.
+
+    Args:
+        var: variances, at least ``eps`` each; of the shape of ``input``, or with one axis of size 1 or less.
+        full: with the constant log(2 pi) / 2.
+
+    Raises:
+        ValueError: for a negative variance or a wrong shape.
+
+    >>> import pytensor as torch
+    >>> torch.nn.functional.gaussian_nll_loss(torch.tensor([1.]), torch.tensor([3.]), torch.tensor([1.]))
+    tensor(2.)
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.gaussian_nll_loss.html
+    """
+    if isinstance(var, float):
+        if var < 0:
+            raise ValueError("var has negative entry/entries")
+        var = ones_like(input) * var
+    elif (var.detach() < 0).any():
+        raise ValueError("var has negative entry/entries")
+    if var.shape != input.shape:
+        if input.shape[:-1] == var.shape:
+            var = var.unsqueeze(-1)
+        elif input.ndim != var.ndim or sum(v for n, v in zip(input.shape, var.shape, strict=True) if n != v) != 1:
+            raise ValueError("var is of incorrect size")
+    if reduction not in ("none", "mean", "sum"):
+        raise ValueError(f"{reduction} is not valid")
+    var = var.clone()
+    with no_grad():  # the gradient ignores the limit, as in PyTorch
+        var.clamp_(min=eps)
+    x, t, var = broadcast_together(input, target, var)
+    losses = pair_loss("gaussian", "log", x, t, reduction, var)
+    constant = 0.5 * math.log(2 * math.pi) * (x.numel() if reduction == "sum" else 1)
+    return losses + constant if full else losses

@@ -1,13 +1,13 @@
-"""Losses composed of other ops: margins, embeddings, divergences, likelihoods."""
+"""Losses composed of other ops: margins, embeddings, Poisson likelihoods."""
 
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from pytensor.autograd.node import wrap
+from pytensor.ops.loss_pair import broadcast_together, pair_loss
 from pytensor.ops.loss_reduction import reduced, reduction_mode
 from pytensor.ops.registry import op
 
@@ -16,9 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "cosine_embedding_loss",
-    "gaussian_nll_loss",
     "hinge_embedding_loss",
-    "kl_div",
     "margin_ranking_loss",
     "multi_margin_loss",
     "multilabel_margin_loss",
@@ -27,46 +25,6 @@ __all__ = [
     "triplet_margin_loss",
     "triplet_margin_with_distance_loss",
 ]
-
-
-@op(namespace="nn.functional")
-def kl_div(
-    input: Tensor,
-    target: Tensor,
-    size_average: bool | None = None,
-    reduce: bool | None = None,
-    reduction: str = "mean",
-    log_target: bool = False,
-) -> Tensor:
-    """Kullback-Leibler divergence t (log t - x) of log-probabilities x from probabilities t.
-
-    Args:
-        reduction: "batchmean" divides the sum by the size of axis 0, as the divergence is defined; "mean" by the
-            number of elements; "sum"; "none".
-        log_target: the target is log t.
-
-    >>> import pytensor as torch
-    >>> x = torch.tensor([[0.5, 0.5]]).log()
-    >>> torch.nn.functional.kl_div(x, torch.tensor([[0., 1.]]), reduction="batchmean")
-    tensor(0.6931)
-
-    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.kl_div.html
-    """
-    if size_average is not None or reduce is not None:
-        mode = reduction_mode(reduction, size_average, reduce, 4)
-        reduction = mode
-    else:
-        if reduction == "mean":
-            warnings.warn(
-                "reduction: 'mean' divides the total loss by both the batch size and the support size."
-                "'batchmean' divides only by the batch size, and aligns with the KL div math definition."
-                "'mean' will be changed to behave the same as 'batchmean' in the next major release.",
-                stacklevel=2,
-            )
-        mode = "sum" if reduction == "batchmean" else reduction_mode(reduction)
-    losses = target.exp() * (target - input) if log_target else target.xlogy(target) - target * input
-    total = reduced(losses, mode)
-    return total / input.shape[0] if reduction == "batchmean" and input.ndim else total
 
 
 @op(namespace="nn.functional")
@@ -120,7 +78,7 @@ def margin_ranking_loss(
             "margin_ranking_loss : All input tensors should have same dimension but got sizes: "
             f"input1: {input1.shape}, input2: {input2.shape}, target: {target.shape} "
         )
-    return reduced((-target * (input1 - input2) + margin).clamp_min(0), mode)
+    return pair_loss("hinge", "clamp_min", *broadcast_together(input1 - input2, target), mode, margin)
 
 
 @op(namespace="nn.functional")
@@ -348,8 +306,7 @@ def multilabel_soft_margin_loss(
         reduction = reduction_mode(reduction, size_average, reduce, 4)
     if reduction not in ("none", "mean", "sum"):
         raise ValueError(f"{reduction} is not valid")
-    shared = (-input.abs()).exp().log1p()
-    losses = target * (shared + (-input).clamp_min(0)) + (1 - target) * (shared + input.clamp_min(0))
+    losses = pair_loss("bce_with_logits", "log_sigmoid", *broadcast_together(input, target), "none")
     if weight is not None:
         losses = losses * weight
     axis = input.ndim - 1
@@ -387,49 +344,4 @@ def poisson_nll_loss(
     if full:
         stirling = target * target.log() - target + 0.5 * (target * (2 * math.pi)).log()
         losses = losses + stirling.masked_fill(target <= 1, 0)
-    return reduced(losses, reduction)
-
-
-@op(namespace="nn.functional")
-def gaussian_nll_loss(
-    input: Tensor,
-    target: Tensor,
-    var: Tensor | float,
-    full: bool = False,
-    eps: float = 1e-6,
-    reduction: str = "mean",
-) -> Tensor:
-    """Negative log-likelihood under normal distributions: (log var + (x - t)² / var) / 2, averaged.
-
-    Args:
-        var: variances, at least ``eps`` each; of the shape of ``input``, or with one axis of size 1 or less.
-        full: with the constant log(2 pi) / 2.
-
-    Raises:
-        ValueError: for a negative variance or a wrong shape.
-
-    >>> import pytensor as torch
-    >>> torch.nn.functional.gaussian_nll_loss(torch.tensor([1.]), torch.tensor([3.]), torch.tensor([1.]))
-    tensor(2.)
-
-    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.gaussian_nll_loss.html
-    """
-    if isinstance(var, float):
-        if var < 0:
-            raise ValueError("var has negative entry/entries")
-        var = input.detach() * 0 + var
-    elif (var._array < 0).any():
-        raise ValueError("var has negative entry/entries")
-    if var.shape != input.shape:
-        if input.shape[:-1] == var.shape:
-            var = var.unsqueeze(-1)
-        elif input.ndim != var.ndim or sum(v for n, v in zip(input.shape, var.shape, strict=True) if n != v) != 1:
-            raise ValueError("var is of incorrect size")
-    if reduction not in ("none", "mean", "sum"):
-        raise ValueError(f"{reduction} is not valid")
-    # The gradient ignores the clamp, as in PyTorch.
-    var = var + (var.detach().clamp_min(eps) - var.detach())
-    losses = 0.5 * (var.log() + (input - target) * (input - target) / var)
-    if full:
-        losses = losses + 0.5 * math.log(2 * math.pi)
     return reduced(losses, reduction)

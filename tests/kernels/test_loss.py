@@ -84,7 +84,38 @@ KINDS = {
     "bce": ("finite", (0.0, 1.0)),
     "bce_with_logits": ("finite", (-np.inf, np.inf)),
     "soft_margin": ("finite", (-np.inf, np.inf)),
+    "kl": ("finite", (-30.0, 30.0)),
+    "kl_log": ("finite", (-30.0, 30.0)),
+    "hinge": ("finite", (-np.inf, np.inf)),
+    "bce_pos_weight": ("finite", (-np.inf, np.inf)),
+    "gaussian": ("finite", (-1e6, 1e6)),
 }
+GRADIENTS = {"kl": "kl_by_target", "kl_log": "kl_log_by_target", "gaussian": "gaussian_by_variance"}
+
+
+def pair_params(draw, kind, dtype, shape):
+    """A number, or an array that broadcasts to the shape: one number, the last axes, or what has to be copied."""
+    if kind not in ("bce_pos_weight", "gaussian"):
+        return draw(st.sampled_from([0.5, 1.0, 3.0]))
+    axes = draw(st.integers(0, len(shape)))
+    sides = [n if draw(st.booleans()) or kind == "gaussian" else 1 for n in shape[axes:]]
+    return draw(arrays(dtype, tuple(sides), "finite", only=(0.25, 8.0)))
+
+
+def pair_magnitudes(kind, param, x, t):
+    """What errors of the losses and of their slopes are relative to."""
+    size = np.abs(x) + np.abs(t)
+    p = np.abs(wide(param)) if isinstance(param, np.ndarray) else param
+    losses = {"mse": size**2, "l1": size, "smooth_l1": size * (1 + size / p), "gaussian": (1 + size) ** 2 * (1 + 1 / p)}
+    slopes = {"bce": (1 + size) / np.maximum((1 - x) * x, 1e-12), "gaussian": (1 + size) ** 2 * (1 + 1 / p) ** 2}
+    if kind == "kl_log":
+        return (np.exp(t) * (1 + size),) * 2
+    if kind == "kl":
+        term = np.nan_to_num(np.abs(np.log(t)), nan=0, posinf=0)
+        return np.abs(t) * (term + size), 1 + term + size
+    if kind == "bce_pos_weight":
+        return ((1 + p) * (1 + size) ** 2,) * 2
+    return losses.get(kind, (1 + size) ** 2), slopes.get(kind, 1 + size) * (1 + size / p)
 
 
 @given(st.sampled_from(sorted(KINDS)), st.sampled_from(["float32", "float64"]), st.data())
@@ -92,23 +123,38 @@ def test_pair_losses(kind, dtype, data):
     values, only = KINDS[kind]
     shape = data.draw(shapes(0, 3))
     x = data.draw(arrays(dtype, shape, values, only=only))
-    probability = kind in ("bce", "bce_with_logits")
-    t = data.draw(arrays(dtype, shape, values, only=(0.0, 1.0) if probability else (-np.inf, np.inf)))
-    param = data.draw(st.sampled_from([0.5, 1.0, 3.0]))
+    of_target = {"bce": (0.0, 1.0), "bce_with_logits": (0.0, 1.0), "bce_pos_weight": (0.0, 1.0), "kl": (0.0, 100.0)}
+    t = data.draw(arrays(dtype, shape, values, only=of_target.get(kind, only)))
+    param = pair_params(data.draw, kind, dtype, shape)
+    number = not isinstance(param, np.ndarray)
+    exact = param if number else wide(param)
     g = data.draw(arrays(dtype, shape, "finite"))
+    gradients = [kind, GRADIENTS[kind]] if kind in GRADIENTS else [kind]
     with np.errstate(all="ignore"):
-        losses = reference.pair_loss(kind, param, wide(x), wide(t), "none")
-        grads = reference.pair_loss_backward(kind, param, wide(g), wide(x), wide(t), 0.25)
-        size = np.abs(wide(x)) + np.abs(wide(t))
-        scale = {"mse": size**2, "l1": size, "smooth_l1": size * (1 + size / param)}.get(kind, (1 + size) ** 2)
-        slope = {"bce": (1 + size) / np.maximum((1 - wide(x)) * wide(x), 1e-12)}.get(kind, 1 + size)
-        allowed, slope = scale + np.abs(losses), np.abs(wide(g)) * slope * (1 + size / param)
+        losses = reference.pair_loss(kind, exact, wide(x), wide(t), "none")
+        grads = [reference.pair_loss_backward(k, exact, wide(g), wide(x), wide(t), 0.25) for k in gradients]
+        scale, slope = pair_magnitudes(kind, param, wide(x), wide(t))
+        allowed, slope = scale + np.abs(losses), np.abs(wide(g)) * slope
     for _ in each_setting():
         assert_agree(cpu.pair_loss(kind, param, x, t, "none"), losses, 16, allowed, kind)
-        assert_agree(cpu.pair_loss_backward(kind, param, g, x, t, 0.25), grads, 16, slope, kind)
+        for k, expected in zip(gradients, grads, strict=True):
+            assert_agree(cpu.pair_loss_backward(k, param, g, x, t, 0.25), expected, 16, slope, k)
         if values == "finite" and kind != "soft_margin":
             total = np.abs(losses).sum() + np.sum(scale)
             assert_agree(cpu.pair_loss(kind, param, x, t, "sum"), losses.sum(), 64, total, kind)
+
+
+def test_parameters_repeat_over_pieces():
+    """Periods that divide a piece of the kernel, that don't, and that are longer."""
+    rng = np.random.default_rng(0)
+    for rows, columns in [(3000, 3), (1000, 16), (5, 5000), (9000, 1)]:
+        x, t = rng.standard_normal((2, rows, columns))
+        param = rng.random(columns) + 0.5
+        expected = reference.pair_loss("bce_pos_weight", param, x, t, "none")
+        grad = reference.pair_loss_backward("bce_pos_weight", param, x, x, t, 1.0)
+        for _ in each_setting():
+            np.testing.assert_allclose(cpu.pair_loss("bce_pos_weight", param, x, t, "none"), expected, rtol=1e-9)
+            np.testing.assert_allclose(cpu.pair_loss_backward("bce_pos_weight", param, x, x, t, 1.0), grad, rtol=1e-9)
 
 
 def test_sums_do_not_depend_on_threads():

@@ -50,6 +50,11 @@ void cross_entropy_grad(const T* x, const T* weight, const T* largest, const T* 
 }
 
 template <class T>
+T softplus(T x) {
+    return (x < 0 ? T(0) : x) + std::log1p(std::exp(-std::abs(x)));
+}
+
+template <class T>
 T pair_value(PairLoss kind, T param, T x, T t) {
     const T d = x - t, size = std::abs(d);
     switch (kind) {
@@ -69,8 +74,21 @@ T pair_value(PairLoss kind, T param, T x, T t) {
             return (1 - t) * x + std::log1p(std::exp(-std::abs(x))) + (x < 0 ? -x : T(0));
         case PairLoss::soft_margin:
             return std::log1p(std::exp(-x * t));
+        case PairLoss::kl:
+            return (t == 0 ? T(0) : t * std::log(t)) - t * x;
+        case PairLoss::kl_log:
+            return std::exp(t) * (t - x);
+        case PairLoss::hinge: {
+            const T short_by = param - x * t;
+            return short_by < 0 ? T(0) : short_by;
+        }
+        case PairLoss::bce_pos_weight:
+            return (1 - t) * x + (1 + (param - 1) * t) * softplus(-x);
+        case PairLoss::gaussian:
+            return T(0.5) * (std::log(param) + d * d / param);
+        default:
+            return 0;
     }
-    return 0;
 }
 
 template <class T>
@@ -93,25 +111,44 @@ T pair_slope(PairLoss kind, T param, T x, T t) {
             return 1 / (1 + std::exp(-x)) - t;
         case PairLoss::soft_margin:
             return -t / (1 + std::exp(x * t));
+        case PairLoss::kl:
+            return -t;
+        case PairLoss::kl_log:
+            return -std::exp(t);
+        case PairLoss::hinge:
+            return param - x * t >= 0 ? -t : T(0);
+        case PairLoss::bce_pos_weight:
+            return (param * t + 1 - t) / (1 + std::exp(-x)) - param * t;
+        case PairLoss::gaussian:
+            return d / param;
+        case PairLoss::kl_by_target:
+            return std::log(t) + t / t - x;  // NaN for 0
+        case PairLoss::kl_log_by_target:
+            return std::exp(t) * (t - x + 1);
+        case PairLoss::gaussian_by_variance:
+            return T(0.5) * (1 - d * d / param) / param;
     }
     return 0;
 }
 
 // Adds the losses to *sum.
 template <class T>
-void pair_loss(PairLoss kind, T param, const T* x, const T* target, int64_t n, T* losses, double* sum) {
+void pair_loss(PairLoss kind, const T* param, const T* x, const T* target, int64_t n, T* losses,
+               double* sum) {
+    const int64_t step = is_ternary(kind) ? 1 : 0;
     for (int64_t i = 0; i < n; ++i) {
-        const T loss = pair_value(kind, param, x[i], target[i]);
+        const T loss = pair_value(kind, param[i * step], x[i], target[i]);
         if (losses != nullptr) losses[i] = loss;
         *sum += loss;
     }
 }
 
 template <class T>
-void pair_grad(PairLoss kind, T param, const T* x, const T* target, const T* grad, int64_t grad_step,
+void pair_grad(PairLoss kind, const T* param, const T* x, const T* target, const T* grad, int64_t grad_step,
                T factor, int64_t n, T* grad_x) {
+    const int64_t step = is_ternary(kind) ? 1 : 0;
     for (int64_t i = 0; i < n; ++i)
-        grad_x[i] = grad[i * grad_step] * factor * pair_slope(kind, param, x[i], target[i]);
+        grad_x[i] = grad[i * grad_step] * factor * pair_slope(kind, param[i * step], x[i], target[i]);
 }
 
 template <class T>
@@ -334,41 +371,77 @@ void nll_backward(const CrossEntropy<T>& p, const T* grad, int64_t grad_step, T 
     });
 }
 
+namespace {
+
 // Sums are taken per piece of this size and added in order.
 constexpr int64_t kPairPiece = 4096;
 
+// What an element costs: bytes, or the logarithms and exponentials.
 template <class T>
-double pair_loss(PairLoss kind, T param, const T* x, const T* target, int64_t n, T* losses) {
-    const int64_t pieces = (n + kPairPiece - 1) / kPairPiece;
-    pool::Scratch scratch(static_cast<size_t>(pieces) * sizeof(double));
-    double* sums = scratch.as<double>();
-    parallel_for(0, pieces, 4, [&](int64_t begin, int64_t end) {
-        for (int64_t p = begin; p < end; ++p) {
-            const int64_t at = p * kPairPiece;
-            sums[p] = 0;
-            selected<T>().pair_loss(kind, param, x + at, target + at, std::min(kPairPiece, n - at),
-                                    losses == nullptr ? nullptr : losses + at, &sums[p]);
+double pair_ns(PairLoss kind, bool backward) {
+    const bool slow = kind >= PairLoss::bce && kind != PairLoss::hinge;
+    const double ns = backward ? (slow ? 0.25 : 0.15) : (slow ? 0.4 : 0.1);
+    return ns * sizeof(T) / sizeof(float);
+}
+
+// body(first pair, number of pairs, parameters) for every piece. Parameters that repeat are laid out for the
+// piece: `room` has kPairPiece elements.
+template <class T, class Body>
+void each_pair_piece(PairLoss kind, const Pairs<T>& p, bool backward, const Body& body) {
+    const int64_t pieces = (p.n + kPairPiece - 1) / kPairPiece;
+    const double ns = pair_ns<T>(kind, backward) * static_cast<double>(std::min(p.n, kPairPiece));
+    const bool repeats = is_ternary(kind) && p.period < p.n;
+    parallel_for(0, pieces, Work{ns}, [&](int64_t first, int64_t last) {
+        pool::Scratch scratch(repeats ? kPairPiece * sizeof(T) : 0);
+        for (int64_t piece = first; piece < last; ++piece) {
+            const int64_t at = piece * kPairPiece, n = std::min(kPairPiece, p.n - at);
+            const T* param = is_ternary(kind) ? p.param + at : p.param;
+            if (repeats) {
+                T* room = scratch.as<T>();
+                const int64_t from = at % p.period, head = std::min(p.period - from, n);
+                int64_t filled = std::copy_n(p.param + from, head, room) - room;
+                filled = std::copy_n(p.param, std::min(from, n - filled), room + filled) - room;
+                while (filled < n)
+                    filled = std::copy_n(room, std::min(filled, n - filled), room + filled) - room;
+                param = room;
+            }
+            body(at, n, param);
         }
     });
+}
+
+}  // namespace
+
+template <class T>
+double pair_loss(PairLoss kind, const Pairs<T>& p, T* losses) {
+    const int64_t pieces = (p.n + kPairPiece - 1) / kPairPiece;
+    pool::Scratch scratch(static_cast<size_t>(pieces) * sizeof(double));
+    double* sums = scratch.as<double>();
+    each_pair_piece(kind, p, false, [&](int64_t at, int64_t n, const T* param) {
+        double* sum = sums + at / kPairPiece;
+        *sum = 0;
+        selected<T>().pair_loss(kind, param, p.x + at, p.target + at, n,
+                                losses == nullptr ? nullptr : losses + at, sum);
+    });
     double total = 0;
-    for (int64_t p = 0; p < pieces; ++p) total += sums[p];
+    for (int64_t piece = 0; piece < pieces; ++piece) total += sums[piece];
     return total;
 }
 
 template <class T>
-void pair_loss_backward(PairLoss kind, T param, const T* x, const T* target, const T* grad, int64_t grad_step,
-                        T factor, int64_t n, T* grad_x) {
-    parallel_for(0, n, 16384, [&](int64_t begin, int64_t end) {
-        selected<T>().pair_grad(kind, param, x + begin, target + begin, grad + begin * grad_step, grad_step,
-                                factor, end - begin, grad_x + begin);
+void pair_loss_backward(PairLoss kind, const Pairs<T>& p, const T* grad, int64_t grad_step, T factor,
+                        T* grad_x) {
+    each_pair_piece(kind, p, true, [&](int64_t at, int64_t n, const T* param) {
+        selected<T>().pair_grad(kind, param, p.x + at, p.target + at, grad + at * grad_step, grad_step,
+                                factor, n, grad_x + at);
     });
 }
 
 #define PT_INSTANTIATE(T)                                                                                  \
     template NllSums nll(const CrossEntropy<T>&, T*);                                                      \
     template void nll_backward(const CrossEntropy<T>&, const T*, int64_t, T, T*);                          \
-    template double pair_loss(PairLoss, T, const T*, const T*, int64_t, T*);                               \
-    template void pair_loss_backward(PairLoss, T, const T*, const T*, const T*, int64_t, T, int64_t, T*);  \
+    template double pair_loss(PairLoss, const Pairs<T>&, T*);                                              \
+    template void pair_loss_backward(PairLoss, const Pairs<T>&, const T*, int64_t, T, T*);                 \
     template double cross_entropy(const CrossEntropy<T>&, T*, T*, T*);                                     \
     template void cross_entropy_backward(const CrossEntropy<T>&, const T*, const T*, const T*, int64_t, T, \
                                          T*);

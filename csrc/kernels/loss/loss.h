@@ -9,8 +9,33 @@
 
 namespace pt::loss {
 
-// Losses of one input and one target element each; `param` is beta or delta, or unused.
-enum class PairLoss : int { mse, l1, smooth_l1, huber, bce, bce_with_logits, soft_margin };
+// Losses of one input and one target element each. The parameter is beta, delta or a margin, or one number
+// per element: bce_pos_weight has the weights of its positive part there, gaussian its variances. What
+// follows `gaussian` are no losses but gradients by something else than x: by the target, by the variance.
+enum class PairLoss : int {
+    mse,
+    l1,
+    smooth_l1,
+    huber,
+    bce,
+    bce_with_logits,
+    soft_margin,
+    kl,
+    kl_log,
+    hinge,
+    bce_pos_weight,
+    gaussian,
+    kl_by_target,
+    kl_log_by_target,
+    gaussian_by_variance,
+};
+constexpr int kPairLosses = 15;
+
+// Whether a loss has a parameter per element.
+constexpr bool is_ternary(PairLoss kind) {
+    return kind == PairLoss::bce_pos_weight || kind == PairLoss::gaussian ||
+           kind == PairLoss::gaussian_by_variance;
+}
 
 template <class T>
 struct Table {
@@ -65,14 +90,21 @@ NllSums nll(const CrossEntropy<T>&, T* losses);
 template <class T>
 void nll_backward(const CrossEntropy<T>&, const T* grad, int64_t grad_step, T factor, T* grad_x);
 
-// Gives the sum of the losses of n pairs; writes each of them too unless `losses` is null. The sum does not
-// depend on the number of threads.
+// The elements of n pairs; the parameter of element i is param[i % period].
 template <class T>
-double pair_loss(PairLoss kind, T param, const T* x, const T* target, int64_t n, T* losses);
+struct Pairs {
+    const T *x, *target, *param;
+    int64_t period, n;
+};
+
+// Gives the sum of the losses; writes each of them too unless `losses` is null. The sum does not depend on
+// the number of threads.
+template <class T>
+double pair_loss(PairLoss kind, const Pairs<T>&, T* losses);
 // grad_x[i] = grad[i * grad_step] * factor * d loss_i / d x_i
 template <class T>
-void pair_loss_backward(PairLoss kind, T param, const T* x, const T* target, const T* grad, int64_t grad_step,
-                        T factor, int64_t n, T* grad_x);
+void pair_loss_backward(PairLoss kind, const Pairs<T>&, const T* grad, int64_t grad_step, T factor,
+                        T* grad_x);
 
 // Samples of a row or of a piece of inner.
 constexpr int64_t kInnerPiece = 64;

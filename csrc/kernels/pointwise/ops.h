@@ -7,6 +7,7 @@
 #include "simd/math.h"
 #include "simd/pow.h"
 #include "simd/round.h"
+#include "simd/softplus.h"
 
 namespace pt::pointwise::PT_ISA::op {
 
@@ -69,25 +70,6 @@ PT_INLINE Vec<T> tanh_softplus(Vec<T> x) {
     const Vec<T> e = exp(select<T>(x > cut, cut, x));
     const Vec<T> n = e * (e + number<T>(2));
     return n / (n + number<T>(2));
-}
-
-// log(1 + u) for u in [0, 1]: 2 atanh(u / (2 + u)), whose series needs seven terms for float32.
-PT_INLINE Vec<double> log1p_of_unit(Vec<double> u) { return log1p(u); }
-PT_INLINE Vec<float> log1p_of_unit(Vec<float> u) {
-    const Vec<float> s = u / (number<float>(2) + u), q = s * s;
-    Vec<float> r = number<float>(2.0 / 13);
-    r = r * q + number<float>(2.0 / 11);
-    r = r * q + number<float>(2.0 / 9);
-    r = r * q + number<float>(2.0 / 7);
-    r = r * q + number<float>(2.0 / 5);
-    r = r * q + number<float>(2.0 / 3);
-    r = r * q + number<float>(2);
-    return r * s;
-}
-// log(1 + exp(x)) without overflow
-template <class T>
-PT_INLINE Vec<T> softplus_of(Vec<T> x) {
-    return select<T>(x < number<T>(0), number<T>(0), x) + log1p_of_unit(exp(-pt::PT_ISA::abs(x)));
 }
 
 #define PT_DEFINE1(name, ...)                                                                    \

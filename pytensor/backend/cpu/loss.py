@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from pytensor import _C
 from pytensor.backend.cpu.index import copied
 from pytensor.backend.reference import loss as plain
@@ -60,20 +62,31 @@ def nll_loss_backward(grad, shape, target, weight, ignore_index, factor):
     return _C.loss_nll_backward(_dense(grad), shape, _dense(target), weight, ignore_index, factor)
 
 
-def _is_pair(x, target) -> bool:
-    return x.dtype.char in "fd" and x.dtype.isnative and target.dtype == x.dtype
+def _is_pair(param, x, target) -> bool:
+    alike = isinstance(param, (int, float)) or param.dtype == x.dtype
+    return x.dtype.char in "fd" and x.dtype.isnative and target.dtype == x.dtype and alike
+
+
+def _pair_param(param, x):
+    """What the kernel reads: a number, or an array whose elements repeat along the last axes of x."""
+    if isinstance(param, (int, float)):
+        return float(param)
+    shape = param.shape[next((i for i, n in enumerate(param.shape) if n != 1), param.ndim) :]
+    if param.ndim <= x.ndim and (param.size == 1 or shape == x.shape[x.ndim - len(shape) :]):
+        return _dense(param)
+    return _dense(np.broadcast_to(param, x.shape))
 
 
 def pair_loss(kind, param, x, target, reduction):
-    if not _is_pair(x, target):
+    if not _is_pair(param, x, target):
         return plain.pair_loss(kind, param, x, target, reduction)
-    return _C.loss_pair(kind, param, _dense(x), _dense(target), reduction)
+    return _C.loss_pair(kind, _pair_param(param, x), _dense(x), _dense(target), reduction)
 
 
 def pair_loss_backward(kind, param, grad, x, target, factor):
-    if not _is_pair(x, target) or grad.dtype != x.dtype:
+    if not _is_pair(param, x, target) or grad.dtype != x.dtype:
         return plain.pair_loss_backward(kind, param, grad, x, target, factor)
-    return _C.loss_pair_backward(kind, param, _dense(grad), _dense(x), _dense(target), factor)
+    return _C.loss_pair_backward(kind, _pair_param(param, x), _dense(grad), _dense(x), _dense(target), factor)
 
 
 def ctc_loss(log_probs, targets, input_lengths, target_lengths, blank):

@@ -119,6 +119,10 @@ def _soft_sigmoid(xp, x):
     return 0.5 * (1 + xp.tanh(0.5 * x))
 
 
+def _softplus(xp, x):
+    return xp.log1p(xp.exp(-xp.abs(x))) + xp.maximum(x, 0)
+
+
 def _pair_value(xp, kind, param, x, t):
     d = x - t
     size = xp.abs(d)
@@ -133,7 +137,17 @@ def _pair_value(xp, kind, param, x, t):
     if kind == "bce":
         return (t - 1) * xp.maximum(xp.log1p(-x), -100) - t * xp.maximum(xp.log(x), -100)
     if kind == "bce_with_logits":
-        return (1 - t) * x + xp.log1p(xp.exp(-xp.abs(x))) + xp.maximum(-x, 0)
+        return (1 - t) * x + _softplus(xp, -x)
+    if kind == "kl":
+        return xp.where(t == 0, 0, t * xp.log(t)) - t * x
+    if kind == "kl_log":
+        return xp.exp(t) * (t - x)
+    if kind == "hinge":
+        return xp.maximum(param - x * t, 0)
+    if kind == "bce_pos_weight":
+        return (1 - t) * x + (1 + (param - 1) * t) * _softplus(xp, -x)
+    if kind == "gaussian":
+        return 0.5 * (xp.log(param) + d * d / param)
     return xp.log1p(xp.exp(-x * t))
 
 
@@ -151,17 +165,39 @@ def _pair_slope(xp, kind, param, x, t):
         return d / xp.maximum((1 - x) * x, 1e-12)
     if kind == "bce_with_logits":
         return _soft_sigmoid(xp, x) - t
+    if kind == "kl":
+        return -t
+    if kind == "kl_log":
+        return -xp.exp(t)
+    if kind == "hinge":
+        return xp.where(param - x * t >= 0, -t, 0)
+    if kind == "bce_pos_weight":
+        return (param * t + 1 - t) * _soft_sigmoid(xp, x) - param * t
+    if kind == "gaussian":
+        return d / param
+    if kind == "kl_by_target":
+        return xp.log(t) + t / t - x
+    if kind == "kl_log_by_target":
+        return xp.exp(t) * (t - x + 1)
+    if kind == "gaussian_by_variance":
+        return 0.5 * (1 - d * d / param) / param
     return -t * _soft_sigmoid(xp, -x * t)
+
+
+def _wide_param(param):
+    return param if isinstance(param, (int, float)) else _wide(param)
 
 
 def pair_loss(kind, param, x, target, reduction):
     """Losses of one input and one target element each, summed, averaged or as they are (reduction "none").
 
-    ``kind``: mse, l1, smooth_l1 (param: beta), huber (param: delta), bce, bce_with_logits, soft_margin.
+    ``kind``: mse, l1, smooth_l1 (param: beta), huber (param: delta), bce, bce_with_logits, soft_margin, kl (of
+    log-probabilities x and probabilities t), kl_log (of their logarithms), hinge (param: margin), bce_pos_weight and
+    gaussian (param: an array that broadcasts, of weights or variances).
     """
     xp = array_module(x)
     with np.errstate(all="ignore"):
-        losses = _pair_value(xp, kind, param, _wide(x), _wide(target))
+        losses = _pair_value(xp, kind, _wide_param(param), _wide(x), _wide(target))
         if reduction == "mean":
             losses = losses.sum() / losses.dtype.type(losses.size)
         elif reduction == "sum":
@@ -170,10 +206,13 @@ def pair_loss(kind, param, x, target, reduction):
 
 
 def pair_loss_backward(kind, param, grad, x, target, factor):
-    """Gradient of x, where loss i has the gradient factor * grad[i] (or grad, if that is 0-d)."""
+    """Gradient of x, where loss i has the gradient factor * grad[i] (or grad, if that is 0-d).
+
+    kl_by_target, kl_log_by_target and gaussian_by_variance are gradients of the target and of the parameter.
+    """
     xp = array_module(x)
     with np.errstate(all="ignore"):
-        slope = _pair_slope(xp, kind, param, _wide(x), _wide(target))
+        slope = _pair_slope(xp, kind, _wide_param(param), _wide(x), _wide(target))
         return (_wide(grad) * slope.dtype.type(factor) * slope).astype(x.dtype)
 
 

@@ -173,6 +173,34 @@ SPECS += [
 ]
 
 
+def pos_weight_samples(s):
+    x, t = pairs(s, "smooth", None, UNIT)
+    shape = tuple(n if s.flag() else 1 for n in x.shape[s.integer(0, x.ndim) :])
+    return s.sample(x, t, pos_weight=s.array(shape, values="smooth", only=(0.25, 4)), reduction=reduction(s))
+
+
+def bce_pos_weight(x, t, pos_weight, reduction="mean"):
+    return reduce_losses((1 - t) * x + (1 + (pos_weight - 1) * t) * np.logaddexp(0, -x), reduction)
+
+
+def pos_weight_scale(x, t, pos_weight, reduction="mean"):
+    size = squares(x, t) * (1 + pos_weight)
+    return size if reduction == "none" else size.sum()
+
+
+SPECS += [
+    OpSpec(
+        FUNCTIONAL + "binary_cross_entropy_with_logits",
+        pos_weight_samples,
+        bce_pos_weight,
+        scale=pos_weight_scale,
+        variant="pos_weight",
+        tolerance=16,
+        differentiable=(0, 1),
+    ),
+]
+
+
 # --- classes ---
 
 
