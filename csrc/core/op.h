@@ -17,6 +17,7 @@ enum class Kind : uint8_t {
     linear,
     fused,
     index,
+    write,
     cat,
     stack,
     gather,
@@ -107,6 +108,8 @@ bool sort_arguments(PyObject* expected, int operands, PyObject* const* args, Py_
                     PyObject* names, PyObject** given);
 
 PyObject* call_index(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* names);
+PyObject* call_set_index(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* names);
+PyObject* call_write(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* names);
 PyObject* call_join(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* names);
 PyObject* call_gather(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* names);
 PyObject* call_take(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* names);

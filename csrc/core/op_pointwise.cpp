@@ -1,5 +1,5 @@
 // Pointwise ops on the quick road: operands, their scalars, promotion, layout, kernel, node.
-#include "core/op.h"
+#include "core/write.h"
 
 #include "kernels/pointwise/pointwise.h"
 
@@ -212,39 +212,16 @@ bool read_operands(const OpObject* op, PyObject* const* objects, int count, int 
     return true;
 }
 
-bool same_memory(const ArrayView& a, const ArrayView& b) {
-    return a.data == b.data && a.dtype == b.dtype && a.ndim == b.ndim &&
-           std::equal(a.shape, a.shape + a.ndim, b.shape) &&
-           std::equal(a.strides, a.strides + a.ndim, b.strides);
-}
-
-// The first byte of a view and the one after its last.
-std::pair<const char*, const char*> span_of(const ArrayView& view) {
-    const char *low = view.data, *high = view.data + item_size(view.dtype);
-    for (int i = 0; i < view.ndim; ++i) {
-        if (view.shape[i] == 0) return {low, low};
-        const int64_t reach = (view.shape[i] - 1) * view.strides[i];
-        (reach < 0 ? low : high) += reach;
-    }
-    return {low, high};
-}
-
 // May an op write its result straight into its first operand? Not where a graph is recorded, where PyTorch
 // has an error, or where an operand would be read after it was overwritten: those are left to Python.
 bool can_write(const ArrayView* views, int count, const Operand* items, const int64_t* shape, int ndim,
                DType result) {
     TensorObject* self = items[0].tensor;
-    if (self == nullptr || (self->inference && !modes.inference)) return false;
-    if (!PyArray_ISWRITEABLE(array_of(self)) || views[0].dtype != result) return false;
+    if (self == nullptr || !is_writable(self, views[0]) || views[0].dtype != result) return false;
     if (views[0].ndim != ndim || !std::equal(shape, shape + ndim, views[0].shape)) return false;
-    for (int i = 0; i < ndim; ++i)
-        if (views[0].strides[i] == 0 && shape[i] > 1) return false;
-    const auto own = span_of(views[0]);
-    for (int k = 0; k < count; ++k) {
+    for (int k = 1; k < count; ++k) {
         if (modes.grad && items[k].tensor != nullptr && needs_grad(items[k].tensor) != 0) return false;
-        const auto other = span_of(views[k]);
-        const bool apart = other.second <= own.first || own.second <= other.first;
-        if (!apart && !same_memory(views[0], views[k])) return false;
+        if (!are_apart(views[0], views[k]) && !same_memory(views[0], views[k])) return false;
     }
     return true;
 }

@@ -15,6 +15,7 @@ from pytensor.dtypes import dtype
 from pytensor.layout import contiguous_format, preserve_format
 from pytensor.ops.checks import check_representable
 from pytensor.ops.inplace import check_inplace, store
+from pytensor.ops.pointwise_core import quick
 from pytensor.ops.registry import op
 from pytensor.typename import type_string
 
@@ -253,6 +254,7 @@ _define_casts()
 
 
 @op(function=False)
+@quick("write", tensors_only=True)
 def copy_(input: Tensor, src: Tensor, non_blocking: bool = False) -> Tensor:
     """Stores ``src``, broadcast and cast, in the tensor, in place.
 
@@ -307,7 +309,7 @@ class ZeroBackward0(Node):
         return (grad * 0,)
 
 
-@op(inplace=True, inplace_function=True)
+@op(inplace=True, inplace_function=True, inplace_kind="write")
 def fill(input: Tensor, value: Any) -> Tensor:
     """A tensor like ``input`` with every element ``value`` (a number or a 0-d tensor).
 
@@ -337,6 +339,7 @@ def _zeroed(input: Tensor) -> Tensor:
 
 
 @op()
+@quick("write", params=(0.0,))
 def zero_(input: Tensor) -> Tensor:
     """Sets every element to zero, in place.
 

@@ -1,7 +1,7 @@
 """x[key] and x[key] = value, in every form of PyTorch and NumPy.
 
 Basic keys (ints, slices, None, Ellipsis) give views; a key with a tensor, list or array in it gathers a copy. The C
-core answers plain basic keys itself (csrc/core/op.cpp) and makes the same nodes.
+core reads plain keys itself (csrc/core/index_key.cpp) and makes the same nodes.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from pytensor import _C
 from pytensor.autograd.node import Node, record, view
 from pytensor.backend.reference.array_module import array_module
 from pytensor.dtypes import BOOL, FLOATING
-from pytensor.ops.pick import Place, pick, place_of, put_at_
+from pytensor.ops.pick import IndexBackward0, Place, pick, place_of, put_at_
+from pytensor.ops.pointwise_core import make_op, quick
 from pytensor.ops.registry import op
 
 __all__ = ["AliasBackward0", "SelectBackward0", "SliceBackward0", "UnsqueezeIndexBackward0", "getitem", "setitem"]
@@ -240,11 +241,10 @@ def _split_key(key: tuple[Any, ...]) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
     return (() if trivial else tuple(first)), tuple(rest)
 
 
-getitem = _C.make_op("index", _getitem, "", None, [], [], False, False)
-for _attribute in ("__module__", "__name__", "__qualname__", "__doc__"):
-    setattr(getitem, _attribute, getattr(_getitem, _attribute))
+getitem = make_op("index", _getitem, node=IndexBackward0, alternate=Place)
 
 
+@quick("set_index")
 def setitem(self: Any, key: Any, value: Any) -> None:
     """``self[key] = value``: written through a view for basic keys, scattered for others."""
     converted, basic = convert_key(key)

@@ -274,17 +274,20 @@ def make_op(
     return quick
 
 
-def quick(kind: str, node: type[Node], *, arguments: tuple[str, ...] = ()) -> Callable[[Callable[..., Any]], Any]:
+def quick(
+    kind: str, node: type[Node] | None = None, *, arguments: tuple[str, ...] = (), **options: Any
+) -> Callable[[Callable[..., Any]], Any]:
     """Puts C in front of a function: its plain calls.
 
     Args:
-        kind: "cat", "stack", "gather", "take" (index_select), "layer_norm" or "nll_loss": the form of the arguments
-            (csrc/core/op_copies.cpp, op_fused.cpp).
+        kind: "cat", "stack", "gather", "take" (index_select), "layer_norm", "nll_loss", "set_index" or "write": the
+            form of the arguments (csrc/core/op_*.cpp).
         arguments: names of the function's arguments after the tensors.
+        options: others of :func:`make_op`.
     """
 
     def decorate(fn: Callable[..., Any]) -> Any:
-        return make_op(kind, fn, node=node, arguments=arguments)
+        return make_op(kind, fn, node=node, arguments=arguments, **options)
 
     return decorate
 

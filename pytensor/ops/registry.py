@@ -38,6 +38,7 @@ def op(
     function: bool = True,
     inplace: bool = False,
     inplace_function: bool = False,
+    inplace_kind: str = "",
     aliases: tuple[str, ...] = (),
     namespace: str = "",
 ) -> Callable[[F], F]:
@@ -48,6 +49,7 @@ def op(
         function: also a function; False for methods only (``view``).
         inplace: also the method ``<name>_``, made from the functional form.
         inplace_function: and the function ``<name>_``, where PyTorch has one.
+        inplace_kind: of C's quick road for the in-place form, where it is not made from the op's own.
         aliases: other names of the same op, in-place form included.
         namespace: where the function stands instead of the top level.
     """
@@ -56,14 +58,14 @@ def op(
         for public in (name or fn.__name__, *aliases):
             REGISTRY.append(Entry(public, fn, namespace, function, method and not namespace))
             if inplace:
-                in_place = make_inplace(fn, public)
+                in_place = make_inplace(fn, public, inplace_kind)
                 REGISTRY.append(Entry(f"{public}_", in_place, namespace, inplace_function, not namespace))
         return fn
 
     return decorate
 
 
-def make_inplace(fn: Callable[..., Any], name: str) -> Callable[..., Any]:
+def make_inplace(fn: Callable[..., Any], name: str, kind: str = "") -> Callable[..., Any]:
     """``<name>_``: the op with its result stored in its first argument."""
     from pytensor.ops.inplace import inplace
 
@@ -74,12 +76,12 @@ def make_inplace(fn: Callable[..., Any], name: str) -> Callable[..., Any]:
     in_place.__module__ = fn.__module__
     in_place.__doc__ = f"In-place form of :func:`{name}`: the result is stored in the tensor, which is returned."
     in_place.__wrapped__ = fn  # type: ignore[attr-defined]
-    return quick_inplace(fn, in_place)
+    return quick_inplace(fn, in_place, kind)
 
 
-def quick_inplace(fn: Callable[..., Any], slow: Callable[..., Any]) -> Callable[..., Any]:
+def quick_inplace(fn: Callable[..., Any], slow: Callable[..., Any], kind: str = "") -> Callable[..., Any]:
     """C in front of an in-place form, when the op it is made from has a kernel: no graph, no copy."""
-    quick = _C.make_inplace_op(fn, slow)
+    quick = _C.make_op(kind, slow, "", None, [], [], False, False) if kind else _C.make_inplace_op(fn, slow)
     if quick is None:
         return slow
     for attribute in ("__module__", "__name__", "__qualname__", "__doc__"):
