@@ -101,6 +101,9 @@ def test_grad_weight(problem, data):
         ((1, 48, 3, 31), 28, (3, 5), (1, 2), 2),  # rows that end within a vector
         ((2, 9, 11, 17), 33, (7, 1), (3, 0), 1),  # rows of positions that follow each other
         ((2, 5, 6, 7, 8), 40, (5, 1, 1), (2, 0, 0), 1),
+        ((5, 16, 11, 9), 14, (5, 5), (2, 2), 1),  # outputs along the lanes: odd rows, several chunks of images
+        ((3, 16, 9, 2), 16, (5, 1), (2, 0), 1),  # the array itself is read
+        ((2, 48, 7, 6), 45, (3, 3), (1, 1), 3),  # units of one group, which stage it themselves
     ],
 )
 def test_few_rows_and_merged_rows(shape, outs, kernel, padding, groups):

@@ -4,7 +4,7 @@
 #pragma once
 
 #include "kernels/conv/depthwise_grad.h"
-#include "kernels/conv/product.h"
+#include "kernels/conv/lane_product.h"
 #include "kernels/conv/winograd_choice.h"
 
 namespace pt::conv::PT_ISA {
@@ -92,39 +92,38 @@ static void fill_tables(const Stage<T>& stage, const AxisTaps* taps, int64_t cha
     tables.depth = k;
 }
 
-// Rows [m, m + kMr) of the weights at k in [begin, end) as [k][kMr], rows beyond the last zero.
-template <class T>
+// Rows [m, m + Rows) of the weights at k in [begin, end) as [k][Rows], rows beyond the last zero.
+template <class T, int Rows>
 static void pack_weight_tile(const T* from, const int64_t* offsets, int64_t row_stride, int used,
                              int64_t begin, int64_t end, T* to) {
-    for (int64_t k = begin; k < end; ++k, to += kMr) {
+    for (int64_t k = begin; k < end; ++k, to += Rows) {
         const T* at = from + offsets[k];
-        if (used == kMr)
-            for (int r = 0; r < kMr; ++r) to[r] = at[r * row_stride];
+        if (used == Rows)
+            for (int r = 0; r < Rows; ++r) to[r] = at[r * row_stride];
         else
-            for (int r = 0; r < kMr; ++r) to[r] = r < used ? at[r * row_stride] : T(0);
+            for (int r = 0; r < Rows; ++r) to[r] = r < used ? at[r * row_stride] : T(0);
     }
 }
 
-// [group][pass][tile][k][kMr]: what one pass reads lies together. Direct products make one pass. Some k of
-// all tiles at a time: tiles that are neighbours read the same lines where rows are not dense.
-template <class T>
+// [group][pass][tile][k][Rows]: what one pass reads lies together. Some k of all tiles at a time: tiles that
+// are neighbours read the same lines where rows are not dense.
+template <class T, int Rows>
 static void pack_weights(const T* weight, const Tables<T>& tables, int64_t groups, int64_t group_stride,
-                         int64_t rows, int64_t row_stride, bool direct, T* packed) {
-    const int64_t tiles = (rows + kMr - 1) / kMr, depth = tables.depth, threads = num_threads();
-    const int64_t passes = direct ? 1 : (depth + kDepth - 1) / kDepth;
-    const Work work{0.3 * static_cast<double>(depth * kMr), groups * tiles / threads};
+                         int64_t rows, int64_t row_stride, int64_t passes, T* packed) {
+    const int64_t tiles = (rows + Rows - 1) / Rows, depth = tables.depth, threads = num_threads();
+    const Work work{0.3 * static_cast<double>(depth * Rows), groups * tiles / threads};
     parallel_for(0, groups * tiles, work, [&](int64_t begin, int64_t end) {
         for (int64_t pass = 0; pass < passes; ++pass) {
             const int64_t k0 = depth * pass / passes, k1 = depth * (pass + 1) / passes;
             for (int64_t k = k0; k < k1; k += kAhead) {
                 const int64_t last = k1 - k < kAhead ? k1 : k + kAhead;
                 for (int64_t i = begin; i < end; ++i) {
-                    const int64_t tile = i % tiles, group = i / tiles, m = tile * kMr;
+                    const int64_t tile = i % tiles, group = i / tiles, m = tile * Rows;
                     const T* from = weight + group * group_stride + m * row_stride;
-                    T* to = packed + group * tiles * depth * kMr;
-                    pack_weight_tile(from, tables.weights, row_stride,
-                                     rows - m < kMr ? static_cast<int>(rows - m) : kMr, k, last,
-                                     to + (k0 * tiles + tile * (k1 - k0) + k - k0) * kMr);
+                    T* to = packed + group * tiles * depth * Rows;
+                    pack_weight_tile<T, Rows>(from, tables.weights, row_stride,
+                                              rows - m < Rows ? static_cast<int>(rows - m) : Rows, k, last,
+                                              to + (k0 * tiles + tile * (k1 - k0) + k - k0) * Rows);
                 }
             }
         }
@@ -132,8 +131,7 @@ static void pack_weights(const T* weight, const Tables<T>& tables, int64_t group
 }
 
 template <class T>
-static void pack_bias(const Operand& bias, int64_t groups, int64_t rows, T* packed) {
-    const int64_t padded = (rows + kMr - 1) / kMr * kMr;
+static void pack_bias(const Operand& bias, int64_t groups, int64_t rows, int64_t padded, T* packed) {
     for (int64_t g = 0; g < groups; ++g)
         for (int64_t m = 0; m < padded; ++m)
             packed[g * padded + m] = bias.data != nullptr && m < rows
@@ -171,6 +169,10 @@ struct Residues {
 
 constexpr int64_t kLeastGroups = 8;  // images' groups that are worth a unit of work each
 constexpr int64_t kMostDirectRows = 32, kPackingRows = 8, kLeastDirectDepth = 128;
+constexpr int64_t kLaneDepth = 32;
+
+// packed_product(), direct_product() or lane_product(): see Plan::way_of.
+enum class Way { packed, direct, lanes };
 
 // Everything that the images of a call share. Every tap belongs to one residue, so the tables and packed
 // weights of all residues together are as large as those of one product over all taps.
@@ -180,7 +182,8 @@ struct Plan {
     Residues residues;
     Stage<T> stage;
     int64_t groups;
-    bool direct;  // see below
+    Way way;
+    int64_t tile;  // rows of weights that lie together
     TableSpace table_space;
     pool::Scratch table_list, packed_weights, packed_bias;
 
@@ -188,17 +191,17 @@ struct Plan {
          const Operand& weight, const Operand& bias)
         : side(side),
           residues(residues),
-          // Few rows skip packing, which then costs as much as the arithmetic; they read whole vectors past
-          // the end of a row and so want a stage.
+          // Direct products read whole vectors past the end of a row and so want a stage.
           stage(make_stage<T>(source, side.channels * p.groups, side.source, residues.reach(),
-                              is_direct(p, side, residues))),
+                              way_of(p, side, residues) == Way::direct)),
           groups(p.groups),
-          direct(is_direct(p, side, residues)),
+          way(way_of(p, side, residues)),
+          tile(way == Way::lanes ? lanes<T> : kMr),
           table_space(depth_of(p)),
           table_list(sizeof(Tables<T>) * residues.total()),
           packed_weights(sizeof(T) * padded_rows() * depth_of(p)),
           packed_bias(sizeof(T) * padded_rows()) {
-        pack_bias(bias, groups, side.rows, packed_bias.template as<T>());
+        pack_bias(bias, groups, side.rows, padded_rows() / groups, packed_bias.template as<T>());
         int64_t done = 0;
         for (int64_t i = 0; i < residues.total(); ++i) {
             AxisTaps taps[3];
@@ -208,28 +211,36 @@ struct Plan {
             t.weights = t.offsets + side.channels * taps[0].total * taps[1].total * taps[2].total;
             fill_tables(stage, taps, side.channels, weight, side.channel_axis, t);
             const int64_t group_stride = p.out_channels / p.groups * weight.strides[0];
-            pack_weights(static_cast<const T*>(weight.data), t, groups, group_stride, side.rows,
-                         weight.strides[side.row_axis], direct,
-                         packed_weights.template as<T>() + done * padded_rows());
+            const auto pack = way == Way::lanes ? &pack_weights<T, lanes<T>> : &pack_weights<T, kMr>;
+            pack(static_cast<const T*>(weight.data), t, groups, group_stride, side.rows,
+                 weight.strides[side.row_axis], way == Way::packed ? (t.depth + kDepth - 1) / kDepth : 1,
+                 packed_weights.template as<T>() + done * padded_rows());
             done += t.depth;
         }
     }
 
-    // Packing a k of a panel costs about as much as kPackingRows rows of its product; reading the source
-    // right away computes the lanes behind the end of each row of positions as well. Over a short depth the
-    // results dominate, and all rows' are written in turns, a plane apart: for 3 channels to 32 at 32x32, in
-    // planes of 4 kB that share sets of the cache, packing is 2.6 times as fast.
-    static bool is_direct(const Problem& p, const Sides& side, const Residues& residues) {
-        const int64_t depth = side.channels * p.kernel[0] * p.kernel[1] * p.kernel[2];
-        if (side.rows <= kMr || (p.groups > 1 && side.rows <= 2 * kMr && depth <= kDepth)) return true;
+    // What a position of the result costs, in multiply-adds of a vector each, over the depth and the lanes.
+    // Packing a k of a panel costs about as much as kPackingRows rows of its product. Direct products compute
+    // the lanes behind the end of each row of positions as well; products along the lanes those behind the
+    // last output, and their sums go out as kLaneDepth more k. Over a short depth the results dominate, and
+    // direct products write all rows' in turns, a plane apart: for 3 channels to 32 at 32x32, in planes of
+    // 4 kB that share sets of the cache, packing is 2.6 times as fast.
+    static Way way_of(const Problem& p, const Sides& side, const Residues& residues) {
+        const int64_t depth = side.channels * p.kernel[0] * p.kernel[1] * p.kernel[2], rows = side.rows;
         const int64_t width = side.result[2], lane_count = (width + lanes<T> - 1) / lanes<T> * lanes<T>;
-        return residues.total() == 1 && depth > side.channels && depth >= kLeastDirectDepth &&
-               side.rows <= kMostDirectRows && side.rows * (lane_count - width) <= kPackingRows * width;
+        const int64_t packed = width * (rows + kPackingRows), direct = lane_count * rows;
+        const int64_t along = (width + 1) / 2 * 2 * lane_tiles<T>(rows) * lanes<T>;
+        const bool few = rows <= kMr || (p.groups > 1 && rows <= 2 * kMr && depth <= kDepth);
+        const bool deep = depth > side.channels && depth >= kLeastDirectDepth && rows <= kMostDirectRows;
+        const bool one = residues.total() == 1, is_direct = few || (deep && one && direct <= packed);
+        const int64_t least = is_direct ? direct : packed;
+        if (one && width > 1 && along * (depth + kLaneDepth) < least * depth) return Way::lanes;
+        return is_direct ? Way::direct : Way::packed;
     }
     int64_t depth_of(const Problem& p) const {
         return side.channels * p.kernel[0] * p.kernel[1] * p.kernel[2];
     }
-    int64_t padded_rows() const { return (side.rows + kMr - 1) / kMr * kMr * groups; }
+    int64_t padded_rows() const { return (side.rows + tile - 1) / tile * tile * groups; }
     Tables<T>* tables() const { return table_list.template as<Tables<T>>(); }
 
     // The product of one residue over the first image of `source`, into `out`.
@@ -243,8 +254,8 @@ struct Plan {
         q.depth = tables()[residue].depth;
         q.weights = weights;
         q.bias = packed_bias.template as<T>();
-        q.weight_group = q.tiles() * q.depth * kMr;
-        q.bias_group = q.tiles() * kMr;
+        q.bias_group = padded_rows() / groups;
+        q.weight_group = q.bias_group * q.depth;
         q.offsets = tables()[residue].offsets;
         q.source = source;
         q.source_image = stage.image;
@@ -280,16 +291,18 @@ static void run_by_images(const Plan<T>& plan, int64_t batch, int64_t depth, T* 
             q.images = images;
             q.out += n * q.out_image;
             if (q.columns() == 0 || q.rows == 0) continue;
-            if (plan.direct)
+            if (plan.way == Way::direct)
                 direct_product(q);
+            else if (plan.way == Way::lanes)
+                lane_product(q);
             else
                 packed_product(merge_axes(q));
         }
     }
 }
 
-// Direct products of several groups: what an (image, group) reads is staged where it is used, in the first or
-// second cache.
+// Products of several groups that pack no columns: what an (image, group) reads is staged where it is used,
+// in the first or second cache.
 template <class T>
 static void run_by_groups(const Plan<T>& plan, int64_t batch, int64_t depth, T* out) {
     const Stage<T>& stage = plan.stage;
@@ -297,7 +310,7 @@ static void run_by_groups(const Plan<T>& plan, int64_t batch, int64_t depth, T* 
     const int64_t* result = plan.side.result;
     const int64_t flops = 2 * plan.side.rows * depth * result[0] * result[1] * result[2];
     parallel_for(0, batch * groups, Work{flops_ns(flops)}, [&](int64_t begin, int64_t end) {
-        pool::Scratch scratch(sizeof(T) * (size + Stage<T>::slack));
+        pool::Scratch scratch(sizeof(T) * (size + Stage<T>::slack)), sums(sizeof(T) * kLaneSums<T>);
         T* staged = scratch.as<T>();
         for (int64_t i = 0; i < Stage<T>::slack; ++i) staged[size + i] = T(0);
         for (int64_t at = begin; at < end; ++at) {
@@ -312,7 +325,11 @@ static void run_by_groups(const Plan<T>& plan, int64_t batch, int64_t depth, T* 
                 q.weights += group * q.weight_group;
                 q.bias += group * q.bias_group;
                 q.out += n * q.out_image + group * q.out_group;
-                if (q.columns() > 0) direct_rows(q, 0, q.grid[0] * q.grid[1]);
+                if (q.columns() == 0) continue;
+                if (plan.way == Way::direct)
+                    direct_rows(q, 0, q.grid[0] * q.grid[1]);
+                else
+                    lane_pairs(q, 0, LanePairs<T>(q).total(q), sums.as<T>());
             }
         }
     });
@@ -324,7 +341,8 @@ static void convolve(const Problem& p, const Sides& side, const Residues& residu
     if (p.batch == 0 || side.rows == 0) return;
     const Plan<T> plan(p, side, residues, source, weight, bias);
     const int64_t group_bytes = side.channels * plan.stage.channel * static_cast<int64_t>(sizeof(T));
-    if (plan.direct && p.groups > 1 && p.batch * p.groups >= kLeastGroups && group_bytes <= kMostGroupBytes)
+    const bool small = p.batch * p.groups >= kLeastGroups && group_bytes <= kMostGroupBytes;
+    if (plan.way != Way::packed && plan.stage.copied && p.groups > 1 && small)
         run_by_groups(plan, p.batch, plan.depth_of(p), out);
     else
         run_by_images(plan, p.batch, plan.depth_of(p), out);
