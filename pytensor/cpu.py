@@ -49,13 +49,13 @@ def set_memory_limit(bytes: int) -> None:
 
 
 def winograd_enabled() -> bool:
-    """Whether float32 convolutions with stride 1 may use Winograd's algorithm."""
+    """Whether float32 convolutions with stride 1 or 2 may use Winograd's algorithm."""
     return _C.winograd() != "off"
 
 
 def set_winograd(enabled: bool) -> None:
-    """Lets float32 convolutions with stride 1, and their gradients, use Winograd's algorithm where it is faster, or
-    forbids it: kernels of 3x3 to 6x6, 1xR and Rx1, over one axis or of several planes.
+    """Lets float32 convolutions and their gradients use Winograd's algorithm where it is faster, or forbids it: kernels
+    of 3x3 to 6x6, 1xR and Rx1, over one axis or of several planes; with a stride of 2, 3x3 and 4x4.
 
     It takes up to four times fewer multiplications; its rounding errors are some 2 to 8 times larger than those of
     the definition's sum (``docs/performance/conv.md`` states the bound). On at first, unless the environment variable

@@ -21,6 +21,7 @@ WHERE = [1, 1], [1, 1], [1, 1], 1
 # of the transforms; and the same of |G'| (|A| |y| * |B'| |d|), for the weight gradient. F(3, 4) has the mode of 3.
 WORST = {"tiles of 2": 8, "tiles of 3": 28.4, "tiles of 4": 23.75}
 WORST_OF_WEIGHT = {"tiles of 2": 6, "tiles of 3": 23.75, "tiles of 4": 28.4}
+WORST_OF_PHASES = 11.75  # of F(4, 2), which a stride of 2 takes
 TAPS = {"tiles of 2": 3, "tiles of 3": 4, "tiles of 4": 3}
 MODES = ["tiles of 2", "tiles of 4"]  # of kernels that span both axes
 SIGNS = np.array([[1, 1, -1, 1, 1, 1], [1, -1, -1, 1, 1, 1], [1, 1, -1, -1, 1, 1], [1, -1, 1, 1, -1, -1]], float)
@@ -47,12 +48,14 @@ def axes_of(kernel):
     return sum(taps > 1 for taps in kernel[-2:])
 
 
-def bound(mode, source, weight, channel_axis):
+def bound(mode, source, weight, channel_axis, stride):
     """The error that may be: as many roundings as a value goes through, of the largest sum there can be."""
     kernel, spatial = weight.shape[2:], tuple(range(2, weight.ndim))
     largest = np.abs(source.astype(float)).max(axis=(0, *spatial))
     largest = largest * np.abs(weight.astype(float)).max(axis=(1 - channel_axis, *spatial))
     count, worst = sums(mode, kernel), WORST[mode] ** axes_of(kernel)
+    if stride == 2:
+        count, worst = 4 if channel_axis == 1 else 1, WORST_OF_PHASES**2
     return (largest.size * count + 24) * 2.0**-24 * worst * largest.sum() * count + 1e-37
 
 
@@ -74,7 +77,8 @@ def check(mode, x, w, b, g, where):
     expected = reference.conv_forward(*wide(x, w, b), *where)
     gradient = reference.conv_grad_input(*wide(g, w), None, size, *where)
     taps = reference.conv_grad_weight(*wide(g, x), kernel, *where, False)[0]
-    of_forward, of_gradient = bound(mode, x, w, 1), bound(mode, g, w, 0)
+    stride = where[0][-1]
+    of_forward, of_gradient = bound(mode, x, w, 1, stride), bound(mode, g, w, 0, stride)
     of_weight, spatial = bound_of_weight(mode, x, g, kernel), tuple(range(2, x.ndim))
     _C.set_winograd(mode)
     results = {}
@@ -141,6 +145,59 @@ def chunked_problems(draw, straight):
     g = rng.standard_normal((len(x), outs, *out)).astype("float32")
     ones = [1] * len(kernel)
     return x, w, b, g, (ones, padding, ones, 1)
+
+
+@st.composite
+def strided_problems(draw):
+    kernel = [draw(st.sampled_from([3, 4])), draw(st.sampled_from([3, 4]))]
+    padding = [draw(st.integers(0, k)) for k in kernel]
+    size = [draw(st.sampled_from([1, 2, 7, 8, 15, 17, 29])), draw(st.sampled_from([1, 3, 8, 14, 31, 62, 131, 140]))]
+    size = [max(n, k - 2 * p) for n, p, k in zip(size, padding, kernel, strict=True)]
+    channels, outs = draw(st.sampled_from([1, 3, 17, 33])), draw(st.sampled_from([1, 5, 13, 49]))
+    rng = np.random.default_rng(draw(st.integers(0, 2**32)))
+    x = rng.standard_normal((draw(st.integers(1, 3)), channels, *size)).astype("float32")
+    w = rng.standard_normal((outs, channels, *kernel)).astype("float32")
+    b = rng.standard_normal(outs).astype("float32") if draw(st.booleans()) else None
+    out = [(n + 2 * p - k) // 2 + 1 for n, p, k in zip(size, padding, kernel, strict=True)]
+    g = rng.standard_normal((len(x), outs, *out)).astype("float32")
+    return x, w, b, g, ([2, 2], padding, [1, 1], 1)
+
+
+@given(problem=strided_problems())
+def test_stride_of_2(problem):
+    check("tiles of 4", *problem)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "outs", "kernel"),
+    [
+        ((3, 300, 16, 16), 40, (4, 4)),  # two passes over the depth; one block of tiles, shared by threads
+        ((9, 24, 30, 31), 70, (3, 3)),  # many blocks, several parts of the results
+    ],
+)
+def test_large_problems_with_stride_2(sizes, outs, kernel):
+    rng = np.random.default_rng(3)
+    x = rng.standard_normal(sizes).astype("float32")
+    w = rng.standard_normal((outs, sizes[1], *kernel)).astype("float32")
+    out = [(n + 2 - k) // 2 + 1 for n, k in zip(sizes[2:], kernel, strict=True)]
+    g = rng.standard_normal((sizes[0], outs, *out)).astype("float32")
+    check("tiles of 4", x, w, None, g, ([2, 2], [1, 1], [1, 1], 1))
+
+
+def test_stride_of_2_of_a_transposed_convolution_with_bias():
+    """The input gradient is its forward pass."""
+    rng = np.random.default_rng(6)
+    g = rng.standard_normal((2, 9, 8, 7)).astype("float32")
+    w = rng.standard_normal((9, 14, 4, 4)).astype("float32")
+    b = rng.standard_normal(14).astype("float32")
+    where = [2, 2], [1, 1], [1, 1], 1
+    expected = reference.conv_grad_input(*wide(g, w, b), (16, 15), *where)
+    _C.set_winograd("tiles of 4")
+    for level, threads in SETTINGS:
+        _C.set_cpu_level(level)
+        _C.set_num_threads(threads)
+        actual = conv.conv_grad_input(g, w, b, (16, 15), *where)
+        assert np.abs(actual - expected).max() <= bound("tiles of 4", g, w, 0, 2) + 2.0**-22 * np.abs(b).max()
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -230,6 +287,18 @@ def test_error_of_data_that_cancel(mode, row):
     check(mode, x, w, None, g, WHERE)
 
 
+@pytest.mark.parametrize("signs", [(-1, -1, 1, 1), (1, -1, -1, 1), (1, 1, -1, 1), (1, -1, -1, -1)])
+def test_error_of_phases_that_cancel(signs):
+    rng = np.random.default_rng(0)
+    line = np.tile(signs, 7)
+    tiles = np.outer(line, line)
+    g = (tiles[:17, :21] * rng.uniform(0.9, 1, (2, 13, 17, 21))).astype("float32")
+    x = (tiles.repeat(2, 0).repeat(2, 1)[:34, :42] * rng.uniform(0.9, 1, (2, 30, 34, 42))).astype("float32")
+    w = (np.outer([1, 1, -1, 1], [1, -1, 1, 1]) * rng.uniform(0.9, 1, (13, 30, 4, 4))).astype("float32")
+    w[:, 1::2] *= -1
+    check("tiles of 4", x, w, None, g, ([2, 2], [1, 1], [1, 1], 1))
+
+
 @pytest.mark.parametrize("mode", ["tiles of 3", "tiles of 4"])
 @pytest.mark.parametrize("row", range(4))
 def test_error_of_rows_that_cancel(mode, row):
@@ -276,17 +345,23 @@ def test_special_values_reach_what_they_should(mode, value, where):
 
 
 @pytest.mark.parametrize(
-    ("mode", "kernel"),
-    [("tiles of 3", (1, 7)), ("tiles of 3", (8, 1)), ("tiles of 4", (5,)), ("tiles of 4", (3, 3, 3))],
+    ("mode", "kernel", "stride"),
+    [
+        ("tiles of 3", (1, 7), 1),
+        ("tiles of 3", (8, 1), 1),
+        ("tiles of 4", (5,), 1),
+        ("tiles of 4", (3, 3, 3), 1),
+        ("tiles of 4", (3, 4), 2),
+    ],
 )
 @pytest.mark.parametrize("value", [np.nan, np.inf, 1e30])
-def test_special_values_of_other_kernels(mode, kernel, value):
+def test_special_values_of_other_kernels(mode, kernel, stride, value):
     rng = np.random.default_rng(0)
     x = rng.standard_normal((2, 5, *[9] * len(kernel))).astype("float32")
     w = rng.standard_normal((7, 5, *kernel)).astype("float32")
     g = rng.standard_normal((2, 7, *[9] * len(kernel))).astype("float32")
     ones = [1] * len(kernel)
-    where = ones, [k // 2 for k in kernel], ones, 1
+    where = [stride] * len(kernel), [k // 2 for k in kernel], ones, 1
     where[1][0] += kernel[0] == 8 and -1
     g = conv.conv_forward(x, w, None, *where)
     last = (-1,) * len(kernel)

@@ -43,6 +43,20 @@ PT_INLINE double weight_cost(const Problem& p, const Method& method) {
            static_cast<double>(tiling.segments * tiling.stacks) * e * both * 6;
 }
 
+// Estimated cycles with a stride of 2; the definition's are those of the same taps over the grid.
+PT_INLINE double phase_cost(const Problem& p, const Phases& phases) {
+    const Tiling tiling = tiling_of(p, kPhasesOf4, &phases);
+    const double rows = static_cast<double>(p.rows), e = kPhasesOf4.points;
+    const double weights = static_cast<double>(p.channels) * rows;
+    const double vectors = static_cast<double>(tiling.all_blocks() * tiling.width) / kLanes;
+    const double products = vectors * static_cast<double>(phases.points()) * weights / 2 * 1.2;
+    const double results = static_cast<double>(phases.units()) * rows;
+    const double transforms =
+        static_cast<double>(tiling.segments) * e * (static_cast<double>(tiling.channels) + results) * 7;
+    return products + transforms +
+           kPhases * weights * e / kLanes * 15;  // the weights go through the third cache
+}
+
 // The methods for a kernel: those whose tiles have `mode`'s size, or all.
 struct Methods {
     const Method* of[2];
@@ -82,16 +96,32 @@ PT_INLINE const Method* choose_for_weight(const Problem& p, Winograd mode) {
                                      mode == Winograd::automatic ? direct_cost(p) : kAnyCost);
 }
 
-// Whether tiles can be cut at all: kernels of 3 taps and more along the rows, the columns or both.
-PT_INLINE bool fits(const conv::Problem& p, const Operand& source) {
+// Whether Winograd's algorithm can do with the operands, but for stride and kernel.
+PT_INLINE bool fits_at_all(const conv::Problem& p, const Operand& source) {
     if (p.winograd == Winograd::off || p.groups != 1 || source.strides[4] != 1) return false;
     if (p.batch == 0 || p.in_channels == 0 || p.out_channels == 0) return false;
     for (int a = 0; a < 3; ++a)
-        if (p.stride[a] != 1 || p.dilation[a] != 1 || p.in[a] == 0 || p.out[a] == 0) return false;
+        if (p.dilation[a] != 1 || p.in[a] == 0 || p.out[a] == 0) return false;
+    return true;
+}
+
+// Whether tiles can be cut at all: kernels of 3 taps and more along the rows, the columns or both.
+PT_INLINE bool fits(const conv::Problem& p, const Operand& source) {
+    if (!fits_at_all(p, source)) return false;
+    for (int a = 0; a < 3; ++a)
+        if (p.stride[a] != 1) return false;
     const int64_t rows = p.kernel[1], columns = p.kernel[2];
     const bool square = rows >= 3 && columns >= 3 && rows <= 6 && columns <= 6;
     const bool straight = (rows == 1 && columns >= 3) || (columns == 1 && rows >= 3);
     return (square || straight) && p.kernel[0] * rows * columns <= kMostTaps;
+}
+
+// The same with a stride of 2: kernels of 3 or 4 taps along both axes of planes.
+PT_INLINE bool fits_phases(const conv::Problem& p, const Operand& source) {
+    if (!fits_at_all(p, source) || p.kernel[0] != 1 || p.stride[0] != 1) return false;
+    for (int a = 1; a < 3; ++a)
+        if (p.stride[a] != 2 || p.kernel[a] < 3 || p.kernel[a] > 4) return false;
+    return p.winograd == Winograd::automatic || p.winograd == Winograd::tiles_of_4;
 }
 
 // Whether the taps of a weight lie together.
@@ -133,6 +163,26 @@ PT_INLINE bool run(const Problem& p, Winograd mode) {
     const Method* method = choose(p, mode);
     return method != nullptr && convolve(p, *method);
 }
+PT_INLINE bool run_phases(const conv::Problem& p, Problem q, bool gradient) {
+    const Phases phases{AxisPhases(p.kernel[1], p.padding[1], gradient),
+                        AxisPhases(p.kernel[2], p.padding[2], gradient),
+                        {q.out[1], q.out[2]}};
+    for (int a = 1; a < 3; ++a) {
+        q.kernel[a] = p.kernel[a];
+        q.origin[a] = 0;
+        if (gradient) q.out[a] = (q.out[a] + 1) / 2;  // positions of a phase
+    }
+    if (p.winograd == Winograd::automatic && phase_cost(q, phases) > direct_cost(q)) return false;
+    return convolve(q, kPhasesOf4, &phases);
+}
+
+static bool convolve(const conv::Problem& p, const Operand& source, const Operand& weight, bool gradient,
+                     const Operand& bias, void* result) {
+    if (!is_dense(p, weight)) return false;
+    const auto problem = [&] { return problem_of(p, source, weight, gradient, bias, result); };
+    if (fits_phases(p, source)) return run_phases(p, problem(), gradient);
+    return fits(p, source) && run(problem(), p.winograd);
+}
 
 template <class T>
 static bool forward(const conv::Problem& p, const Operand& input, const Operand& weight, const Operand& bias,
@@ -140,8 +190,7 @@ static bool forward(const conv::Problem& p, const Operand& input, const Operand&
     if constexpr (sizeof(T) != sizeof(float))
         return false;
     else
-        return fits(p, input) && is_dense(p, weight) &&
-               run(problem_of(p, input, weight, false, bias, output), p.winograd);
+        return convolve(p, input, weight, false, bias, output);
 }
 
 template <class T>
@@ -150,8 +199,7 @@ static bool grad_input(const conv::Problem& p, const Operand& grad_output, const
     if constexpr (sizeof(T) != sizeof(float))
         return false;
     else
-        return fits(p, grad_output) && is_dense(p, weight) &&
-               run(problem_of(p, grad_output, weight, true, bias, result), p.winograd);
+        return convolve(p, grad_output, weight, true, bias, result);
 }
 
 }  // namespace pt::conv::PT_ISA::winograd

@@ -229,8 +229,8 @@ PT_INLINE void join_line(const Floats* y, Floats* line) {
 }
 
 // The columns of A0 neighbouring rows after the transform along the rows' axis. `squares` adds up what is
-// read.
-template <class Tile>
+// read. With a step of 2 only every second row and column is: one phase of the source.
+template <class Tile, int Step>
 struct Band {
     static constexpr int A0 = Tile::A0, A1 = Tile::A1, M1 = Tile::M1;
     float data[A0][(M1 + 2) * kLanes];
@@ -238,23 +238,29 @@ struct Band {
     // Of the segment's tiles, `y` and `x` further down and right in a plane.
     PT_INLINE_MEMBER void read(const Problem& p, const float* plane, const Segment& s, int64_t y, int64_t x,
                                Floats& squares) {
-        const int64_t y0 = s.row * Tile::M0 + p.origin[1] + y, x0 = s.column * M1 + p.origin[2] + x;
+        const int64_t y0 = Step * s.row * Tile::M0 + p.origin[1] + y;
+        const int64_t x0 = Step * s.column * M1 + p.origin[2] + x;
         const int64_t ahead = 2 * p.source_channel;  // channels are too far apart for the hardware's guess
         const float* rows[A0];
         bool inside[A0];
         for (int i = 0; i < A0; ++i) {
-            inside[i] = y0 + i >= 0 && y0 + i < p.in[1];
-            rows[i] = plane + (inside[i] ? (y0 + i) * p.source_row : 0);
+            const int64_t at = y0 + Step * i;
+            inside[i] = at >= 0 && at < p.in[1];
+            rows[i] = plane + (inside[i] ? at * p.source_row : 0);
         }
         for (int64_t j = 0; j < M1 * s.count + A1 - M1; j += kLanes) {
-            const int64_t at = x0 + j;
+            const int64_t at = x0 + Step * j;
             const int low = lane_of(-at), high = lane_of(p.in[2] - at);
+            const int low2 = lane_of(-at - kLanes), high2 = lane_of(p.in[2] - at - kLanes);
             Floats d[A0], t[A0];
 #pragma GCC unroll 6
             for (int i = 0; i < A0; ++i) {
                 if (i < Tile::M0)
                     __builtin_prefetch(rows[i] + at + ahead);  // the next tiles' see to the rest
                 d[i] = load_between(rows[i] + at, low, inside[i] ? high : low);
+                if constexpr (Step == 2)
+                    d[i] = even_lanes_of<float>(
+                        d[i], load_between(rows[i] + at + kLanes, low2, inside[i] ? high2 : low2), kAllLanes);
                 squares += d[i] * d[i];
             }
             transform_source<A0>(d, t);
@@ -279,44 +285,52 @@ struct Band {
 PT_INLINE int64_t slice_of(int64_t rows, int64_t width) { return rows * width + 16; }
 PT_INLINE int64_t weight_row_of(int64_t depth) { return Tiling::whole(depth) + 16; }
 
+// The transforms of one channel of all segments, `z` planes behind, `y` rows below and `x` columns to the
+// right of the first that a tile sees. With a step only the first `used` points along each axis are written.
+template <class Tile, int Step>
+static void transform_channel(const Problem& p, const Block& block, int64_t c, int64_t z, int64_t y,
+                              int64_t x, const int* used, int64_t width, int64_t slice,
+                              Band<Tile, Step>& band, float* row, Floats& squares) {
+    Floats sum{};  // in a register
+    for (int s = 0; s < block.count; ++s) {
+        const Segment& segment = block.segments[s];
+        const int lanes_left = lane_of(width - segment.at);
+        const int64_t plane = segment.plane + z + p.origin[0];
+        float* at = row + segment.at;
+        if (plane < 0 || plane >= p.in[0]) {
+            for (int e = 0; e < Tile::E; ++e) store_some(at + e * slice, Floats{}, lanes_left);
+            continue;
+        }
+        band.read(p,
+                  p.source + segment.image * p.source_image + c * p.source_channel + plane * p.source_plane,
+                  segment, y, x, sum);
+#pragma GCC unroll 1
+        for (int i = 0; i < (Step == 1 ? Tile::A0 : used[0]); ++i) {
+            Floats d[Tile::A1], t[Tile::A1];
+            band.columns(i, d);
+            transform_source<Tile::A1>(d, t);
+#pragma GCC unroll 6
+            for (int j = 0; j < Tile::A1; ++j)
+                if (Step == 1 || j < used[1]) store_some(at + (i * Tile::A1 + j) * slice, t[j], lanes_left);
+        }
+    }
+    squares += sum;
+}
+
 // Channels [begin, end) of all planes.
 template <class Tile>
 static void transform_sources(const Problem& p, const Tiling& tiling, const Block& block, int64_t begin,
                               int64_t end, float* to, Floats& squares) {
     const int64_t width = tiling.width, slice = slice_of(tiling.source_rows(p), width);
     const int64_t planes = block.planes + p.kernel[0] - 1, chunks = tiling.chunks[0] * tiling.chunks[1];
-    Band<Tile> band = {};
-    Floats sum{};  // in a register
+    Band<Tile, 1> band = {};
     for (int64_t z = 0; z < planes; ++z)
         for (int64_t step = begin * chunks; step < end * chunks; ++step) {  // a channel's chunks in turn
             const int64_t c = step / chunks, chunk = step % chunks;
             const int64_t y = chunk / tiling.chunks[1] * Tile::R0, x = chunk % tiling.chunks[1] * Tile::R1;
-            float* row = to + ((z * chunks + chunk) * p.channels + c) * width;
-            for (int s = 0; s < block.count; ++s) {
-                const Segment& segment = block.segments[s];
-                const int lanes_left = lane_of(width - segment.at);
-                const int64_t plane = segment.plane + z + p.origin[0];
-                float* at = row + segment.at;
-                if (plane < 0 || plane >= p.in[0]) {
-                    for (int e = 0; e < Tile::E; ++e) store_some(at + e * slice, Floats{}, lanes_left);
-                    continue;
-                }
-                band.read(
-                    p,
-                    p.source + segment.image * p.source_image + c * p.source_channel + plane * p.source_plane,
-                    segment, y, x, sum);
-#pragma GCC unroll 1
-                for (int i = 0; i < Tile::A0; ++i) {
-                    Floats d[Tile::A1], t[Tile::A1];
-                    band.columns(i, d);
-                    transform_source<Tile::A1>(d, t);
-#pragma GCC unroll 6
-                    for (int j = 0; j < Tile::A1; ++j)
-                        store_some(at + (i * Tile::A1 + j) * slice, t[j], lanes_left);
-                }
-            }
+            transform_channel<Tile, 1>(p, block, c, z, y, x, nullptr, width, slice, band,
+                                       to + ((z * chunks + chunk) * p.channels + c) * width, squares);
         }
-    squares += sum;
 }
 
 // transpose_block() once in the program rather than in every place.
@@ -376,7 +390,11 @@ static void transform_results(const Problem& p, const Tiling& tiling, const Bloc
         for (int s = 0; s < block.count; ++s) {
             const Segment& segment = block.segments[s];
             Floats y[M0 * M1];
-            transform_result_2d<Tile>(products + (r - begin) * tiling.width + segment.at, slice, y);
+            const float* from = products + (r - begin) * tiling.width + segment.at;
+            const auto product = [&](int i, int j) __attribute__((always_inline)) {
+                return load(from + (i * Tile::A1 + j) * slice);
+            };
+            transform_result_2d<Tile>(product, y);
             const int64_t y0 = segment.row * M0, x0 = segment.column * M1, left = line_size - x0;
             const int64_t count = left < M1 * segment.count ? left : M1 * segment.count;
             const int64_t plane = (segment.image * p.rows + r) * p.out[0] + segment.plane + z;

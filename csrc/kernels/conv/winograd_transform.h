@@ -4,10 +4,10 @@
 //     y = A' [(G g) * (B' d)]
 //
 // (Toom and Cook: the polynomials are multiplied at A points.) A = 4 has the points 0, 1, -1 and infinity,
-// A = 6 has 0, 5/8, -5/8, 3/2, -3/2 and infinity: binary fractions, whose worst case is a quarter of that of
-// the usual 0, 1, -1, 2, -2. B depends on A alone. F(1, 1) is no transform at all: the axis that a kernel of
-// one row or column does not have. Rows of the matrices are written out; Vec<float> holds 16, 8 or 4
-// transforms at a time.
+// A = 5 has 3/8, -3/8, 3/2, -3/2 and infinity, A = 6 has 0, 5/8, -5/8, 3/2, -3/2 and infinity: binary
+// fractions, whose worst case is a quarter of that of the usual 0, 1, -1, 2, -2. B depends on A alone. F(1,
+// 1) is no transform at all: the axis that a kernel of one row or column does not have. Rows of the matrices
+// are written out; Vec<float> holds 16, 8 or 4 transforms at a time.
 #pragma once
 
 #include "simd/vec.h"
@@ -20,7 +20,9 @@ using Floats = Vec<float>;
 
 constexpr float kPointA = 0.625f, kPointB = 1.5f;
 constexpr float kA2 = kPointA * kPointA, kB2 = kPointB * kPointB;  // exact
+constexpr float kPointC = 0.375f, kC2 = kPointC * kPointC;
 constexpr float kForA = 1.0f / (2 * kA2 * (kA2 - kB2)), kForB = 1.0f / (2 * kB2 * (kB2 - kA2));
+constexpr float kForC = 1.0f / (2 * kPointC * (kC2 - kB2)), kForBOf5 = 1.0f / (2 * kPointB * (kB2 - kC2));
 
 // B' d, of A inputs.
 template <int A>
@@ -32,6 +34,14 @@ PT_INLINE void transform_source(const Floats* d, Floats* t) {
         t[1] = d[1] + d[2];
         t[2] = d[2] - d[1];
         t[3] = d[1] - d[3];
+    } else if constexpr (A == 5) {
+        const Floats odd_c = d[3] - kB2 * d[1], even_c = d[2] - kB2 * d[0];
+        const Floats odd_b = d[3] - kC2 * d[1], even_b = d[2] - kC2 * d[0];
+        t[0] = odd_c + kPointC * even_c;
+        t[1] = odd_c - kPointC * even_c;
+        t[2] = odd_b + kPointB * even_b;
+        t[3] = odd_b - kPointB * even_b;
+        t[4] = d[4] - (kB2 + kC2) * d[2] + (kB2 * kC2) * d[0];
     } else {
         const Floats even_a = d[4] - kB2 * d[2], odd_a = d[3] - kB2 * d[1];
         const Floats even_b = d[4] - kA2 * d[2], odd_b = d[3] - kA2 * d[1];
@@ -55,6 +65,14 @@ PT_INLINE void transform_weight(const Floats* g, Floats* t) {
         t[1] = sum + half;
         t[2] = sum - half;
         t[3] = g[2];
+    } else if constexpr (R == 2) {
+        const Floats even_c = kForC * g[0], odd_c = (kForC * kPointC) * g[1];
+        const Floats even_b = kForBOf5 * g[0], odd_b = (kForBOf5 * kPointB) * g[1];
+        t[0] = odd_c + even_c;
+        t[1] = odd_c - even_c;
+        t[2] = odd_b + even_b;
+        t[3] = odd_b - even_b;
+        t[4] = g[1];
     } else {
         const Floats even_a = kForA * g[0] + (kForA * kA2) * g[2];
         const Floats even_b = kForB * g[0] + (kForB * kB2) * g[2];
@@ -73,13 +91,19 @@ PT_INLINE void transform_weight(const Floats* g, Floats* t) {
 }
 
 // A' m: M outputs from their products.
-template <int M>
+template <int M, int R>
 PT_INLINE void transform_result(const Floats* m, Floats* y) {
     if constexpr (M == 1) {
         y[0] = m[0];
     } else if constexpr (M == 2) {
         y[0] = m[0] + m[1] + m[2];
         y[1] = m[1] - m[2] - m[3];
+    } else if constexpr (R == 2) {
+        const Floats sum_c = m[0] + m[1], odd_c = m[0] - m[1], sum_b = m[2] + m[3], odd_b = m[2] - m[3];
+        y[0] = sum_c + sum_b;
+        y[1] = kPointC * odd_c + kPointB * odd_b;
+        y[2] = kC2 * sum_c + kB2 * sum_b;
+        y[3] = (kPointC * kC2) * odd_c + (kPointB * kB2) * odd_b + m[4];
     } else {
         const Floats sum_a = m[1] + m[2], odd_a = m[1] - m[2], sum_b = m[3] + m[4], odd_b = m[3] - m[4];
         y[0] = m[0] + sum_a + sum_b;
@@ -161,22 +185,22 @@ PT_INLINE void transform_weight_2d(const Get& tap, Floats* t) {
     }
 }
 
-template <class Tile>
-PT_INLINE void transform_result_2d(const float* from, int64_t slice, Floats* y) {
+template <class Tile, class Get>
+PT_INLINE void transform_result_2d(const Get& product, Floats* y) {
     Floats half[Tile::A1][Tile::M0];
 #pragma GCC unroll 6
     for (int j = 0; j < Tile::A1; ++j) {
         Floats column[Tile::A0];
 #pragma GCC unroll 6
-        for (int i = 0; i < Tile::A0; ++i) column[i] = load(from + (i * Tile::A1 + j) * slice);
-        transform_result<Tile::M0>(column, half[j]);
+        for (int i = 0; i < Tile::A0; ++i) column[i] = product(i, j);
+        transform_result<Tile::M0, Tile::R0>(column, half[j]);
     }
 #pragma GCC unroll 4
     for (int i = 0; i < Tile::M0; ++i) {
         Floats row[Tile::A1];
 #pragma GCC unroll 6
         for (int j = 0; j < Tile::A1; ++j) row[j] = half[j][i];
-        transform_result<Tile::M1>(row, y + i * Tile::M1);
+        transform_result<Tile::M1, Tile::R1>(row, y + i * Tile::M1);
     }
 }
 
