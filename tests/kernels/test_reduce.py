@@ -216,7 +216,7 @@ def test_scans(machine):
     ),
     axis=st.integers(0, 2),
 )
-def test_scans_of_extremes(x, axis):
+def check_scans_of_extremes(x, axis):
     axis %= x.ndim
     for name in ("cummax", "cummin"):
         for layout in (x, x[::-1], x.T):
@@ -224,6 +224,10 @@ def test_scans_of_extremes(x, axis):
             for got, want in zip(*(b.cumulative_extreme(name, layout, at) for b in (cpu, reference)), strict=True):
                 assert got.dtype == want.dtype
                 np.testing.assert_array_equal(got, want)
+
+
+def test_scans_of_extremes(machine):
+    check_scans_of_extremes()
 
 
 @given(
@@ -283,12 +287,29 @@ def test_sums_of_ill_conditioned_data(machine, dtype):
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64", "uint8", "int32", "int64"])
-def test_running_extremes_of_long_lines(dtype):
-    """Blocks in which nothing wins, ties, and NaN in the middle of one."""
+def test_running_extremes_of_long_lines(machine, dtype):
+    """Vectors in which nothing wins, in which everything does, ties, zeros of both signs, infinities, and NaN in the
+    middle of one."""
     rng = np.random.default_rng(0)
-    x = (rng.standard_normal((5, 333)) * 4 + 20).astype(dtype)
+    x = (rng.standard_normal((8, 333)) * 4 + 20).astype(dtype)
+    x[5].sort()
+    x[6, ::2] = 0
     if dtype[0] == "f":
         x[1, 200] = x[2, 0] = x[3, 332] = np.nan
+        x[6, 1::4] = -0.0
+        x[7, :40] = -np.inf
+        x[7, 300:] = np.inf
     for name in ("cummax", "cummin"):
-        for got, want in zip(*(b.cumulative_extreme(name, x, 1) for b in (cpu, reference)), strict=True):
-            np.testing.assert_array_equal(got, want)
+        for axis, layout in ((1, x), (1, x[:, ::-1].copy()), (0, x), (0, x.T), (1, x[:, ::2])):
+            for got, want in zip(*(b.cumulative_extreme(name, layout, axis) for b in (cpu, reference)), strict=True):
+                np.testing.assert_array_equal(got, want)
+                np.testing.assert_array_equal(np.signbit(got), np.signbit(want))
+
+
+def test_scans_of_long_lines(machine):
+    x = np.random.default_rng(0).standard_normal((3, 1001)).astype("float32") * 0.1 + 1
+    x[1, 500], x[2, 700] = np.nan, np.inf
+    for name in ("cumsum", "cumprod"):
+        for reverse in (False, True):
+            got, want = (b.cumulative(name, x, 1, reverse) for b in (cpu, reference))
+            np.testing.assert_allclose(got, want, rtol=2e-7)

@@ -10,6 +10,7 @@ const Kernels kernels = {
 #undef PT_KERNEL
     },
     PT_SCANS,
+    PT_EXTREMES,
 };
 
 }  // namespace pt::reduce::PT_ISA

@@ -55,18 +55,23 @@ enum Kind : int8_t { kSum, kProd, kMax, kMin, kArgmax, kArgmin, kAny, kAll, kMom
 constexpr int kKinds = 11;
 constexpr int kTypes = 5;  // float32, float64, uint8 (and bool), int32, int64
 
+constexpr int kScanLines = 64;
+
 // `lines` lines of n elements, `step` bytes from one element to the next, `line` bytes from line to line.
+// place: int64 indices, of scans that have them.
 struct ScanBlock {
     const char* in;
     char* out;
-    int64_t n, step_in, step_out;
-    int64_t lines, line_in, line_out;  // lines <= 64
+    char* place;
+    int64_t n, step_in, step_out, step_place;
+    int64_t lines, line_in, line_out, line_place;  // lines <= kScanLines
 };
 using ScanKernel = void (*)(const ScanBlock& block);
 
 struct Kernels {
     Kernel at[kKinds][kTypes];
-    ScanKernel scan[2][2];  // sum, product of float32, float64
+    ScanKernel scan[2][2];           // sum, product of float32, float64
+    ScanKernel extremes[2][kTypes];  // least, greatest so far
 };
 
 PT_DECLARE_LEVELS(Kernels)

@@ -63,6 +63,24 @@ double real_result(const Plan& plan, const Partial& p) {
 
 }  // namespace
 
+int type_slot(DType dtype) {
+    switch (dtype) {
+        case DType::float32:
+            return 0;
+        case DType::float64:
+            return 1;
+        case DType::boolean:
+        case DType::uint8:
+            return 2;
+        case DType::int32:
+            return 3;
+        case DType::int64:
+            return 4;
+        default:
+            return -1;
+    }
+}
+
 void set_identity(const Plan& plan, Partial& p) {
     PT_CHECK(plan.kind != kMax && plan.kind != kMin && plan.kind != kArgmax && plan.kind != kArgmin,
              "reduction of no elements has no identity");

@@ -7,6 +7,9 @@ namespace pt::reduce {
 
 enum Finish : int8_t { kValue, kMean, kVariance, kDeviation, kRoot, kIndex };
 
+// The place of a type in the tables of kernels; -1 when there are no kernels for it.
+int type_slot(DType dtype);
+
 // Everything that stays the same during one reduction.
 struct Plan {
     Kernel kernel;

@@ -141,6 +141,25 @@ void scan(const ScanBlock& b) {
     }
 }
 
+template <class T, bool Greatest>
+void extremes(const ScanBlock& b) {
+    for (int64_t j = 0; j < b.lines; ++j) {
+        T best = *reinterpret_cast<const T*>(b.in + j * b.line_in);
+        int64_t place = 0;
+        for (int64_t i = 0; i < b.n; ++i) {
+            const T x = *reinterpret_cast<const T*>(b.in + j * b.line_in + i * b.step_in);
+            const bool wins = (Greatest ? x >= best : x <= best) || x != x;
+            best = wins ? x : best;
+            place = wins ? i : place;
+            *reinterpret_cast<T*>(b.out + j * b.line_out + i * b.step_out) = best;
+            *reinterpret_cast<int64_t*>(b.place + j * b.line_place + i * b.step_place) = place;
+        }
+    }
+}
+
+#define PT_EXTREMES_OF(greatest)                                                            \
+    {&extremes<float, greatest>, &extremes<double, greatest>, &extremes<uint8_t, greatest>, \
+     &extremes<int32_t, greatest>, &extremes<int64_t, greatest>}
 #define PT_ENTRY(functor, family, T) {&family<T, functor>::row, &family<T, functor>::columns}
 
 }  // namespace
@@ -155,6 +174,7 @@ const Kernels kernels = {
 #undef PT_KERNEL
     },
     {{&scan<float, false>, &scan<double, false>}, {&scan<float, true>, &scan<double, true>}},
+    {PT_EXTREMES_OF(false), PT_EXTREMES_OF(true)},
 };
 
 }  // namespace pt::reduce::plain

@@ -31,25 +31,6 @@ constexpr OpInfo kOps[] = {
 };
 constexpr int kOpCount = sizeof(kOps) / sizeof(kOps[0]);
 
-// Row of the kernel table's second axis; -1 when there are no kernels for the type.
-int type_slot(DType dtype) {
-    switch (dtype) {
-        case DType::float32:
-            return 0;
-        case DType::float64:
-            return 1;
-        case DType::boolean:
-        case DType::uint8:
-            return 2;
-        case DType::int32:
-            return 3;
-        case DType::int64:
-            return 4;
-        default:
-            return -1;
-    }
-}
-
 // The unit of work that results are cut into, whatever the number of threads.
 constexpr int64_t kBlock = 65536;
 constexpr double kResultNs = 10;         // of writing a result
