@@ -125,6 +125,21 @@ def test_threads_do_not_change_results(product):
         np.testing.assert_array_equal(results[0], results[2])
 
 
+@pytest.mark.parametrize("sizes", [(300, 97, 1300), (97, 300, 641), (290, 290, 33)])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_transposed_operands(sizes, dtype):
+    """Blocks of A are turned as a whole, several of them, and the last ones ragged."""
+    m, n, k = sizes
+    rng = np.random.default_rng(0)
+    a, b = rng.standard_normal((k, m)).astype(dtype), rng.standard_normal((n, k)).astype(dtype)
+    for level, threads in SETTINGS:
+        _C.set_cpu_level(level)
+        _C.set_num_threads(threads)
+        for x in (a.T, np.ascontiguousarray(a.T)):
+            for y in (b.T, np.ascontiguousarray(b.T)):
+                assert_close(cpu.matmul(x, y), x, y)
+
+
 @st.composite
 def packed_products(draw):
     """(a, b, bias, what c holds before or None) for a packed b."""

@@ -10,7 +10,9 @@
 namespace pt::matmul::PT_ISA {
 
 constexpr int kFewRows = 4;
-constexpr int64_t kFewParallel = int64_t{1} << 17;   // multiplications that are worth a thread
+constexpr int64_t kFewParallel = int64_t{1} << 17;  // multiplications that are worth a thread
+constexpr int64_t kAhead =
+    8192;  // bytes of a row: what the hardware fetches ahead by itself ends with a page
 constexpr int kTogether = kRegisters == 32 ? 8 : 4;  // rows of B that are added in one pass over c
 
 // How B is read: as it is, or widened (half.h).
@@ -36,6 +38,7 @@ static void combine(const T* a, int64_t a_row, int64_t a_k, const typename In::T
 #pragma GCC unroll 8
         for (int k = 0; k < Depth; ++k) {
             const Vec<T> x = read(b + k * b_k + j);
+            __builtin_prefetch(reinterpret_cast<const char*>(b + k * b_k + j) + kAhead);
 #pragma GCC unroll 4
             for (int r = 0; r < Rows; ++r) sums[r] += factors[r][k] * x;
         }

@@ -71,6 +71,26 @@ struct Rows {
         return pack_rows(data + i * row + k * step, row, step, rows, depth, scratch);
     }
 };
+
+// Distance of turned rows: an odd number of vectors, so that neighbours fall into different sets of the
+// cache.
+template <class T>
+PT_INLINE int64_t turned_row(int64_t depth) {
+    return (ceil_div(depth, lanes<T>) | 1) * lanes<T>;
+}
+
+// A as the strips of a block of rows are to be cut from it: a matrix with contiguous columns is turned first.
+template <class T, class A>
+PT_INLINE const A& block_of(const A& a, Range, Range, T*) {
+    return a;
+}
+template <class T>
+PT_INLINE Rows<T> block_of(const Rows<T>& a, Range rows, Range depth, T* scratch) {
+    if (a.in_place || a.row != 1 || a.step == 1) return a;
+    const int64_t apart = turned_row<T>(depth.size());
+    turn_rows(a.data + rows.begin + depth.begin * a.step, a.step, rows.size(), depth.size(), scratch, apart);
+    return {scratch - rows.begin * apart - depth.begin, apart, 1, true};
+}
 template <class T>
 struct Columns {
     const T* data;
@@ -128,10 +148,11 @@ static void multiply_block(const A& a, const Out& out, const Block& at, const Pa
         for (int64_t t = block; t < end; ++t) {
             const Range part = even_part(at.rows.size(), t, count);
             parts[t - block] = {at.rows.begin + part.begin, at.rows.begin + part.end};
-            a_strips[t - block] =
-                a.strip(at.rows.begin + part.begin, static_cast<int>(part.size()), at.depth.begin, depth,
-                        packed_a + (t - block) * strip_a<T>(at.shape.rows, depth));
         }
+        const auto& rows = block_of(a, Range{parts[0].begin, parts[end - block - 1].end}, at.depth, packed_a);
+        for (int64_t t = 0; t < end - block; ++t)
+            a_strips[t] = rows.strip(parts[t].begin, static_cast<int>(parts[t].size()), at.depth.begin, depth,
+                                     packed_a + t * strip_a<T>(at.shape.rows, depth));
         for (int64_t s = at.strips.begin; s < at.strips.end; ++s) {
             const int64_t j = at.j0 + s * at.shape.columns, left = at.n - j;
             const int64_t columns = left < at.shape.columns ? left : at.shape.columns;
@@ -156,7 +177,9 @@ static void pack_block(const B& b, const TileShape& shape, Range strips, int64_t
 
 template <class T>
 PT_INLINE size_t bytes_of_a(const TileShape& shape, int64_t depth) {
-    return sizeof(T) * static_cast<size_t>(kBlockRows / shape.rows * strip_a<T>(shape.rows, depth));
+    const int64_t strips = kBlockRows / shape.rows * strip_a<T>(shape.rows, depth);
+    const int64_t turned = kBlockRows * turned_row<T>(depth);
+    return sizeof(T) * static_cast<size_t>(strips > turned ? strips : turned);
 }
 
 // B is packed as a whole by the caller; then threads take rows and never wait for each other.

@@ -36,13 +36,20 @@ static Strip<T> pack_rows(const T* from, int64_t row, int64_t step, int rows, in
         for (int r = 0; r < rows; ++r) copy(from + r * row, depth, to + r * depth);
         return {to, depth, 1};
     }
-    if (row == 1) {
-        for (int64_t k = 0; k < depth; ++k) copy(from + k * step, rows, to + k * rows);
-        return {to, 1, rows};
-    }
     for (int64_t k = 0; k < depth; ++k)
         for (int r = 0; r < rows; ++r) to[k * rows + r] = from[r * row + k * step];
     return {to, 1, rows};
+}
+
+// rows x depth of a matrix whose columns are contiguous: turned as a whole, a line of it at a time, into rows
+// that lie `apart`. Strip by strip, of fewer rows than a line has, every line would be fetched several times.
+template <class T>
+static void turn_rows(const T* from, int64_t step, int64_t rows, int64_t depth, T* to, int64_t apart) {
+    constexpr int L = lanes<T>;
+    for (int64_t k = 0; k < depth; k += L)
+        for (int64_t i = 0; i < rows; i += L)
+            transpose_block(from + i + k * step, step, depth - k < L ? static_cast<int>(depth - k) : L,
+                            rows - i < L ? static_cast<int>(rows - i) : L, to + i * apart + k, apart, false);
 }
 
 // depth x columns of a matrix that starts at `from`; rows are filled up with zeros to whole vectors.
