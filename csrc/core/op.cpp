@@ -293,6 +293,8 @@ constexpr KindOf kKinds[] = {{"unary", Kind::unary, call_unary},
                              {"index", Kind::index, call_index},
                              {"set_index", Kind::write, call_set_index},
                              {"write", Kind::write, call_write},
+                             {"view", Kind::view, call_view},
+                             {"parts", Kind::parts, call_parts},
                              {"cat", Kind::cat, call_join},
                              {"stack", Kind::stack, call_join},
                              {"gather", Kind::gather, call_gather},
@@ -376,6 +378,9 @@ py::object make_op(const std::string& kind_name, py::function slow, const std::s
         if (index < 0 || pointwise::arity(index) != arity) return py::none();
     }
     if (kind->kind == Kind::reduction && (index = reduce::find(kernel.c_str())) < 0) return py::none();
+    if (kind->kind == Kind::view && (index = find_view(kernel.c_str())) < 0)
+        throw py::value_error("Op: unknown view '" + kernel + "'");
+    if (kind->kind == Kind::parts) index = kernel == "split" ? kSplit : kernel == "chunk" ? kChunk : kUnbind;
     PyObject* self = OpType.tp_alloc(&OpType, 0);
     if (self == nullptr) throw py::error_already_set();
     OpObject* op = as_op(self);

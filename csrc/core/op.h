@@ -18,6 +18,8 @@ enum class Kind : uint8_t {
     fused,
     index,
     write,
+    view,
+    parts,
     cat,
     stack,
     gather,
@@ -102,14 +104,30 @@ bool scalar_as(PyObject* number, DType dtype, char* storage);
 // The common shape; false when the shapes do not broadcast.
 bool broadcast_shape(const ArrayView* views, int count, int64_t* shape, int* ndim);
 
+// An exact int; false for anything else.
+inline bool read_int(PyObject* object, int64_t* value) {
+    if (!PyLong_CheckExact(object)) return false;
+    int overflow = 0;
+    *value = PyLong_AsLongLongAndOverflow(object, &overflow);
+    return overflow == 0;
+}
+
+// Exact ints, given as f(2, 3) or f((2, 3)), at most kMaxDims.
+bool read_ints(PyObject* const* args, Py_ssize_t count, int64_t* values, int* n);
+
 // The arguments of a call after its `operands` tensors, by position or by name, null where not given. False
 // for anything unexpected. `expected`: their names, at most kMaxOpParams.
 bool sort_arguments(PyObject* expected, int operands, PyObject* const* args, Py_ssize_t count,
                     PyObject* names, PyObject** given);
 
+int find_view(const char* name);  // what call_view() is to do, -1 when there is no such view
+enum Parts { kSplit, kChunk, kUnbind };
+
 PyObject* call_index(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* names);
 PyObject* call_set_index(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* names);
 PyObject* call_write(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* names);
+PyObject* call_view(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* names);
+PyObject* call_parts(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* names);
 PyObject* call_join(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* names);
 PyObject* call_gather(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* names);
 PyObject* call_take(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* names);

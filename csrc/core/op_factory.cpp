@@ -6,6 +6,7 @@
 #include "kernels/pointwise/pointwise.h"
 #include "kernels/random/random.h"
 
+#include <algorithm>
 #include <cfloat>
 #include <cmath>
 #include <cstring>
@@ -45,25 +46,8 @@ bool read_options(PyObject* const* values, PyObject* names, Options* options) {
 
 // Sizes given as f(2, 3) or f((2, 3)): exact, non-negative ints.
 bool read_sizes(PyObject* const* args, Py_ssize_t count, int64_t* shape, int* ndim) {
-    if (count == 1 && !PyLong_CheckExact(args[0])) {
-        const bool list = PyList_CheckExact(args[0]);
-        if (!list && !PyTuple_Check(args[0])) return false;
-        PyObject* const sizes = args[0];
-        count = Py_SIZE(sizes);
-        args = list ? reinterpret_cast<PyListObject*>(sizes)->ob_item
-                    : reinterpret_cast<PyTupleObject*>(sizes)->ob_item;
-    } else if (count == 0) {
-        return false;
-    }
-    if (count > kMaxDims) return false;
-    *ndim = static_cast<int>(count);
-    for (Py_ssize_t i = 0; i < count; ++i) {
-        if (!PyLong_CheckExact(args[i])) return false;
-        int overflow = 0;
-        shape[i] = PyLong_AsLongLongAndOverflow(args[i], &overflow);
-        if (overflow != 0 || shape[i] < 0) return false;
-    }
-    return true;
+    return read_ints(args, count, shape, ndim) &&
+           std::all_of(shape, shape + *ndim, [](int64_t size) { return size >= 0; });
 }
 
 bool is_float(DType dtype) { return dtype >= DType::float16; }
@@ -92,6 +76,24 @@ DType given_or(const Options& options, DType otherwise) {
 }
 
 }  // namespace
+
+bool read_ints(PyObject* const* args, Py_ssize_t count, int64_t* values, int* n) {
+    if (count == 1 && !PyLong_CheckExact(args[0])) {
+        const bool list = PyList_CheckExact(args[0]);
+        if (!list && !PyTuple_Check(args[0])) return false;
+        PyObject* const numbers = args[0];
+        count = Py_SIZE(numbers);
+        args = list ? reinterpret_cast<PyListObject*>(numbers)->ob_item
+                    : reinterpret_cast<PyTupleObject*>(numbers)->ob_item;
+    } else if (count == 0) {
+        return false;
+    }
+    if (count > kMaxDims) return false;
+    *n = static_cast<int>(count);
+    for (Py_ssize_t i = 0; i < count; ++i)
+        if (!read_int(args[i], &values[i])) return false;
+    return true;
+}
 
 // zeros, ones, empty: params[0] is the value, none for empty. Random fills: `alternate` fills the array.
 PyObject* call_sizes(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* names) {

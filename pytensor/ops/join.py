@@ -283,6 +283,7 @@ def _parts(input: Any, axis: int, bounds: Sequence[tuple[int, int]]) -> tuple:
 
 
 @op()
+@quick("parts", SplitBackward0, kernel="split", arguments=("split_size_or_sections", "dim"))
 def split(tensor: Tensor, split_size_or_sections: int | Sequence[int], dim: int = 0) -> tuple[Tensor, ...]:
     """Views of consecutive parts of an axis: of a given size (the last may be smaller), or of given sizes.
 
@@ -336,6 +337,7 @@ def split_with_sizes(input: Tensor, split_sizes: Sequence[int], dim: int = 0) ->
 
 
 @op()
+@quick("parts", SplitBackward0, kernel="chunk", arguments=("chunks", "dim"))
 def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
     """Views of at most ``chunks`` parts of an axis, all of one size but the last.
 
@@ -406,6 +408,7 @@ hsplit, vsplit, dsplit = _axis_split("hsplit", 1, 1), _axis_split("vsplit", 0, 2
 
 
 @op()
+@quick("parts", UnbindBackward0, kernel="unbind", arguments=("dim",))
 def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
     """Views of all entries of an axis.
 

@@ -10,6 +10,7 @@ from pytensor.autograd.node import Node, view
 from pytensor.autograd.views import AsStridedBackward0, address, geometry
 from pytensor.backend.reference.array_module import array_module
 from pytensor.ops.checks import normalize_dim
+from pytensor.ops.pointwise_core import quick
 from pytensor.ops.registry import op
 
 if TYPE_CHECKING:
@@ -113,6 +114,7 @@ def _writable_diagonal(array: Any, offset: int, dim1: int, dim2: int) -> Any:
 
 
 @op()
+@quick("view", DiagonalBackward0, kernel="diagonal", arguments=("offset", "dim1", "dim2"))
 def diagonal(input: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Tensor:
     """A view of a diagonal of two axes, as the last axis.
 

@@ -275,19 +275,20 @@ def make_op(
 
 
 def quick(
-    kind: str, node: type[Node] | None = None, *, arguments: tuple[str, ...] = (), **options: Any
+    kind: str, node: type[Node] | None = None, *, arguments: tuple[str, ...] = (), kernel: str = "", **options: Any
 ) -> Callable[[Callable[..., Any]], Any]:
     """Puts C in front of a function: its plain calls.
 
     Args:
-        kind: "cat", "stack", "gather", "take" (index_select), "layer_norm", "nll_loss", "set_index" or "write": the
-            form of the arguments (csrc/core/op_*.cpp).
+        kind: "cat", "stack", "gather", "take" (index_select), "layer_norm", "nll_loss", "set_index", "write", "view"
+            or "parts": the form of the arguments (csrc/core/op_*.cpp).
+        kernel: which view or parts.
         arguments: names of the function's arguments after the tensors.
         options: others of :func:`make_op`.
     """
 
     def decorate(fn: Callable[..., Any]) -> Any:
-        return make_op(kind, fn, node=node, arguments=arguments, **options)
+        return make_op(kind, fn, kernel=kernel, node=node, arguments=arguments, **options)
 
     return decorate
 

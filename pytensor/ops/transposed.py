@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pytensor.ops.pointwise_core import quick
 from pytensor.ops.registry import op
+from pytensor.ops.views import PermuteBackward0
 
 if TYPE_CHECKING:
     from pytensor.tensor import Tensor
@@ -12,6 +14,7 @@ if TYPE_CHECKING:
 
 @op(name="T", function=False)
 @property
+@quick("view", PermuteBackward0, kernel="reversed")
 def _reversed_axes(self: Tensor) -> Tensor:
     """The axes in reverse order.
 

@@ -12,8 +12,7 @@ from pytensor.autograd.node import Node, view
 from pytensor.backend.reference.array_module import array_module
 from pytensor.dtypes import dtype
 from pytensor.ops.checks import normalize_dim, normalize_dims, sizes_argument
-from pytensor.ops.inplace import check_inplace
-from pytensor.ops.parts import as_strided
+from pytensor.ops.pointwise_core import quick
 from pytensor.ops.registry import op
 
 if TYPE_CHECKING:
@@ -75,6 +74,7 @@ class UnsafeViewBackward0(ReshapeBase):
 
 
 @op(name="view", function=False)
+@quick("view", ViewBackward0, kernel="reshape")
 def view_(input: Tensor, *shape: Any) -> Tensor:
     """The same memory in another shape (or dtype of the same size).
 
@@ -113,6 +113,7 @@ def _strided_view(array: Any, shape: tuple[int, ...]) -> Any:
 
 
 @op()
+@quick("view", ViewBackward0, kernel="reshape")
 def reshape(input: Tensor, *shape: Any) -> Tensor:
     """The elements in another shape: a view where the strides allow, else a copy.
 
@@ -162,6 +163,7 @@ def reshape_as(input: Tensor, other: Tensor) -> Tensor:
 
 
 @op()
+@quick("view", ViewBackward0, kernel="flatten", arguments=("start_dim", "end_dim"))
 def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
     """The axes from ``start_dim`` to ``end_dim`` as one.
 
@@ -194,6 +196,7 @@ def ravel(input: Tensor) -> Tensor:
 
 
 @op()
+@quick("view", ViewBackward0, kernel="unflatten", arguments=("dim", "sizes"))
 def unflatten(input: Tensor, dim: int, sizes: Any) -> Tensor:
     """One axis as several.
 
@@ -227,6 +230,7 @@ class PermuteBackward0(Node):
 
 
 @op()
+@quick("view", PermuteBackward0, kernel="permute")
 def permute(input: Tensor, *dims: Any) -> Tensor:
     """A view with the axes in another order.
 
@@ -263,6 +267,7 @@ class TBackward0(Node):
 
 
 @op(aliases=("swapaxes", "swapdims"))
+@quick("view", TransposeBackward0, kernel="transpose", arguments=("dim0", "dim1"))
 def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
     """A view with two axes swapped.
 
@@ -277,6 +282,7 @@ def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
 
 
 @op()
+@quick("view", TBackward0, kernel="t")
 def t(input: Tensor) -> Tensor:
     """A matrix with its axes swapped; 0-d and 1-d tensors as they are.
 
@@ -302,6 +308,7 @@ def adjoint(input: Tensor) -> Tensor:
 
 
 @op(aliases=("moveaxis",))
+@quick("view", PermuteBackward0, kernel="movedim", arguments=("source", "destination"))
 def movedim(input: Tensor, source: Any, destination: Any) -> Tensor:
     """Moves axes to other places, the rest keep their order.
 
@@ -332,6 +339,7 @@ class SqueezeBackward1(ReshapeBase):
 
 
 @op()
+@quick("view", SqueezeBackward0, kernel="squeeze", arguments=("dim",), alternate=SqueezeBackward1)
 def squeeze(input: Tensor, dim: Any = None) -> Tensor:
     """A view without the axes of size 1 (all, or those named).
 
@@ -352,6 +360,7 @@ class UnsqueezeBackward0(ReshapeBase):
 
 
 @op()
+@quick("view", UnsqueezeBackward0, kernel="unsqueeze", arguments=("dim",))
 def unsqueeze(input: Tensor, dim: int) -> Tensor:
     """A view with a new axis of size 1.
 
@@ -372,6 +381,7 @@ class ExpandBackward0(Node):
 
 
 @op(function=False)
+@quick("view", ExpandBackward0, kernel="expand")
 def expand(input: Tensor, *sizes: Any, implicit: bool = False) -> Tensor:
     """A view with axes of size 1 stretched, and new leading axes; -1 keeps a size.
 
@@ -420,6 +430,7 @@ def _expanded_sizes(input: Tensor, wanted: tuple[int, ...], shape: tuple[int, ..
 
 
 @op(function=False)
+@quick("view", ExpandBackward0, kernel="expand_as", arguments=("other",))
 def expand_as(input: Tensor, other: Tensor) -> Tensor:
     """``expand`` to the shape of another tensor.
 
@@ -432,6 +443,7 @@ def expand_as(input: Tensor, other: Tensor) -> Tensor:
 
 
 @op()
+@quick("view", ExpandBackward0, kernel="broadcast_to", arguments=("size",))
 def broadcast_to(input: Tensor, size: Any) -> Tensor:
     """``expand`` as a function.
 
@@ -461,31 +473,3 @@ def sum_to_size(input: Tensor, *size: Any) -> Tensor:
         return input
     summed = input.sum(axes, keepdim=True)
     return reshape(summed, wanted) if extra else summed
-
-
-def _in_place_view(name: str, fn: Any) -> None:
-    """squeeze_, transpose_ and their kin: the tensor itself takes the new shape."""
-
-    def changed(input: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-        check_inplace(input)
-        result = fn(input, *args, **kwargs)
-        input._array = result._array
-        if result._requires_grad:
-            input._set_history(result.grad_fn, result.output_nr)
-        return input
-
-    changed.__name__ = changed.__qualname__ = name
-    changed.__doc__ = f"In-place form of {name[:-1]}: the tensor itself takes the new shape."
-    op(name=name, function=False)(changed)
-
-
-for _name, _fn in {
-    "squeeze_": squeeze,
-    "unsqueeze_": unsqueeze,
-    "transpose_": transpose,
-    "swapaxes_": transpose,
-    "swapdims_": transpose,
-    "t_": t,
-    "as_strided_": as_strided,
-}.items():
-    _in_place_view(_name, _fn)
