@@ -8,6 +8,7 @@
 
 #include "base/parallel.h"
 #include "base/pool.h"
+#include "kernels/conv/depthwise_lanes.h"
 #include "kernels/conv/lane_mask.h"
 #include "kernels/conv/problem.h"
 #include "simd/shuffle.h"
@@ -28,9 +29,6 @@ struct Pass {
     T* out;
     T bias;
     bool add;  // to what is there
-    // Of narrow planes two go together, in the halves of a vector; the second lies so far behind:
-    int64_t next_in = 0, next_out = 0, next_weight = 0;
-    T next_bias = T(0);
 };
 
 // For every strip of one vector of columns: whether it touches a border, which lanes tap j finds inside (in
@@ -69,29 +67,8 @@ PT_INLINE bool is_edge(const LaneMask<T>* strip) {
 #endif
 }
 
-#if defined(__AVX512VL__)
-// The lower half of a vector from `p`, the upper half from `next` behind it; the mask is that of the lower
-// half.
-template <class T, int S>
-PT_INLINE Vec<T> load_tap_of_two(const T* p, int64_t next, const LaneMask<T>* masks) {
-    constexpr int half = lanes<T> / 2;
-    const Vec<T> a = load_where(p, masks[0]);
-    if constexpr (S == 2) {
-        constexpr auto all = std::make_integer_sequence<int, lanes<T>>();
-        return even_lanes_of<T>(a, load_where(p + next, masks[0]), all);
-    } else if constexpr (sizeof(T) == 4) {
-        return _mm512_mask_loadu_ps(a, static_cast<__mmask16>(masks[0] << half), p + next - half);
-    } else {
-        return _mm512_mask_loadu_pd(a, static_cast<__mmask8>(masks[0] << half), p + next - half);
-    }
-}
-#endif
-
-template <class T, int S, bool Edge, bool Two>
-PT_INLINE Vec<T> load_tap(const T* p, [[maybe_unused]] int64_t next, const LaneMask<T>* masks) {
-#if defined(__AVX512VL__)
-    if constexpr (Two) return load_tap_of_two<T, S>(p, next, masks);
-#endif
+template <class T, int S, bool Edge>
+PT_INLINE Vec<T> load_tap(const T* p, const LaneMask<T>* masks) {
     if constexpr (S == 1) {
         return Edge ? load_where(p, masks[0]) : load(p);
     } else {
@@ -102,27 +79,19 @@ PT_INLINE Vec<T> load_tap(const T* p, [[maybe_unused]] int64_t next, const LaneM
     }
 }
 
-template <class T, bool Edge, bool Two>
-PT_INLINE void put(T* to, [[maybe_unused]] int64_t next, Vec<T> v, LaneMask<T> mask) {
+template <class T, bool Edge>
+PT_INLINE void put(T* to, Vec<T> v, LaneMask<T> mask) {
     if (Edge)
         store_where(to, v, mask);
     else
         store(to, v);
-    if constexpr (Two) store_where(to + next - lanes<T> / 2, v, mask << (lanes<T> / 2));
-}
-
-template <class T, bool Two>
-PT_INLINE Vec<T> broadcast_of(T a, [[maybe_unused]] T b) {
-    return Two ? select<T>(iota<typename int_of<sizeof(T)>::type>() < lanes<T> / 2, broadcast(a),
-                           broadcast(b))
-               : broadcast(a);
 }
 
 // R rows of one strip.
-template <class T, int H, int W, int S, int R, bool Edge, bool Two>
+template <class T, int H, int W, int S, int R, bool Edge>
 PT_INLINE void block(const Pass<T>& p, const Vec<T>* w, int64_t y, int64_t x, const LaneMask<T>* strip) {
     constexpr int last = (R - 1) * S + H - 1;
-    const int64_t first = p.first + p.pitch * y * S, pitch = p.pitch, step = p.step, next = p.next_in;
+    const int64_t first = p.first + p.pitch * y * S, pitch = p.pitch, step = p.step;
     const int64_t out_row = p.out_row;
     const int64_t in_row = p.in_row * pitch;
     const T* from = p.in + first * p.in_row + x * S - p.left;  // dereferenced where the row exists
@@ -134,13 +103,13 @@ PT_INLINE void block(const Pass<T>& p, const Vec<T>* w, int64_t y, int64_t x, co
     if (first + last * pitch >= p.height) end = p.height > first ? (p.height - first - 1) / pitch : -1;
     Vec<T> sums[R];
 #pragma GCC unroll 8
-    for (int q = 0; q < R; ++q) sums[q] = broadcast_of<T, Two>(p.bias, p.next_bias);
+    for (int q = 0; q < R; ++q) sums[q] = broadcast(p.bias);
 #pragma GCC unroll 16
     for (int r = 0; r <= last; ++r, from += in_row) {
         if (r < begin || r > end) continue;
         Vec<T> taps[W];
 #pragma GCC unroll 5
-        for (int j = 0; j < W; ++j) taps[j] = load_tap<T, S, Edge, Two>(from + j * step, next, masks + j * S);
+        for (int j = 0; j < W; ++j) taps[j] = load_tap<T, S, Edge>(from + j * step, masks + j * S);
 #pragma GCC unroll 8
         for (int q = 0; q < R; ++q) {
             const int i = r - q * S;
@@ -151,23 +120,23 @@ PT_INLINE void block(const Pass<T>& p, const Vec<T>* w, int64_t y, int64_t x, co
     }
     T* to = p.out + y * out_row + x;
 #pragma GCC unroll 8
-    for (int q = 0; q < R; ++q) put<T, Edge, Two>(to + q * out_row, p.next_out, sums[q], strip[1]);
+    for (int q = 0; q < R; ++q) put<T, Edge>(to + q * out_row, sums[q], strip[1]);
 }
 
 // Bands of R rows; the last overlaps the one before.
-template <class T, int H, int W, int S, int R, bool Two>
+template <class T, int H, int W, int S, int R>
 static void plane_of(const Pass<T>& p, const Borders<T, S>& borders) {
     Vec<T> w[H * W];
 #pragma GCC unroll 25
-    for (int k = 0; k < H * W; ++k) w[k] = broadcast_of<T, Two>(p.weight[k], p.weight[k + p.next_weight]);
+    for (int k = 0; k < H * W; ++k) w[k] = broadcast(p.weight[k]);
     for (int64_t y = 0; y < p.rows; y += R) {
         if (y + R > p.rows) y = p.rows - R;
         for (int64_t x = 0; x < p.columns; x += lanes<T>) {
             const LaneMask<T>* masks = borders.strip(x);
-            if (Two || is_edge<T>(masks))
-                block<T, H, W, S, R, true, Two>(p, w, y, x, masks);
+            if (is_edge<T>(masks))
+                block<T, H, W, S, R, true>(p, w, y, x, masks);
             else
-                block<T, H, W, S, R, false, false>(p, w, y, x, masks);
+                block<T, H, W, S, R, false>(p, w, y, x, masks);
         }
     }
 }
@@ -185,14 +154,14 @@ PT_INLINE void row_of_any(const Pass<T>& p, int64_t y, int64_t x, const LaneMask
         const T* w = p.weight + i * p.kernel[1];
         int64_t j = 0;
         for (; j + 2 <= p.kernel[1]; j += 2) {
-            sum += broadcast(w[j]) * load_tap<T, S, Edge, false>(from + j * p.step, 0, masks + 2 + j * S);
-            other += broadcast(w[j + 1]) *
-                     load_tap<T, S, Edge, false>(from + (j + 1) * p.step, 0, masks + 2 + (j + 1) * S);
+            sum += broadcast(w[j]) * load_tap<T, S, Edge>(from + j * p.step, masks + 2 + j * S);
+            other +=
+                broadcast(w[j + 1]) * load_tap<T, S, Edge>(from + (j + 1) * p.step, masks + 2 + (j + 1) * S);
         }
         if (j < p.kernel[1])
-            sum += broadcast(w[j]) * load_tap<T, S, Edge, false>(from + j * p.step, 0, masks + 2 + j * S);
+            sum += broadcast(w[j]) * load_tap<T, S, Edge>(from + j * p.step, masks + 2 + j * S);
     }
-    put<T, Edge, false>(to, 0, sum + other, masks[1]);
+    put<T, Edge>(to, sum + other, masks[1]);
 }
 
 template <class T, int S>
@@ -212,32 +181,25 @@ constexpr int kManyRows = kMasksAreFree ? 7 : 3;
 template <int S>
 constexpr int kFewRows = S == 1 ? 4 : 2;
 
-template <class T, int H, int W, int S, bool Two>
+template <class T, int H, int W, int S>
 static void plane_in_bands(const Pass<T>& p, const Borders<T, S>& borders) {
     constexpr int many = kManyRows, few = kFewRows<S>;
     const auto padded = [&](int64_t band) { return (p.rows + band - 1) / band * band; };
     if (p.rows >= many && padded(many) <= padded(few))
-        plane_of<T, H, W, S, many, Two>(p, borders);
+        plane_of<T, H, W, S, many>(p, borders);
     else
-        plane_of<T, H, W, S, few, Two>(p, borders);
+        plane_of<T, H, W, S, few>(p, borders);
 }
 
-template <class T, int S, bool Two>
+template <class T, int S>
 static void plane(const Pass<T>& p, const Borders<T, S>& borders) {
     const bool bands = p.rows >= kFewRows<S> && !p.add;
     if (bands && p.kernel[0] == 3 && p.kernel[1] == 3)
-        plane_in_bands<T, 3, 3, S, Two>(p, borders);
+        plane_in_bands<T, 3, 3, S>(p, borders);
     else if (bands && p.kernel[0] == 5 && p.kernel[1] == 5)
-        plane_in_bands<T, 5, 5, S, Two>(p, borders);
-    else if constexpr (!Two)
+        plane_in_bands<T, 5, 5, S>(p, borders);
+    else
         plane_of_any<T, S>(p, borders);
-}
-
-// Whether planes may go in pairs.
-template <class T, int S>
-PT_INLINE bool is_narrow(const Pass<T>& p) {
-    const bool square = p.kernel[0] == p.kernel[1] && (p.kernel[0] == 3 || p.kernel[0] == 5);
-    return kMasksAreFree && p.columns <= lanes<T> / 2 && p.rows >= kFewRows<S> && square;
 }
 
 // All kernels as [out channel][row][column], turned round when wanted; where they lie when they lie so.
@@ -285,14 +247,8 @@ static void plane_in_sets(Pass<T> p, const Borders<T, S>& borders, int64_t sets)
         p.out_row = out_row * sets;
         p.first = first + set;
         p.pitch = sets;
-        plane<T, S, false>(p, borders);
+        plane<T, S>(p, borders);
     }
-}
-
-// Two planes, where they are narrow.
-template <class T, int S>
-static void two_planes(const Pass<T>& p, const Borders<T, S>& borders) {
-    if constexpr (kMasksAreFree) plane<T, S, true>(p, borders);
 }
 
 PT_INLINE bool fits(const Problem& p, const Operand& read) {
@@ -309,30 +265,34 @@ PT_INLINE Work plane_work(const Problem& p) {  // of one plane of the result
     return {0.03 * static_cast<double>(positions * (2 + p.kernel[1] * p.kernel[2])), 2};
 }
 
+// The input's planes as the result's see them, without pointers.
+template <class T>
+PT_INLINE Pass<T> pass_over(const Problem& p, const Operand& input) {
+    Pass<T> pass{};
+    pass.height = p.in[1], pass.width = p.in[2], pass.in_row = input.strides[3];
+    pass.rows = p.out[1], pass.columns = pass.out_row = p.out[2];
+    pass.first = -p.padding[1], pass.pitch = 1;
+    pass.left = p.padding[2], pass.step = p.dilation[2];
+    pass.kernel[0] = p.kernel[1], pass.kernel[1] = p.kernel[2];
+    return pass;
+}
+PT_INLINE Window window_over(const Problem& p) {
+    return {{p.in[1], p.in[2]},
+            {p.out[1], p.out[2]},
+            {p.kernel[1], p.kernel[2]},
+            {p.padding[1], p.padding[2]},
+            p.stride[2],
+            {p.dilation[1], p.dilation[2]},
+            false};
+}
+
 template <class T, int S>
 static void forward_of_stride(const Problem& p, const Operand& input, const Operand& weight,
                               const Operand& bias, T* output) {
     const int64_t multiplier = p.out_channels / p.groups, positions = p.out[1] * p.out[2];
-    Pass<T> pass{p.in[1],
-                 p.in[2],
-                 input.strides[3],
-                 p.out[1],
-                 p.out[2],
-                 p.out[2],
-                 -p.padding[1],
-                 1,
-                 p.padding[2],
-                 p.dilation[2],
-                 {p.kernel[1], p.kernel[2]},
-                 nullptr,
-                 nullptr,
-                 nullptr,
-                 T(0),
-                 false};
+    const Pass<T> pass = pass_over<T>(p, input);
     const Borders<T, S> borders(pass);
     const Taps<T> taps(p, weight, false);
-    const bool pairs = multiplier == 1 && p.dilation[1] == 1 && is_narrow<T, S>(pass);
-    if (pairs) pass.next_in = input.strides[1], pass.next_out = positions, pass.next_weight = taps.size;
     parallel_for(0, p.batch * p.out_channels, plane_work(p), [&](int64_t begin, int64_t end) {
         Pass<T> mine = pass;
         for (int64_t at = begin; at < end; ++at) {
@@ -342,13 +302,7 @@ static void forward_of_stride(const Problem& p, const Operand& input, const Oper
             mine.weight = taps.of(c);
             mine.out = output + at * positions;
             mine.bias = bias_of<T>(bias, c);
-            if (pairs && at + 1 < end && c + 1 < p.out_channels) {
-                mine.next_bias = bias_of<T>(bias, c + 1);
-                two_planes<T, S>(mine, borders);
-                ++at;
-            } else {
-                plane_in_sets<T, S>(mine, borders, S == 1 ? p.dilation[1] : 1);
-            }
+            plane_in_sets<T, S>(mine, borders, S == 1 ? p.dilation[1] : 1);
         }
     });
 }
@@ -357,6 +311,12 @@ template <class T>
 static bool forward(const Problem& p, const Operand& input, const Operand& weight, const Operand& bias,
                     void* output) {
     if (!fits(p, input)) return false;
+    const Window window = window_over(p);
+    if (is_small<T>(p, window, input)) {
+        const Taps<T> taps(p, weight, false);
+        convolve_lanes(p, window, input, taps.data, bias, static_cast<T*>(output));
+        return true;
+    }
     p.stride[2] == 1 ? forward_of_stride<T, 1>(p, input, weight, bias, static_cast<T*>(output))
                      : forward_of_stride<T, 2>(p, input, weight, bias, static_cast<T*>(output));
     return true;

@@ -107,22 +107,19 @@ struct Spread {
     }
 };
 
-// body(grad plane, its channel, result plane, what it starts from, whether to add) for all planes of the
-// result and grad_output that meet; `together` neighbours at a time where they are in one image.
+// body(grad plane, its channel, result plane, its channel, whether to add) for all planes of the result and
+// grad_output that meet.
 template <class T, class Body>
-PT_INLINE void over_planes(const Problem& p, const Operand& grad_output, T* result, int together,
-                           const Body& body) {
+PT_INLINE void over_planes(const Problem& p, const Operand& grad_output, T* result, const Body& body) {
     const int64_t multiplier = p.out_channels / p.groups, positions = p.in[1] * p.in[2];
     parallel_for(0, p.batch * p.in_channels, plane_work(p), [&](int64_t begin, int64_t end) {
-        int count = 1;
-        for (int64_t at = begin; at < end; at += count) {
+        for (int64_t at = begin; at < end; ++at) {
             const int64_t n = at / p.in_channels, c = at % p.in_channels;
-            count = at + together <= end && c + together <= p.in_channels ? together : 1;
             for (int64_t m = 0; m < multiplier; ++m) {
                 const int64_t oc = c * multiplier + m;
                 const T* grad = static_cast<const T*>(grad_output.data) + n * grad_output.strides[0] +
                                 oc * grad_output.strides[1];
-                body(grad, oc, result + at * positions, c, m > 0, count);
+                body(grad, oc, result + at * positions, c, m > 0);
             }
         }
     });
@@ -132,50 +129,45 @@ template <class T>
 static bool grad_input(const Problem& p, const Operand& grad_output, const Operand& weight,
                        const Operand& bias, void* result) {
     if (!fits(p, grad_output)) return false;
-    const Taps<T> taps(p, weight, p.stride[2] == 1);
     T* out = static_cast<T*>(result);
+    const int64_t above = (p.kernel[1] - 1) * p.dilation[1] - p.padding[1];
+    const int64_t left = (p.kernel[2] - 1) * p.dilation[2] - p.padding[2];
+    if (p.stride[2] == 1) {
+        const Window window{{p.out[1], p.out[2]},
+                            {p.in[1], p.in[2]},
+                            {p.kernel[1], p.kernel[2]},
+                            {above, left},
+                            1,
+                            {p.dilation[1], p.dilation[2]},
+                            true};
+        if (is_small<T>(p, window, grad_output)) {
+            const Taps<T> taps(p, weight, false);
+            convolve_lanes(p, window, grad_output, taps.data, bias, out);
+            return true;
+        }
+    }
+    const Taps<T> taps(p, weight, p.stride[2] == 1);
     const auto start = [&](int64_t c, bool add) { return add ? T(0) : bias_of<T>(bias, c); };
     if (p.stride[2] == 2) {
-        over_planes(p, grad_output, out, 1, [&](const T* grad, int64_t oc, T* to, int64_t c, bool add, int) {
+        over_planes(p, grad_output, out, [&](const T* grad, int64_t oc, T* to, int64_t c, bool add) {
             Spread<T>{p, grad, grad_output.strides[3], taps.of(oc), to, start(c, add), add}.run();
         });
         return true;
     }
-    Pass<T> pass{p.out[1],
-                 p.out[2],
-                 grad_output.strides[3],
-                 p.in[1],
-                 p.in[2],
-                 p.in[2],
-                 p.padding[1] - (p.kernel[1] - 1) * p.dilation[1],
-                 1,
-                 (p.kernel[2] - 1) * p.dilation[2] - p.padding[2],
-                 p.dilation[2],
-                 {p.kernel[1], p.kernel[2]},
-                 nullptr,
-                 nullptr,
-                 nullptr,
-                 T(0),
-                 false};
+    Pass<T> pass = pass_over<T>(p, grad_output);
+    pass.height = p.out[1], pass.width = p.out[2];
+    pass.rows = p.in[1], pass.columns = pass.out_row = p.in[2];
+    pass.first = -above, pass.left = left;
     const Borders<T, 1> borders(pass);
-    const bool pairs = p.out_channels == p.groups && p.dilation[1] == 1 && is_narrow<T, 1>(pass);
-    if (pairs) {
-        pass.next_in = grad_output.strides[1];
-        pass.next_out = p.in[1] * p.in[2];
-        pass.next_weight = taps.size;
-    }
-    over_planes(p, grad_output, out, pairs ? 2 : 1,
-                [&](const T* grad, int64_t oc, T* to, int64_t c, bool add, int count) {
-                    Pass<T> mine = pass;
-                    mine.in = grad;
-                    mine.weight = taps.of(oc);
-                    mine.out = to;
-                    mine.bias = start(c, add);
-                    mine.add = add;
-                    if (count == 1) return plane_in_sets<T, 1>(mine, borders, p.dilation[1]);
-                    mine.next_bias = start(c + 1, add);
-                    two_planes<T, 1>(mine, borders);
-                });
+    over_planes(p, grad_output, out, [&](const T* grad, int64_t oc, T* to, int64_t c, bool add) {
+        Pass<T> mine = pass;
+        mine.in = grad;
+        mine.weight = taps.of(oc);
+        mine.out = to;
+        mine.bias = start(c, add);
+        mine.add = add;
+        plane_in_sets<T, 1>(mine, borders, p.dilation[1]);
+    });
     return true;
 }
 

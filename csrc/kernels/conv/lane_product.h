@@ -4,6 +4,7 @@
 // transposed in registers on their way out.
 #pragma once
 
+#include "kernels/conv/lane_copy.h"
 #include "kernels/conv/product.h"
 
 namespace pt::conv::PT_ISA {
@@ -97,11 +98,7 @@ static void store_lanes(const Product<T>& p, const T* sums, int64_t m, int64_t b
     for (int64_t at = begin; at < end;) {
         const int64_t n = at / positions, last = (n + 1) * positions < end ? (n + 1) * positions : end;
         T* out = p.out + n * p.out_image + m * p.out_channel - n * positions;
-        for (int64_t i = at; i < last; i += L) {
-            const int64_t j = last - i < L && last - at >= L ? last - L : i;  // overlaps the block before
-            transpose_block(sums + (j - begin + 1) * L, L, last - j < L ? static_cast<int>(last - j) : L,
-                            columns, out + j, p.out_channel, false);
-        }
+        lanes_to_rows(sums + (at - begin + 1) * L, last - at, columns, out + at, p.out_channel);
         at = last;
     }
 }
