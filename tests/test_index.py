@@ -45,6 +45,13 @@ ERRORS = [
         "index 5 is out of bounds for dimension 0 with size 2",
     ),
     (lambda: table().index_add(0, at(0), table()), RuntimeError, r"Number of indices \(1\) should be equal to source"),
+    (lambda: table()[0].index_add(0, at(5), ONE), IndexError, "index out of range in self"),
+    (lambda: table().index_reduce(1, at(-1), table()[:, :1], "amax"), IndexError, "index out of range in self"),
+    (
+        lambda: table().index_reduce(0, at(0), table(), "amax"),
+        RuntimeError,
+        r"index_reduce_\(\): Number of indices \(1\) should be equal to source.size\(dim\): \(2\), for dim: 0",
+    ),
     (lambda: table().index_copy(0, at(5), table()[:1]), IndexError, r"index_copy_\(\): index 5 is out of bounds"),
     (lambda: table().index_fill(0, at(5), 1.0), IndexError, "index 5 is out of bounds for dimension 0 with size 2"),
     (lambda: table().take(at(7)), IndexError, "out of range: tried to access index 7 on a tensor of 6 elements."),

@@ -35,30 +35,30 @@ py::object index_gather(const py::object& input, int axis, const py::object& ind
     return inside ? result : py::none();
 }
 
-bool index_scatter(const py::object& target, int axis, const py::object& index, const py::object& source,
-                   bool add) {
+// start: an array like out that it is filled from, or None.
+bool index_scatter(int reduction, const py::object& target, int axis, const py::object& index,
+                   const py::object& source, const py::object& start, bool include_self) {
     const ArrayView out = writable_view(target, "out");
     const ArrayView places = view(index, "index");
     const ArrayView values = view(source, "source");
-    check_index(out, axis, places);
-    PT_CHECK(places.ndim == out.ndim && values.ndim == out.ndim, "index, source: as many axes as out");
-    PT_CHECK(values.dtype == out.dtype, "source: the dtype of out");
-    PT_CHECK(!add || index::can_add(out.dtype), "scatter_add: no kernel for this dtype");
-    ReleaseGil nogil(places.numel());
-    return (add ? index::scatter_add : index::scatter)(out, axis, places, values);
-}
-
-bool index_scatter_reduce(int reduction, const py::object& target, int axis, const py::object& index,
-                          const py::object& source) {
-    const ArrayView out = writable_view(target, "out");
-    const ArrayView places = view(index, "index");
-    const ArrayView values = view(source, "source");
+    const ArrayView before = start.is_none() ? out : view(start, "start");
     check_index(out, axis, places);
     PT_CHECK(reduction >= 0 && reduction <= static_cast<int>(index::Reduction::min), "no such reduction");
+    const auto how = static_cast<index::Reduction>(reduction);
     PT_CHECK(places.ndim == out.ndim && values.ndim == out.ndim, "index, source: as many axes as out");
-    PT_CHECK(values.dtype == out.dtype && index::can_add(out.dtype), "source: a dtype with a kernel, of out");
+    PT_CHECK(values.dtype == out.dtype && index::can_reduce(how, out.dtype),
+             "scatter: no kernel for these dtypes");
+    PT_CHECK(before.ndim == out.ndim && before.dtype == out.dtype &&
+                 (start.is_none() || (before.is_contiguous() && out.is_contiguous())),
+             "start: contiguous, of out's dtype");
+    for (int i = 0; i < out.ndim; ++i) {
+        PT_CHECK(before.shape[i] == out.shape[i], "start: the shape of out");
+        PT_CHECK(places.numel() == 0 ||
+                     ((i == axis || places.shape[i] <= out.shape[i]) && places.shape[i] <= values.shape[i]),
+                 "index: no larger than source, and than out beside the axis");
+    }
     ReleaseGil nogil(places.numel());
-    return index::scatter_reduce(static_cast<index::Reduction>(reduction), out, axis, places, values);
+    return index::scatter(how, before, out, axis, places, values, include_self);
 }
 
 bool index_in_bounds(const py::object& index, int64_t size) {
@@ -101,7 +101,7 @@ bool index_add_rows(const py::object& target, int axis, const py::object& index,
     check_added(out, axis, places, values);
     if (!index::in_bounds(places.as<int64_t>(), places.numel(), out.shape[axis])) return false;
     ReleaseGil nogil(values.numel());
-    index::add_rows(out, axis, places.as<int64_t>(), places.numel(), values);
+    index::plus_rows(out, axis, places.as<int64_t>(), places.numel(), values, out);
     return true;
 }
 
@@ -274,10 +274,8 @@ py::object index_search_sorted(const py::object& sorted, const py::object& wante
 
 void bind_index(py::module_& m) {
     m.def("index_gather", &index_gather, py::arg("input"), py::arg("axis"), py::arg("index"));
-    m.def("index_scatter", &index_scatter, py::arg("out"), py::arg("axis"), py::arg("index"),
-          py::arg("source"), py::arg("add"));
-    m.def("index_scatter_reduce", &index_scatter_reduce, py::arg("reduction"), py::arg("out"),
-          py::arg("axis"), py::arg("index"), py::arg("source"));
+    m.def("index_scatter", &index_scatter, py::arg("reduction"), py::arg("out"), py::arg("axis"),
+          py::arg("index"), py::arg("source"), py::arg("start") = py::none(), py::arg("include_self") = true);
     m.def("index_in_bounds", &index_in_bounds, py::arg("index"), py::arg("size"));
     m.def("index_take_rows", &index_take_rows, py::arg("input"), py::arg("axis"), py::arg("index"));
     m.def("index_add_rows", &index_add_rows, py::arg("out"), py::arg("axis"), py::arg("index"),

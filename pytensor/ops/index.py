@@ -8,8 +8,7 @@ import numpy as np
 
 from pytensor.autograd.node import OUTPUT, Node, record, wrap
 from pytensor.backend import backend_of
-from pytensor.backend.reference.array_module import array_module
-from pytensor.ops.axes import fresh_copy, is_tensor, zeros_beside
+from pytensor.ops.axes import is_tensor, zeros_beside
 from pytensor.ops.checks import broadcast_shapes_of, check_tensor, normalize_dim
 from pytensor.ops.out import write_out
 from pytensor.ops.pointwise_core import quick
@@ -77,7 +76,7 @@ def spread_elements(elements: Any, shape: Any, dim: int, index: Any) -> Any:
     """Zeros with ``elements`` added at ``index`` along ``dim``: the adjoint of gather."""
     zeros = zeros_beside(elements, shape)._array
     if index.numel():
-        backend_of(zeros).scatter_add(zeros, dim, index._array, elements._array)
+        backend_of(zeros).scatter("sum", zeros, dim, index._array, elements._array)
     return record(SpreadElementsBackward, (elements,), zeros, saved=(index,), ctx=dim)
 
 
@@ -180,6 +179,14 @@ def _part_of(grad: Any, source_shape: Any, index: Any) -> Any:
     return place(grad, source_shape, key)
 
 
+def _scattered(name: str, input: Any, dim: int, index: Any, values: Any, include_self: bool = True) -> Any:
+    """A copy of the input's array with ``values`` scattered into it."""
+    array = backend_of(input._array).scattered(name, input._array, dim, index._array, values, include_self)
+    if array is None:
+        refuse_index(input, dim, index._array)
+    return array
+
+
 class ScatterBackward0(Node):
     """What was overwritten has no part in the result. saved: (index,); ctx: (shape of src, dim)."""
 
@@ -234,22 +241,19 @@ def scatter(
     source = value if src is None else src
     if reduce is not None and reduce not in ("add", "multiply"):
         raise RuntimeError("reduce argument must be either add or multiply.")
-    dim, places = _check_index("scatter", input, dim, index, "self")
+    dim, _ = _check_index("scatter", input, dim, index, "self")
     if is_tensor(source):
         _check_source("scatter", input, dim, index, source)
     if reduce is not None:
         if not is_tensor(source):
             source = zeros_beside(input, index.shape).fill(source)
-        refuse_index(input, dim, places)
         kind = "sum" if reduce == "add" else "prod"
         return write_out(_combine(kind, input, dim, index, source), out, "scatter")
     if is_tensor(source):
         inputs, values, shape = (input, source), source._array, source.shape
     else:
         inputs, values, shape = (input, None), input._array.dtype.type(source), None
-    array = fresh_copy(input._array)
-    if not backend_of(array).scatter(array, dim, places, values):
-        refuse_index(input, dim, places)
+    array = _scattered("store", input, dim, index, values)
     return write_out(record(ScatterBackward0, inputs, array, saved=(index,), ctx=(shape, dim)), out, "scatter")
 
 
@@ -263,12 +267,10 @@ def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor, *, out: Ten
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.Tensor.scatter_add_.html
     """
-    dim, places = _check_index("scatter", input, dim, index, "self")
+    dim, _ = _check_index("scatter", input, dim, index, "self")
     check_tensor(src, "scatter_add", "src", 4)
     _check_source("scatter", input, dim, index, src)
-    array = fresh_copy(input._array)
-    if not backend_of(array).scatter_add(array, dim, places, src._array):
-        refuse_index(input, dim, places)
+    array = _scattered("sum", input, dim, index, src._array)
     result = record(ScatterAddBackward0, (input, src), array, saved=(index,), ctx=(src.shape, dim))
     return write_out(result, out, "scatter_add")
 
@@ -345,12 +347,7 @@ def _combine(reduction: str, input: Any, dim: int, index: Any, src: Any, include
         if input.dtype.is_floating_point or input.dtype.is_complex:
             return total / counts
         return total.div(counts, rounding_mode="floor")
-    array = fresh_copy(input._array)
-    if not include_self:
-        _store(
-            array, dim, index, {"prod": 1, "amax": _limit(array.dtype, -1), "amin": _limit(array.dtype, 1)}[reduction]
-        )
-    backend_of(array).scatter_reduce(reduction, array, dim, index._array, src._array)
+    array = _scattered(reduction, input, dim, index, src._array, include_self)
     saved = (input, index, src, OUTPUT)
     return record(ScatterReduceBackward0, (input, src), array, saved=saved, ctx=(reduction, dim, include_self))
 
@@ -364,20 +361,9 @@ def _rows(shape: Any, dim: int, index: Any) -> Any:
     return places[tuple(slice(None) if d == dim else 0 for d in range(places.ndim))]
 
 
-def _store(array: Any, dim: int, index: Any, number: Any) -> None:
-    """One number at all places that ``index`` names, in place."""
-    number = array.dtype.type(number)
-    rows = _rows(array.shape, dim, index)
-    if rows is None:
-        backend_of(array).scatter(array, dim, index._array, number)
-    else:
-        backend_of(array).put(array, (dim,), (rows,), array_module(array).asarray(number), False)
-
-
 def _without(input: Any, dim: int, index: Any) -> Any:
     """``input`` with zeros at all places that ``index`` names."""
-    array = fresh_copy(input._array)
-    _store(array, dim, index, 0)
+    array = _scattered("store", input, dim, index, 0)
     return record(ScatterBackward0, (input, None), array, saved=(index,), ctx=(None, dim))
 
 
@@ -391,12 +377,6 @@ def _counts(input: Any, dim: int, index: Any, include_self: bool) -> Any:
     one = zeros_beside(input, ()).fill(1).expand(tuple(index.shape))
     counts = scatter_add(start, dim, index, one)
     return counts if include_self else counts.clamp(min=1)
-
-
-def _limit(dtype: Any, sign: int) -> Any:
-    if dtype.kind in "iu":
-        return np.iinfo(dtype).max if sign > 0 else np.iinfo(dtype).min
-    return sign > 0 if dtype.kind == "b" else sign * np.inf
 
 
 @op(inplace=True)
@@ -425,9 +405,7 @@ def scatter_reduce(
     """
     if reduce not in ("sum", "prod", "mean", "amax", "amin"):
         raise RuntimeError(f"reduce argument must be either sum, prod, mean, amax or amin, got {reduce}")
-    dim, places = _check_index("scatter", input, dim, index, "self")
+    dim, _ = _check_index("scatter", input, dim, index, "self")
     check_tensor(src, "scatter_reduce", "src", 4)
     _check_source("scatter", input, dim, index, src)
-    rows = _rows(input.shape, dim, index) if 0 < input.ndim == index.ndim else None
-    refuse_index(input, dim, places if rows is None else rows)
     return write_out(_combine(reduce, input, dim, index, src, include_self), out, "scatter_reduce")

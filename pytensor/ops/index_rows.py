@@ -130,24 +130,34 @@ def index_add(
             f"index_add_(): self ({scalar_type_name(input.dtype)}) and source ({scalar_type_name(source.dtype)}) must "
             "have the same scalar type"
         )
-    if (source.shape[dim] if source.ndim else 1) != places.size:
+    _check_slices("index_add", input, dim, places, source)
+    values = source._array if alpha == 1 else source._array * source._array.dtype.type(alpha)
+    whole = input._array.reshape(-1) if input.ndim == 0 else input._array
+    array = backend_of(whole).plus_rows(whole, dim, places, values.reshape(-1) if input.ndim == 0 else values)
+    if array is None:
+        _check_inside(input, places) if input.ndim <= 1 else refuse_index(input, dim, places)
+    ctx = (dim, alpha, source.shape)
+    result = record(IndexAddBackward0, (input, source), array.reshape(input.shape), saved=(index,), ctx=ctx)
+    return write_out(result, out, "index_add")
+
+
+def _check_inside(input: Any, places: Any, dim: int = 0) -> None:
+    if not backend_of(places).in_bounds(places, input.shape[dim] if input.ndim else 1):
+        raise IndexError("index out of range in self")
+
+
+def _check_slices(name: str, input: Any, dim: int, places: Any, source: Any) -> None:
+    """A slice of ``source`` for each index, of the shape of the input's."""
+    size = source.shape[dim] if source.ndim else 1
+    if size != places.size:
         raise RuntimeError(
-            f"index_add_(): Number of indices ({places.size}) should be equal to source.size(dim): "
-            f"({source.shape[dim] if source.ndim else 1}), for dim: {dim}"
+            f"{name}_(): Number of indices ({places.size}) should be equal to source.size(dim): ({size}), for dim: {dim}"
         )
     if input.ndim != source.ndim or _others(input, dim) != _others(source, dim):
         raise RuntimeError(
             "source tensor shape must match self tensor shape, excluding the specified dimension. Got self.shape = "
             f"{list(input.shape)} source.shape = {list(source.shape)}"
         )
-    values = source._array if alpha == 1 else source._array * source._array.dtype.type(alpha)
-    whole = input._array.reshape(-1) if input.ndim == 0 else input._array
-    array = backend_of(whole).plus_rows(whole, dim, places, values.reshape(-1) if input.ndim == 0 else values)
-    if array is None:
-        refuse_index(input, dim, places)
-    ctx = (dim, alpha, source.shape)
-    result = record(IndexAddBackward0, (input, source), array.reshape(input.shape), saved=(index,), ctx=ctx)
-    return write_out(result, out, "index_add")
 
 
 def _others(tensor: Any, dim: int) -> tuple[int, ...]:
@@ -278,7 +288,8 @@ def index_reduce(
     dim, places = _check_rows("index_reduce", input, dim, index)
     if input.dtype is not source.dtype:
         raise RuntimeError("index_reduce_(): self and source must have the same scalar type")
-    check_bounds(places, input.shape[dim] if input.ndim else 1, dim)
+    _check_slices("index_reduce", input, dim, places, source)
+    _check_inside(input, places, dim)
     if input.ndim == 0:
         return write_out(
             scatter_reduce(input, 0, index, source, reduce, include_self=include_self), out, "index_reduce"

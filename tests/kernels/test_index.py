@@ -1,5 +1,7 @@
 """Gathering and scattering kernels against plain NumPy, with one thread and two."""
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -47,39 +49,32 @@ def check_scatter(case):
     x, axis, index, source = case
     ours, intact = guarded(x)
     wanted = x.copy()
-    cpu.scatter(ours, axis, index, source)
-    reference.scatter(wanted, axis, index, source)
-    np.testing.assert_array_equal(ours, wanted)
-    assert intact()
-
-
-@given(cases(ADDED))
-def check_scatter_add(case):
-    x, axis, index, source = case
-    ours, intact = guarded(x)
-    wanted = x.copy()
-    cpu.scatter_add(ours, axis, index, source)
-    reference.scatter_add(wanted, axis, index, source)
+    assert cpu.scatter("store", ours, axis, index, source)
+    assert reference.scatter("store", wanted, axis, index, source)
     np.testing.assert_array_equal(ours, wanted)
     assert intact()
 
 
 @given(cases((*ADDED, "uint8", "float16"), "any"), st.booleans())
-def check_scatter_reduce(case, repeated):
+def check_combined(case, repeated):
     x, axis, index, source = case
     if repeated and index.shape[:axis] + index.shape[axis + 1 :] == x.shape[:axis] + x.shape[axis + 1 :]:
         first = tuple(slice(None) if d == axis else slice(0, 1) for d in range(x.ndim))
         index = np.broadcast_to(index[first].astype(np.int64), index.shape)
-    for name in ("sum", "prod", "amax", "amin"):
+    outside = np.where(index == index.max(), x.shape[axis], index)
+    for name in ("store", "sum", "prod", "amax", "amin"):
         ours, intact = guarded(x)
         wanted = x.copy()
         with np.errstate(all="ignore"):
-            assert cpu.scatter_reduce(name, ours, axis, index, source)
-            assert reference.scatter_reduce(name, wanted, axis, index, source)
+            assert cpu.scatter(name, ours, axis, index, source)
+            assert reference.scatter(name, wanted, axis, index, source)
         np.testing.assert_array_equal(ours, wanted)
         assert intact()
-    outside = np.where(index == index.max(), x.shape[axis], index)
-    assert not cpu.scatter_reduce("amax", x.copy(), axis, outside, source)
+        assert not cpu.scatter(name, x.copy(), axis, outside, source)
+        for include_self in (True, False)[: 1 if name == "store" else 2]:
+            ours = cpu.scattered(name, x, axis, index, source, include_self)
+            np.testing.assert_array_equal(ours, reference.scattered(name, x, axis, index, source, include_self))
+            assert cpu.scattered(name, x, axis, outside, source, include_self) is None
 
 
 @given(cases(ADDED))
@@ -179,7 +174,7 @@ def check_expand(x, layout, data):
 CHECKS = [
     check_gather,
     check_scatter,
-    check_scatter_add,
+    check_combined,
     check_rows,
     check_pick,
     check_put,
@@ -193,9 +188,27 @@ def test_against_numpy(threads, check):
     check()
 
 
+@pytest.mark.parametrize("shape", [(400, 600), (50, 9, 601), (1, 700, 400)])
+def test_arrays_that_are_walked_in_strips(threads, shape):
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal(shape).astype(np.float32)
+    for axis in range(len(shape) - 1):
+        index = rng.integers(0, shape[axis], shape)
+        np.testing.assert_array_equal(cpu.gather(x, axis, index), reference.gather(x, axis, index))
+        for name in ("store", "sum", "amin"):
+            out, intact = guarded(x)
+            wanted = x.copy()
+            assert cpu.scatter(name, out, axis, index, x) and reference.scatter(name, wanted, axis, index, x)
+            np.testing.assert_array_equal(out, wanted)
+            np.testing.assert_array_equal(cpu.scattered(name, x, axis, index, x), wanted)
+            assert intact()
+        index[-1, ..., -1] = shape[axis]
+        assert cpu.gather(x, axis, index) is None and cpu.scattered("sum", x, axis, index, x) is None
+
+
 def test_many_elements_do_not_depend_on_threads():
     rng = np.random.default_rng(0)
-    x = rng.standard_normal((300, 400)).astype(np.float32)
+    x = rng.standard_normal((400, 600)).astype(np.float32)
     before = _C.get_num_threads()
     try:
         for axis in (0, 1):
@@ -206,17 +219,26 @@ def test_many_elements_do_not_depend_on_threads():
                 _C.set_num_threads(threads)
                 rng2 = np.random.default_rng(1)
                 added, by_rows = x.copy(), x.copy()
-                cpu.scatter_add(added, axis, index, x)
+                cpu.scatter("sum", added, axis, index, x)
                 taken = cpu.take_rows(x, axis, rows)
                 cpu.add_rows(by_rows, axis, rows, taken)
-                both = (rng2.integers(-300, 300, 5000), rng2.integers(-400, 400, 5000))
+                repeated = np.broadcast_to(index[:, :1] if axis == 0 else index[:1], index.shape)
+                combined = [
+                    cpu.scattered(name, x, axis, places, x, include_self)
+                    for name in ("store", "sum", "prod", "amax", "amin")
+                    for places in (index, repeated)
+                    for include_self in (True, False)
+                ]
+                both = (rng2.integers(-400, 400, 5000), rng2.integers(-600, 600, 5000))
                 put = x.copy()
                 for accumulate in (False, True):
                     cpu.put(put, (0, 1), both, x.reshape(-1)[:5000], accumulate)
                     cpu.put(put, (axis,), (rows,), taken, accumulate)
                 mask = x > 0
                 cpu.expand(put, mask, x[~mask][: int(mask.sum())] if mask.sum() <= (~mask).sum() else x[mask])
-                results.append((cpu.gather(x, axis, index), added, taken, by_rows, cpu.pick(x, (0, 1), both), put))
+                results.append(
+                    (cpu.gather(x, axis, index), added, taken, by_rows, cpu.pick(x, (0, 1), both), put, *combined)
+                )
             for one, two in zip(*results, strict=True):
                 np.testing.assert_array_equal(one, two)
     finally:
@@ -282,9 +304,9 @@ def test_what_the_kernels_refuse():
     with pytest.raises(ValueError, match="axis"):
         _C.index_gather(x, 2, index)
     with pytest.raises(ValueError, match="read-only"):
-        _C.index_scatter(np.broadcast_to(x, x.shape), 0, index, x, True)
+        _C.index_scatter(1, np.broadcast_to(x, x.shape), 0, index, x)
     with pytest.raises(ValueError, match="no kernel"):
-        _C.index_scatter(x.astype(np.int16), 0, index, x.astype(np.int16), True)
+        _C.index_scatter(1, x.astype(np.int16), 0, index, x.astype(np.int16))
 
 
 def test_indices_outside_are_found_before_they_are_used(threads):
@@ -296,9 +318,9 @@ def test_indices_outside_are_found_before_they_are_used(threads):
             index[39, 49] = wrong
             for places in (index, np.asfortranarray(index)):
                 assert cpu.gather(x, axis, places) is None and reference.gather(x, axis, places) is None
-                for put in (cpu.scatter, cpu.scatter_add, reference.scatter, reference.scatter_add):
+                for name, backend in itertools.product(("store", "sum", "prod"), (cpu, reference)):
                     out, intact = guarded(x)
-                    assert not put(out, axis, places, x)
+                    assert not backend.scatter(name, out, axis, places, x)
                     assert intact()
             row = index[39, :40]
             row[3] = wrong

@@ -11,11 +11,15 @@ using namespace ::pt::PT_ISA;
 constexpr int64_t kRowsAhead = 12;  // fetched before they are needed, from the next bags too
 
 template <class T>
-PT_INLINE void fetch_row(const Bags& bags, const T* table, int64_t k, int64_t end) {
-    if (k >= end) return;
-    const char* row = reinterpret_cast<const char*>(table + bags.numbers[k] * bags.columns);
-    const int64_t bytes = bags.columns * static_cast<int64_t>(sizeof(T));
+PT_INLINE void fetch_row(const T* from, int64_t columns) {
+    const char* row = reinterpret_cast<const char*>(from);
+    const int64_t bytes = columns * static_cast<int64_t>(sizeof(T));
     for (int64_t b = 0; b < bytes && b < 512; b += 64) __builtin_prefetch(row + b);
+}
+
+template <class T>
+PT_INLINE void fetch_bag_row(const Bags& bags, const T* table, int64_t k, int64_t end) {
+    if (k < end) fetch_row(table + bags.numbers[k] * bags.columns, bags.columns);
 }
 
 // How many numbers of a bag count.
@@ -43,7 +47,7 @@ PT_INLINE void sum_block(const Bags& bags, const T* table, const T* weights, T f
     const int64_t end = bags.end(bag);
     Vec<T> sum[N] = {};
     for (int64_t k = begin; k < end; ++k) {
-        if (column == 0) fetch_row(bags, table, k + kRowsAhead, fetched);
+        if (column == 0) fetch_bag_row(bags, table, k + kRowsAhead, fetched);
         const int64_t number = bags.numbers[k];
         if (number == bags.padding) continue;
         const T* row = table + number * bags.columns + column;
@@ -72,7 +76,7 @@ PT_INLINE void max_block(const Bags& bags, const T* table, int64_t bag, int64_t 
     Vec<Place> from[N] = {};
     bool empty = true;
     for (int64_t k = begin; k < end; ++k) {
-        if (column == 0) fetch_row(bags, table, k + kRowsAhead, fetched);
+        if (column == 0) fetch_bag_row(bags, table, k + kRowsAhead, fetched);
         const int64_t number = bags.numbers[k];
         if (number == bags.padding) continue;
         const T* row = table + number * bags.columns + column;
@@ -110,6 +114,42 @@ PT_INLINE void over_columns(int64_t columns, const Body& body) {
     }
     for (; c < columns; c += L)
         body.template block<1>(c, static_cast<int>(columns - c < L ? columns - c : L));
+}
+
+template <class T>
+struct RowBody {
+    const RowSums& sums;
+    int64_t row;
+    int64_t fetched;
+    T* out;
+    template <int N>
+    PT_INLINE_MEMBER void block(int64_t column, int tail) const {
+        constexpr int L = lanes<T>;
+        const auto get = [&](const T* from, int v) {
+            return v + 1 < N || tail == L ? load(from + v * L) : load_n(from + v * L, tail);
+        };
+        const T* source = reinterpret_cast<const T*>(sums.source) + column;
+        const T* start = reinterpret_cast<const T*>(sums.start) + row * sums.columns + column;
+        T* to = out + row * sums.columns + column;
+        Vec<T> sum[N] = {};
+        if (sums.start != nullptr)
+            for (int v = 0; v < N; ++v) sum[v] = get(start, v);
+        for (int64_t k = sums.bounds[row]; k < sums.bounds[row + 1]; ++k) {
+            if (column == 0 && k + kRowsAhead < fetched)
+                fetch_row(source + sums.order[k + kRowsAhead] * sums.columns, sums.columns);
+            const T* from = source + sums.order[k] * sums.columns;
+            for (int v = 0; v < N; ++v) sum[v] += get(from, v);
+        }
+        for (int v = 0; v + 1 < N; ++v) store(to + v * L, sum[v]);
+        tail == L ? store(to + (N - 1) * L, sum[N - 1]) : store_n(to + (N - 1) * L, sum[N - 1], tail);
+    }
+};
+
+template <class T>
+static void add_rows(const RowSums& sums, int64_t first, int64_t last, char* out) {
+    const int64_t fetched = sums.bounds[last];
+    for (int64_t i = first; i < last; ++i)
+        over_columns<T>(sums.columns, RowBody<T>{sums, i, fetched, reinterpret_cast<T*>(out)});
 }
 
 template <class T>
@@ -190,7 +230,7 @@ static void bag_dot(const Bags& bags, const T* grad, const T* table, int64_t fir
         const T* g = grad + b * columns;
         const int64_t end = bags.end(b);
         for (int64_t k = bags.begin(b); k < end; ++k) {
-            fetch_row(bags, table, k + kRowsAhead, fetched);
+            fetch_bag_row(bags, table, k + kRowsAhead, fetched);
             const int64_t number = bags.numbers[k];
             if (number == bags.padding) continue;
             const T* row = table + number * columns;

@@ -1,164 +1,162 @@
-// scatter_reduce: products and extremes of what several sources put in one place, and sums by lines.
-#include <atomic>
+// Scattering: what several sources put in one place is stored, added up, multiplied, or the extreme of them.
+#include <limits>
 #include <type_traits>
 
 #include "base/check.h"
-#include "base/parallel.h"
+#include "kernels/index/copy.h"
+#include "kernels/index/kernels.h"
 #include "kernels/index/lines.h"
+#include "kernels/index/types.h"
 
 namespace pt::index {
 namespace {
 
-struct SumInto {
+struct Store {
     template <class T>
-    static T join(T x, T y) {
-        if constexpr (std::is_integral_v<T>) {
-            using U = std::make_unsigned_t<T>;
-            return static_cast<T>(static_cast<U>(x) + static_cast<U>(y));
-        } else {
-            return x + y;
-        }
+    static void run(T& x, T y) {
+        x = y;
     }
 };
-struct ProductInto {
+struct Sum {
     template <class T>
-    static T join(T x, T y) {
-        if constexpr (std::is_integral_v<T>) {
-            using U = std::make_unsigned_t<T>;
-            return static_cast<T>(static_cast<U>(x) * static_cast<U>(y));
-        } else {
-            return x * y;
-        }
+    static constexpr T neutral() {
+        return T{};
     }
-};
-struct MaxInto {  // NaN wins
     template <class T>
-    static T join(T x, T y) {
-        return (y > x) | (y != y) ? y : x;
+    static void run(T& x, T y) {
+        x += y;
     }
 };
-struct MinInto {
+struct Product {
     template <class T>
-    static T join(T x, T y) {
-        return (y < x) | (y != y) ? y : x;
+    static constexpr T neutral() {
+        return T{1};
+    }
+    template <class T>
+    static void run(T& x, T y) {
+        x *= y;
     }
 };
-
-// Elements [begin, end) of a line.
-struct Stretch {
-    const Lines& lines;
-    char* x;
-    const char* y;
-    const char* index;
-    int64_t begin, end;
-};
-
-template <class T, class Op>
-void combine_line(const Stretch& s) {
-    const Lines& l = s.lines;
-    constexpr int64_t item = sizeof(T);
-    if (l.step_index == 0 && l.step_x == item && l.step_y == item) {  // a row of x for a row of y
-        T* __restrict x = reinterpret_cast<T*>(s.x + *reinterpret_cast<const int64_t*>(s.index) * l.jump);
-        const T* y = reinterpret_cast<const T*>(s.y);
-        for (int64_t j = s.begin; j < s.end; ++j) x[j] = Op::join(x[j], y[j]);
-        return;
-    }
-    if (l.step_index == 8 && l.step_y == item && l.jump == item &&
-        l.step_x == 0) {  // a line of x, of y and of places
-        T* x = reinterpret_cast<T*>(s.x);
-        const T* y = reinterpret_cast<const T*>(s.y);
-        const int64_t* place = reinterpret_cast<const int64_t*>(s.index);
-        for (int64_t j = s.begin; j < s.end; ++j) x[place[j]] = Op::join(x[place[j]], y[j]);
-        return;
-    }
-    for (int64_t j = s.begin; j < s.end; ++j) {
-        const int64_t place = *reinterpret_cast<const int64_t*>(s.index + j * l.step_index);
-        T& x = *reinterpret_cast<T*>(s.x + place * l.jump + j * l.step_x);
-        x = Op::join(x, *reinterpret_cast<const T*>(s.y + j * l.step_y));
+// y where it is better or NaN, else x. Written as a value: of a store under a condition compilers make a
+// branch, which nothing can predict.
+template <class T>
+T better(bool wins, T y, T x) {
+    if constexpr (std::is_integral_v<T>) {
+        return wins ? y : x;
+    } else {
+        const T best = wins ? y : x;
+        return y != y ? y : best;
     }
 }
 
-using Combine = void (*)(const Stretch&);
+struct Max {
+    template <class T>
+    static constexpr T neutral() {
+        using L = std::numeric_limits<T>;
+        return L::has_infinity ? -L::infinity() : L::lowest();
+    }
+    template <class T>
+    static void run(T& x, T y) {
+        x = better(y > x, y, x);
+    }
+};
+struct Min {
+    template <class T>
+    static constexpr T neutral() {
+        using L = std::numeric_limits<T>;
+        return L::has_infinity ? L::infinity() : L::max();
+    }
+    template <class T>
+    static void run(T& x, T y) {
+        x = better(y < x, y, x);
+    }
+};
 
 template <class Op>
-Combine combine_of(DType dtype) {
-    switch (dtype) {
-        case DType::float32:
-            return combine_line<float, Op>;
-        case DType::float64:
-            return combine_line<double, Op>;
-        case DType::int32:
-            return combine_line<int32_t, Op>;
+struct Fill {
+    template <class T>
+    static void run(T& x, T) {
+        x = Op::template neutral<T>();
+    }
+};
+
+Along store_of(int64_t item) {
+    Along run = nullptr;
+    with_size(item, [&](auto t) { run = along<decltype(t), Store>; });
+    return run;
+}
+
+template <class Op>
+Errand errand_of(DType dtype, bool include_self) {
+    Errand errand;
+    const auto set = [&](auto t) {
+        using T = decltype(t);
+        errand.along = along<T, Op>;
+        if (include_self) return;
+        errand.fill = along<T, Fill<Op>>;
+        errand.first = store_of(sizeof(T));
+    };
+    if constexpr (std::is_same_v<Op, Max> || std::is_same_v<Op, Min>)
+        with_wide(dtype, set);
+    else
+        with_number(dtype, set);
+    return errand;
+}
+
+Errand errand_of(Reduction reduction, DType dtype, bool include_self) {
+    switch (reduction) {
+        case Reduction::store: {
+            Errand errand;
+            errand.along = store_of(item_size(dtype));
+            return errand;
+        }
+        case Reduction::sum:
+            return errand_of<Sum>(dtype, include_self);
+        case Reduction::product:
+            return errand_of<Product>(dtype, include_self);
+        case Reduction::max:
+            return errand_of<Max>(dtype, include_self);
         default:
-            PT_ASSERT(dtype == DType::int64);
-            return combine_line<int64_t, Op>;
+            return errand_of<Min>(dtype, include_self);
     }
 }
 
-Combine combine_of(Reduction reduction, DType dtype) {
-    switch (reduction) {
-        case Reduction::sum:
-            return combine_of<SumInto>(dtype);
-        case Reduction::product:
-            return combine_of<ProductInto>(dtype);
-        case Reduction::max:
-            return combine_of<MaxInto>(dtype);
-        default:
-            return combine_of<MinInto>(dtype);
+// Is it the slices of source by a vector of indices, which is repeated for all elements of a slice?
+bool of_slices(const ArrayView& out, int axis, const ArrayView& index, const ArrayView& source) {
+    bool all = index.strides[axis] == static_cast<int64_t>(sizeof(int64_t)) && source.is_contiguous();
+    for (int i = 0; i < out.ndim; ++i) {
+        const bool repeated =
+            index.shape[i] == out.shape[i] && (index.strides[i] == 0 || index.shape[i] == 1);
+        all = all && index.shape[i] == source.shape[i] && (i == axis || repeated);
     }
+    return all && axis < out.ndim - 1 && out.is_contiguous();
 }
 
 }  // namespace
 
-// Threads share whole lines where they are along the indexed axis, rows of the result where an index moves
-// whole rows, and else columns of all lines.
-bool scatter_reduce(Reduction reduction, const ArrayView& out, int axis, const ArrayView& index,
-                    const ArrayView& source) {
-    if (index.numel() == 0) return true;
-    const Combine combine = combine_of(reduction, out.dtype);
-    const Lines lines(index, out, source, axis);
-    const int64_t size = out.shape[axis];
-    if (size == 0) return false;
-    std::atomic<bool> inside{true};
-    const auto run = [&](int64_t line, int64_t begin, int64_t end) {
-        char* x;
-        char* y;
-        const char* places;
-        lines.start(line, x, y, places);
-        if (line_in_bounds(places + begin * lines.step_index, lines.step_index, end - begin, size))
-            combine({lines, x, y, places, begin, end});
-        else
-            inside.store(false, std::memory_order_relaxed);
-    };
-    if (lines.axis == lines.last) {
-        parallel_for(0, lines.count, Work{static_cast<double>(lines.length)},
-                     [&](int64_t begin, int64_t end) {
-                         for (int64_t i = begin; i < end; ++i) run(i, 0, lines.length);
-                     });
-    } else if (lines.step_index == 0) {  // a thread combines what goes to its own rows of x
-        const int threads = num_threads();
-        const double all = static_cast<double>(lines.count * lines.length);
-        const Work work{all / static_cast<double>(size), (size + threads - 1) / threads};
-        parallel_for(0, size, work, [&](int64_t first, int64_t last) {
-            for (int64_t i = 0; i < lines.count; ++i) {
-                char* x;
-                char* y;
-                const char* at;
-                lines.start(i, x, y, at);
-                const int64_t place = *reinterpret_cast<const int64_t*>(at);
-                if (place < 0 || place >= size)
-                    inside.store(false, std::memory_order_relaxed);
-                else if (place >= first && place < last)
-                    combine({lines, x, y, at, 0, lines.length});
-            }
-        });
-    } else {
-        parallel_for(0, lines.length, Work{static_cast<double>(lines.count), 16},
-                     [&](int64_t begin, int64_t end) {
-                         for (int64_t i = 0; i < lines.count; ++i) run(i, begin, end);
-                     });
+bool can_reduce(Reduction reduction, DType dtype) {
+    return reduction == Reduction::store ? can_move(dtype) : can_add(dtype);
+}
+
+bool scatter(Reduction reduction, const ArrayView& start, const ArrayView& out, int axis,
+             const ArrayView& index, const ArrayView& source, bool include_self) {
+    const bool fresh = start.data != out.data;
+    if (index.numel() == 0 || out.shape[axis] == 0) {
+        if (fresh) copy(start, out);
+        return index.numel() == 0;
     }
-    return inside.load(std::memory_order_relaxed);
+    if (reduction == Reduction::sum && include_self && of_slices(out, axis, index, source)) {
+        const int64_t* const places = index.as<int64_t>();
+        const int64_t n = index.shape[axis];
+        if (!in_bounds(places, n, out.shape[axis])) return false;
+        plus_rows(start, axis, places, n, source, out);
+        return true;
+    }
+    Errand errand = errand_of(reduction, out.dtype, include_self);
+    errand.ns = 0.7;
+    errand.writes_x = true;
+    if (fresh) errand.start = &start;
+    return walk(Lines(index, out, source, axis), errand);
 }
 
 }  // namespace pt::index

@@ -56,9 +56,15 @@ void pad_lines(const PadLine& line, const char* from, int64_t count, char* to) {
 }
 
 template <class T>
-void add_line(const char* a, const char* b, int64_t n, char* to) {
-    for (int64_t i = 0; i < n; ++i)
-        reinterpret_cast<T*>(to)[i] = reinterpret_cast<const T*>(a)[i] + reinterpret_cast<const T*>(b)[i];
+void add_rows(const RowSums& sums, int64_t first, int64_t last, char* out) {
+    const int64_t n = sums.columns;
+    for (int64_t i = first; i < last; ++i)
+        for (int64_t j = 0; j < n; ++j) {
+            T sum = sums.start != nullptr ? reinterpret_cast<const T*>(sums.start)[i * n + j] : T{};
+            for (int64_t k = sums.bounds[i]; k < sums.bounds[i + 1]; ++k)
+                sum += reinterpret_cast<const T*>(sums.source)[sums.order[k] * n + j];
+            reinterpret_cast<T*>(out)[i * n + j] = sum;
+        }
 }
 
 void take_rows(const char* from, int64_t bytes, const int64_t* index, int64_t n, char* to) {

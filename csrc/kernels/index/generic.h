@@ -104,17 +104,6 @@ static void reverse(const char* from, int64_t n, char* to) {
     for (; i < n; ++i) y[i] = x[-1 - i];
 }
 
-template <class T>
-static void add_line(const char* from, const char* other, int64_t n, char* out) {
-    constexpr int L = lanes<T>;
-    const T* a = reinterpret_cast<const T*>(from);
-    const T* b = reinterpret_cast<const T*>(other);
-    T* to = reinterpret_cast<T*>(out);
-    int64_t i = 0;
-    for (; i + L <= n; i += L) store(to + i, load(a + i) + load(b + i));
-    for (; i < n; ++i) to[i] = a[i] + b[i];
-}
-
 static bool in_bounds(const int64_t* index, int64_t n, int64_t size) {
     constexpr int L = lanes<int64_t>;
     Vec<int64_t> signs[4] = {};  // negative once an index or its distance from the end is

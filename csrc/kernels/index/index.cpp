@@ -1,7 +1,5 @@
 #include "kernels/index/index.h"
 
-#include <atomic>
-
 #include "base/parallel.h"
 #include "base/pool.h"
 #include "kernels/index/copy.h"
@@ -13,56 +11,14 @@ namespace pt::index {
 namespace {
 
 constexpr double kNsPerByte = 0.01;  // read or written
-constexpr int64_t kGrain = 16384;    // elements below which a second thread does not pay
+constexpr double kAddNs = 0.2;       // of an element of a row
 
-// body(x element, y element) for every index. Whole lines go to one thread when they are along the indexed
-// axis; otherwise a thread takes a range of columns of every line: either way no two threads meet in x. The
-// indices of a line are checked before it is walked; false when one is outside.
-template <class T, class Body>
-bool walk(const Lines& lines, const Body& body) {
-    constexpr int64_t item = sizeof(T);
-    const bool packed = lines.axis == lines.last && lines.jump == item && lines.step_y == item &&
-                        lines.step_index == static_cast<int64_t>(sizeof(int64_t));
-    const int64_t size = lines.x.shape[lines.axis];
-    std::atomic<bool> inside{true};
-    const auto run = [&](int64_t line, int64_t begin, int64_t end) {
-        char* x;
-        char* y;
-        const char* index;
-        lines.start(line, x, y, index);
-        if (!line_in_bounds(index + begin * lines.step_index, lines.step_index, end - begin, size)) {
-            inside.store(false, std::memory_order_relaxed);
-            return;
-        }
-        if (packed) {
-            const int64_t* places = reinterpret_cast<const int64_t*>(index);
-            T* from = reinterpret_cast<T*>(x);
-            T* to = reinterpret_cast<T*>(y);
-            int64_t j = begin;
-            for (; j + 8 <= end; j += 8) {  // meanwhile the indices of the next line come near
-                __builtin_prefetch(places + j + lines.length);
-                for (int64_t u = j; u < j + 8; ++u) body(from[places[u]], to[u]);
-            }
-            for (; j < end; ++j) body(from[places[j]], to[j]);
-            return;
-        }
-        for (int64_t j = begin; j < end; ++j) {
-            const int64_t place = *reinterpret_cast<const int64_t*>(index + j * lines.step_index);
-            body(*reinterpret_cast<T*>(x + place * lines.jump + j * lines.step_x),
-                 *reinterpret_cast<T*>(y + j * lines.step_y));
-        }
-    };
-    if (lines.axis == lines.last) {
-        parallel_for(0, lines.count, kGrain / (lines.length + 1) + 1, [&](int64_t begin, int64_t end) {
-            for (int64_t i = begin; i < end; ++i) run(i, 0, lines.length);
-        });
-    } else {
-        parallel_for(0, lines.length, kGrain / (lines.count + 1) + 16, [&](int64_t begin, int64_t end) {
-            for (int64_t i = 0; i < lines.count; ++i) run(i, begin, end);
-        });
+struct Load {
+    template <class T>
+    static void run(const T& x, T& y) {
+        y = x;
     }
-    return inside.load(std::memory_order_relaxed);
-}
+};
 
 // A C-contiguous array seen as (outer, size of the axis, inner).
 struct Slabs {
@@ -90,35 +46,10 @@ bool can_add(DType dtype) {
 
 bool gather(const ArrayView& in, int axis, const ArrayView& index, const ArrayView& out) {
     if (index.numel() == 0) return true;
-    bool inside = true;
-    const Lines lines(index, in, out, axis);
-    with_size(item_size(in.dtype), [&](auto t) {
-        using T = decltype(t);
-        inside = walk<T>(lines, [](const T& x, T& y) { y = x; });
-    });
-    return inside;
-}
-
-bool scatter(const ArrayView& out, int axis, const ArrayView& index, const ArrayView& source) {
-    if (index.numel() == 0) return true;
-    bool inside = true;
-    const Lines lines(index, out, source, axis);
-    with_size(item_size(out.dtype), [&](auto t) {
-        using T = decltype(t);
-        inside = walk<T>(lines, [](T& x, const T& y) { x = y; });
-    });
-    return inside;
-}
-
-bool scatter_add(const ArrayView& out, int axis, const ArrayView& index, const ArrayView& source) {
-    if (index.numel() == 0) return true;
-    bool inside = true;
-    const Lines lines(index, out, source, axis);
-    with_number(out.dtype, [&](auto t) {
-        using T = decltype(t);
-        inside = walk<T>(lines, [](T& x, const T& y) { x += y; });
-    });
-    return inside;
+    Errand errand;
+    errand.ns = 0.7;
+    with_size(item_size(in.dtype), [&](auto t) { errand.along = along<decltype(t), Load>; });
+    return walk(Lines(index, in, out, axis), errand);
 }
 
 namespace {
@@ -202,6 +133,8 @@ void add_to_lines(const ArrayView& out, const Slabs& slabs, const int64_t* index
 
 }  // namespace
 
+namespace {
+
 void add_rows(const ArrayView& out, int axis, const int64_t* index, int64_t n, const ArrayView& source) {
     if (source.numel() == 0) return;
     const Slabs slabs(out, axis);
@@ -216,18 +149,17 @@ void add_rows(const ArrayView& out, int axis, const int64_t* index, int64_t n, c
             }
         };
         if (slabs.outer > 1)
-            parallel_for(0, slabs.outer, kGrain / (n * slabs.inner) + 1, [&](int64_t begin, int64_t end) {
-                for (int64_t o = begin; o < end; ++o) add(o, 0, slabs.inner);
-            });
+            parallel_for(0, slabs.outer, Work{kAddNs * static_cast<double>(n * slabs.inner)},
+                         [&](int64_t begin, int64_t end) {
+                             for (int64_t o = begin; o < end; ++o) add(o, 0, slabs.inner);
+                         });
         else
-            parallel_for(0, slabs.inner, kGrain / n + 16,
+            parallel_for(0, slabs.inner, Work{kAddNs * static_cast<double>(n), 16},
                          [&](int64_t begin, int64_t end) { add(0, begin, end); });
     });
 }
 
-namespace {
-
-constexpr int64_t kLongRow = 1024;  // bytes from which putting the rows in order pays
+constexpr int64_t kLongRow = 64;  // bytes from which putting the rows in order pays
 
 // The numbers of the n rows in the order of where they go, first come first: those of slice i are
 // order[start[i]] ... order[start[i + 1] - 1].
@@ -254,24 +186,16 @@ void plus_rows(const ArrayView& in, int axis, const int64_t* index, int64_t n, c
     const Slabs slabs(in, axis);
     const int64_t bytes = slabs.inner * item_size(in.dtype);
     if (slabs.outer > 1 || bytes < kLongRow || n == 0 || slabs.size > 4 * n) {
-        copy(in, out);
+        if (in.data != out.data) copy(in, out);
         return add_rows(out, axis, index, n, source);
     }
     // Every slice is written once, with all that belongs to it.
     const Order rows(index, n, slabs.size);
-    const Kernels& kernels = PT_SELECT(Kernels);
-    const auto add = kernels.add_line[add_line_of(in.dtype)];
+    const auto add = PT_SELECT(Kernels).add_rows[sum_of(in.dtype)];
+    const RowSums sums{in.data, source.data, rows.order, rows.start, slabs.inner};
     const double each = static_cast<double>(n) / static_cast<double>(slabs.size);
-    const Work work = {static_cast<double>(bytes) * kNsPerByte * (2 + each)};
-    parallel_for(0, slabs.size, work, [&](int64_t begin, int64_t end) {
-        for (int64_t i = begin; i < end; ++i) {
-            const char* from = in.data + i * bytes;
-            char* to = out.data + i * bytes;
-            for (int64_t k = rows.start[i]; k < rows.start[i + 1]; ++k, from = to)
-                add(from, source.data + rows.order[k] * bytes, slabs.inner, to);
-            if (from != to) kernels.copy_lines(from, 0, to, 0, bytes, 1);
-        }
-    });
+    const Work work = {static_cast<double>(bytes) * kNsPerByte * (2 + 2 * each) + 2};
+    parallel_for(0, slabs.size, work, [&](int64_t begin, int64_t end) { add(sums, begin, end, out.data); });
 }
 
 }  // namespace pt::index

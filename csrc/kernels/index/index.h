@@ -23,21 +23,18 @@ bool in_bounds(const int64_t* index, int64_t n, int64_t size);
 // in the other axes.
 bool gather(const ArrayView& in, int axis, const ArrayView& index, const ArrayView& out);
 
-// out[index[i][j]][j] = source[i][j], or += . source is at least as large as index.
-bool scatter(const ArrayView& out, int axis, const ArrayView& index, const ArrayView& source);
-bool scatter_add(const ArrayView& out, int axis, const ArrayView& index, const ArrayView& source);
-
-// out[index[i][j]][j] = the reduction of itself and source[i][j], of one after the other; NaN wins as an
-// extreme. A dtype of can_add().
-enum class Reduction : int { sum, product, max, min };
-bool scatter_reduce(Reduction reduction, const ArrayView& out, int axis, const ArrayView& index,
-                    const ArrayView& source);
+// out = start, and then out[index[i][j]][j] = the reduction of itself and source[i][j], of one after the
+// other; NaN wins as an extreme. Where include_self is false, places that are met begin with the first of
+// their sources. `source` is at least as large as index. `start` is `out`, or both are C-contiguous.
+enum class Reduction : int { store, sum, product, max, min };
+bool can_reduce(Reduction reduction, DType dtype);  // store: any that moves; the others: those of can_add()
+bool scatter(Reduction reduction, const ArrayView& start, const ArrayView& out, int axis,
+             const ArrayView& index, const ArrayView& source, bool include_self = true);
 
 // Slices along an axis, by n indices in a row. `in` and `out` are C-contiguous, index too.
 void take_rows(const ArrayView& in, int axis, const int64_t* index, int64_t n, const ArrayView& out);
-void add_rows(const ArrayView& out, int axis, const int64_t* index, int64_t n, const ArrayView& source);
 
-// out = in, with slices of source added by add_rows. All C-contiguous, out overlaps neither.
+// out = in, with slices of source added to those at the indices. All C-contiguous; out may be in.
 void plus_rows(const ArrayView& in, int axis, const int64_t* index, int64_t n, const ArrayView& source,
                const ArrayView& out);
 

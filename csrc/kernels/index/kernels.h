@@ -36,12 +36,23 @@ struct PadLine {
     const int64_t* places;  // which, for each element of the borders, counted from the first that is inside
 };
 
+// Row i is start[i] and source[order[k]] for k from bounds[i] up to bounds[i + 1].
+struct RowSums {
+    const char* start;
+    const char* source;
+    const int64_t* order;
+    const int64_t* bounds;
+    int64_t columns;
+};
+
 // transpose: to[j][i] = from[i][j], i < rows, j < columns; the distances between rows are in elements.
 // reverse: to[i] = from[n - 1 - i].
 // copy_lines: `count` lines of `bytes` bytes, `step` bytes from line to line.
 // join_pieces: bytes [begin, end) of a result whose rows, `row` bytes each, are made of `count` pieces.
 // pad_lines: `count` lines of a padded array; `from` is what comes first inside of the first of them.
-// add_line: to[i] = a[i] + b[i], n numbers of the type that add_line_of() says; `to` may be `a`.
+// add_rows: rows [first, last) of out = those of start (null: zeros) + the rows of source that belong to
+// them,
+//   as RowSums says, of the type that sum_of() says.
 // take_rows: n rows of `bytes` bytes, by their numbers.
 // in_bounds: are all of n indices in [0, size)?
 // compress: the elements of x whose mask byte is not 0, one after the other; how many. Writes nothing else.
@@ -57,7 +68,7 @@ struct Kernels {
     void (*join_pieces)(const Piece* pieces, int64_t count, int64_t row, int64_t begin, int64_t end,
                         char* to);
     void (*pad_lines)(const PadLine& line, const char* from, int64_t count, char* to);
-    void (*add_line[4])(const char* a, const char* b, int64_t n, char* to);
+    void (*add_rows[4])(const RowSums& sums, int64_t first, int64_t last, char* out);
     void (*take_rows)(const char* from, int64_t bytes, const int64_t* index, int64_t n, char* to);
     bool (*in_bounds)(const int64_t* index, int64_t n, int64_t size);
     int64_t (*compress4)(const uint8_t* mask, const char* x, int64_t n, char* to);
@@ -67,7 +78,7 @@ struct Kernels {
 };
 
 // float32, float64, and 4 and 8 bytes whose sums wrap.
-constexpr int add_line_of(DType dtype) {
+constexpr int sum_of(DType dtype) {
     return dtype == DType::float32 ? 0 : dtype == DType::float64 ? 1 : dtype == DType::int32 ? 2 : 3;
 }
 

@@ -24,8 +24,7 @@ __all__ = [
     "plus_rows",
     "put",
     "scatter",
-    "scatter_add",
-    "scatter_reduce",
+    "scattered",
     "store",
     "take_rows",
     "triangle",
@@ -52,32 +51,36 @@ def gather(x: np.ndarray, axis: int, index: np.ndarray) -> np.ndarray | None:
     return plain.gather(x, axis, index)
 
 
-def scatter(out: np.ndarray, axis: int, index: np.ndarray, source: Any) -> bool:
+_REDUCTIONS = {"store": 0, "sum": 1, "prod": 2, "amax": 3, "amin": 4}
+
+
+def _has_scatter(name: str, x: np.ndarray, index: np.ndarray) -> bool:
+    return x.dtype in (_MOVED if name == "store" else _ADDED) and 0 < x.ndim == index.ndim
+
+
+def scatter(name: str, out: np.ndarray, axis: int, index: np.ndarray, source: Any) -> bool:
     """See :func:`pytensor.backend.reference.scatter`."""
-    if out.dtype in _MOVED and out.ndim and out.ndim == index.ndim:
-        if not getattr(source, "ndim", 0):
-            source = np.broadcast_to(np.asarray(source, dtype=out.dtype), index.shape)
-        return _C.index_scatter(out, axis, _int64(index), source, False)
-    return plain.scatter(out, axis, index, source)
+    if not _has_scatter(name, out, index):
+        return plain.scatter(name, out, axis, index, source)
+    return _C.index_scatter(_REDUCTIONS[name], out, axis, _int64(index), _like(source, index, out))
 
 
-def scatter_add(out: np.ndarray, axis: int, index: np.ndarray, source: np.ndarray) -> bool:
-    """See :func:`pytensor.backend.reference.scatter_add`."""
-    if out.dtype in _ADDED and out.ndim and out.ndim == index.ndim == source.ndim:
-        if index.strides[-1] == 0:  # one index for all of a line, as index_reduce has it
-            return scatter_reduce("sum", out, axis, index, source)
-        return _C.index_scatter(out, axis, _int64(index), source, True)
-    return plain.scatter_add(out, axis, index, source)
+def scattered(
+    name: str, x: np.ndarray, axis: int, index: np.ndarray, source: Any, include_self: bool = True
+) -> np.ndarray | None:
+    """See :func:`pytensor.backend.reference.scattered`."""
+    if not _has_scatter(name, x, index):
+        return plain.scattered(name, x, axis, index, source, include_self)
+    start = _straight(x)
+    out = _C.new_array(x.shape, x.dtype.num)
+    values = _like(source, index, x)
+    inside = _C.index_scatter(_REDUCTIONS[name], out, axis, _int64(index), values, start, include_self)
+    return out if inside else None
 
 
-_REDUCTIONS = {"sum": 0, "prod": 1, "amax": 2, "amin": 3}
-
-
-def scatter_reduce(name: str, out: np.ndarray, axis: int, index: np.ndarray, source: np.ndarray) -> bool:
-    """See :func:`pytensor.backend.reference.scatter_reduce`."""
-    if out.dtype in _ADDED and out.ndim and out.ndim == index.ndim == source.ndim:
-        return _C.index_scatter_reduce(_REDUCTIONS[name], out, axis, _int64(index), source)
-    return plain.scatter_reduce(name, out, axis, index, source)
+def _like(source: Any, index: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """A number for all elements of ``index``, or the array that ``source`` is."""
+    return source if getattr(source, "ndim", 0) else np.broadcast_to(np.asarray(source, x.dtype), index.shape)
 
 
 def take_rows(x: np.ndarray, axis: int, index: np.ndarray) -> np.ndarray | None:

@@ -26,8 +26,7 @@ __all__ = [
     "plus_rows",
     "put",
     "scatter",
-    "scatter_add",
-    "scatter_reduce",
+    "scattered",
     "store",
     "take_rows",
     "triangle",
@@ -67,44 +66,47 @@ def gather(x: Any, axis: int, index: Any) -> Any:
     return x[_grid(xp, index, axis)]
 
 
-def scatter(out: Any, axis: int, index: Any, source: Any) -> bool:
-    """``out[index[i][j]][j] = source[i][j]`` for axis 0, in place; of several the last one in row-major order stays.
-    ``source`` may be a number."""
-    xp = array_module(out)
+_UFUNCS = {"sum": "add", "prod": "multiply", "amax": "maximum", "amin": "minimum"}
+
+
+def scatter(name: str, out: Any, axis: int, index: Any, source: Any) -> bool:
+    """``out[index[i][j]][j]`` becomes, for axis 0, the ``sum prod amax amin`` of itself and all ``source[i][j]`` that go
+    there, or for ``store`` the last of them in row-major order, in place. ``source`` may be a number."""
     if index.size == 0:
         return True
     if not in_bounds(index, _size(out, axis)):
         return False
-    if out.ndim == 0:
-        out[...] = source.reshape(-1)[-1] if getattr(source, "ndim", 0) else source
-    else:
-        out[_grid(xp, index, axis)] = _part(source, index) if getattr(source, "ndim", 0) else source
+    xp = array_module(out)
+    lines, places, values = _with_axes(out, index, xp.asarray(source, dtype=out.dtype))
+    at, part = (
+        _grid(xp, places, axis),
+        _part(xp.broadcast_to(values, places.shape) if values.size == 1 else values, places),
+    )
+    with np.errstate(all="ignore"):
+        if name == "store":
+            lines[at] = part
+        else:
+            getattr(xp, _UFUNCS[name]).at(lines, at, part)
     return True
 
 
-def scatter_add(out: Any, axis: int, index: Any, source: Any) -> bool:
-    """The same, adding up."""
-    if index.size:
-        if not in_bounds(index, _size(out, axis)):
-            return False
-        lines, places, values = _with_axes(out, index, source)
-        array_module(out).add.at(lines, _grid(array_module(out), places, axis), _part(values, places))
-    return True
+def scattered(name: str, x: Any, axis: int, index: Any, source: Any, include_self: bool = True) -> Any:
+    """A copy of ``x`` with ``source`` scattered into it; the elements that are met do not take part themselves when
+    ``include_self`` is false."""
+    out = x.copy()
+    if not include_self and index.size and in_bounds(index, _size(out, axis)):
+        scatter("store", out, axis, index, _neutral(name, out.dtype))
+    return out if scatter(name, out, axis, index, source) else None
 
 
-_UFUNCS = {"sum": "add", "prod": "multiply", "amax": "maximum", "amin": "minimum"}
-
-
-def scatter_reduce(name: str, out: Any, axis: int, index: Any, source: Any) -> bool:
-    """The same for ``sum prod amax amin``, starting from the elements of out."""
-    if index.size:
-        if not in_bounds(index, _size(out, axis)):
-            return False
-        lines, places, values = _with_axes(out, index, source)
-        xp = array_module(out)
-        with np.errstate(all="ignore"):
-            getattr(xp, _UFUNCS[name]).at(lines, _grid(xp, places, axis), _part(values, places))
-    return True
+def _neutral(name: str, dtype: Any) -> Any:
+    """What changes nothing when something is combined with it."""
+    if name in ("sum", "prod"):
+        return int(name == "prod")
+    low = name == "amax"
+    if dtype.kind in "iu":
+        return np.iinfo(dtype).min if low else np.iinfo(dtype).max
+    return not low if dtype.kind == "b" else -np.inf if low else np.inf
 
 
 def _with_axes(*arrays: Any) -> tuple[Any, ...]:
