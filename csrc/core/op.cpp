@@ -66,77 +66,6 @@ bool ask_needs(const OpObject* op, Operand* operands, int count) {
 
 namespace {
 
-// The axis of reduction(x, dim) or reduction(x, dim=...), null when the call has another form.
-PyObject* axis_argument(const OpObject* op, PyObject* const* args, Py_ssize_t count, PyObject* names) {
-    const bool keyword = names != nullptr && PyTuple_GET_SIZE(names) == 1 &&
-                         PyUnicode_CompareWithASCIIString(PyTuple_GET_ITEM(names, 0), "dim") == 0;
-    if (count != (keyword ? 1 : 2) || (names != nullptr && !keyword)) return nullptr;
-    if (!PyLong_CheckExact(args[1]) || reduce::has_indices(op->kernel)) return nullptr;
-    return args[1];
-}
-
-// reduction(x), reduction(x, dim) and reduction(x, dim=dim)
-PyObject* call_reduction(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* names) {
-    OpObject* op = as_op(self);
-    const Py_ssize_t count = PyVectorcall_NARGS(nargsf);
-    DType dtype;
-    PyArrayObject* array = nullptr;
-    PyObject* const axis_object = axis_argument(op, args, count, names);
-    if (axis_object != nullptr || (count == 1 && names == nullptr)) array = quick_array(op, args[0], &dtype);
-    if (array == nullptr) return call_slow(op, args, nargsf, names);
-    const ArrayView in = view_of(array);
-    if (reduce::needs_elements(op->kernel) && in.numel() == 0) return call_slow(op, args, nargsf, names);
-    int dim = -1;
-    if (axis_object != nullptr) {
-        int overflow = 0;
-        const long wanted = PyLong_AsLongAndOverflow(axis_object, &overflow);
-        if (overflow != 0 || wanted < -in.ndim || wanted >= in.ndim)
-            return call_slow(op, args, nargsf, names);
-        dim = static_cast<int>(wanted < 0 ? wanted + in.ndim : wanted);
-    }
-    Operand operand = {args[0], as_tensor(args[0]), false};
-    if (!ask_needs(op, &operand, 1)) return nullptr;
-    int64_t kept[kMaxDims], dropped[kMaxDims];
-    int ndim = 0;
-    for (int i = 0; i < in.ndim; ++i) {
-        const bool reduced = dim < 0 || i == dim;
-        kept[i] = reduced ? 1 : in.shape[i];
-        if (!reduced) dropped[ndim++] = in.shape[i];
-    }
-    PyObject* out = new_array(ndim, dropped, reduce::result_dtype(op->kernel, dtype));
-    if (out == nullptr) return nullptr;
-    ArrayView result = view_of(reinterpret_cast<PyArrayObject*>(out));
-    int64_t strides[kMaxDims];
-    int64_t step = item_size(result.dtype);
-    for (int i = in.ndim - 1; i >= 0; --i) {
-        strides[i] = step;
-        step *= kept[i];
-    }
-    result.ndim = in.ndim;
-    result.shape = kept;
-    result.strides = strides;
-    {
-        ReleaseGil release(in.numel());
-        const uint64_t all = in.ndim == 64 ? ~uint64_t{0} : (uint64_t{1} << in.ndim) - 1;
-        reduce::run(op->kernel, in, dim < 0 ? all : uint64_t{1} << dim, result, nullptr,
-                    op->param_count > 0 ? op->params[0] : 0.0);
-    }
-    if (!operand.needs) return finish(op, out, &operand, 1);
-    // ctx of every reduction: (input shape, reduced axis or None, keepdim)
-    PyObject* shape = size_from(in.ndim, in.shape);
-    PyObject* axis = dim < 0 ? Py_NewRef(Py_None) : PyLong_FromLong(dim);
-    PyObject* ctx = shape != nullptr && axis != nullptr ? PyTuple_Pack(3, shape, axis, Py_False) : nullptr;
-    Py_XDECREF(shape);
-    Py_XDECREF(axis);
-    if (ctx == nullptr) {
-        Py_DECREF(out);
-        return nullptr;
-    }
-    PyObject* tensor = finish(op, out, &operand, 1, ctx);
-    Py_DECREF(ctx);
-    return tensor;
-}
-
 // matmul(a, b) of two matrices
 PyObject* call_matmul(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* names) {
     OpObject* op = as_op(self);
@@ -290,6 +219,7 @@ constexpr KindOf kKinds[] = {{"unary", Kind::unary, call_unary},
                              {"linear", Kind::linear, call_linear},
                              {"layer_norm", Kind::fused, call_layer_norm},
                              {"nll_loss", Kind::fused, call_nll_loss},
+                             {"softmax", Kind::fused, call_softmax},
                              {"index", Kind::index, call_index},
                              {"set_index", Kind::write, call_set_index},
                              {"write", Kind::write, call_write},

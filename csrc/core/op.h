@@ -140,6 +140,8 @@ PyObject* call_randint(PyObject* self, PyObject* const* args, size_t nargsf, PyO
 PyObject* call_arange(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* names);
 PyObject* call_like(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* names);
 PyObject* call_tensor(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* names);
+PyObject* call_reduction(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* names);
+PyObject* call_softmax(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* names);
 PyObject* call_layer_norm(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* names);
 PyObject* call_nll_loss(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* names);
 PyObject* call_power(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* names);

@@ -109,15 +109,22 @@ def numpy_names(fn: Callable[..., Any]) -> Callable[..., Any]:
     return renaming
 
 
-def fast_reduction(kernel: str, node: Any = None, params: tuple[float, ...] = ()) -> Callable[..., Any]:
-    """Puts the C callable in front of ``f(input)`` and ``f(input, dim)``; the function answers all other calls.
+def fast_reduction(
+    kernel: str, node: Any = None, arguments: tuple[str, ...] = ("dim", "keepdim"), alternate: Any = None
+) -> Callable[..., Any]:
+    """Puts the C callable in front of a reduction; the function answers all but plain calls.
 
-    The node's ctx is (shape of the input, dim or None, keepdim) in both.
+    The node's ctx is (shape of the input, dim or None, keepdim) in both, dim as it was given or normalised.
+
+    Args:
+        arguments: of the function, after the input.
+        alternate: for max and min: (the op of two tensors, the node of the values along an axis, the type of the
+            result).
     """
     from pytensor.ops.pointwise_core import make_op
 
     def decorate(fn: Callable[..., Any]) -> Any:
-        return make_op("reduction", fn, kernel=kernel, node=node, params=params)
+        return make_op("reduction", fn, kernel=kernel, node=node, arguments=arguments, alternate=alternate)
 
     return decorate
 

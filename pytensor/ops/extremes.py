@@ -160,8 +160,15 @@ def min(input: Tensor, dim: Any = None, keepdim: bool = False, *, out: Any = Non
     return _extreme("min", input, dim, keepdim, out, other)
 
 
-max = op()(fast_reduction("max", MaxBackward1)(numpy_names(max)))
-min = op()(fast_reduction("min", MinBackward1)(numpy_names(min)))
+def _quick_extreme(fn: Any, pair: Any) -> Any:
+    name = fn.__name__
+    whole, along = _NODES[name]
+    alternate = (pair, along, getattr(return_types, name))
+    return op()(fast_reduction(name, whole, alternate=alternate)(numpy_names(fn)))
+
+
+max = _quick_extreme(max, maximum)
+min = _quick_extreme(min, minimum)
 
 
 class AmaxBackward0(EvenBackward):

@@ -9,6 +9,7 @@ from pytensor.autograd.node import OUTPUT, Node, record
 from pytensor.backend import backend_of
 from pytensor.ops.checks import check_tensor, normalize_dim
 from pytensor.ops.out import write_out
+from pytensor.ops.pointwise_core import quick
 from pytensor.ops.registry import op
 from pytensor.typename import scalar_type_name
 
@@ -20,6 +21,8 @@ __all__ = ["log_softmax", "softmax", "softmin"]
 
 
 class SoftmaxBackward0(Node):
+    saves = ("result",)
+
     def backward(self, grad: Tensor) -> Any:
         (result,) = self.saved
         return (_softmax_backward(grad, result, self.ctx),)
@@ -39,6 +42,8 @@ class SoftmaxBackwardDataBackward0(Node):
 
 
 class LogSoftmaxBackward0(Node):
+    saves = ("result",)
+
     def backward(self, grad: Tensor) -> Any:
         (result,) = self.saved
         return (_log_softmax_backward(grad, result, self.ctx),)
@@ -82,6 +87,7 @@ def _normalized(node: type[Node], function: str, input: Any, dim: int, dtype: DT
 
 @op(namespace="special")
 @op()
+@quick("softmax", SoftmaxBackward0, arguments=("dim",), params=(0.0,))
 def softmax(input: Tensor, dim: int, dtype: DType | None = None, *, out: Tensor | None = None) -> Tensor:
     """exp(x) divided by its sum along ``dim``.
 
@@ -103,6 +109,7 @@ def softmax(input: Tensor, dim: int, dtype: DType | None = None, *, out: Tensor 
 
 @op(namespace="special")
 @op()
+@quick("softmax", LogSoftmaxBackward0, arguments=("dim",), params=(1.0,))
 def log_softmax(input: Tensor, dim: int, dtype: DType | None = None, *, out: Tensor | None = None) -> Tensor:
     """The logarithm of :func:`softmax`, computed without taking the logarithm of small numbers.
 
@@ -124,6 +131,7 @@ def _implicit_dim(name: str, ndim: int, stacklevel: int) -> int:
 
 
 @op(name="softmax", namespace="nn.functional")
+@quick("softmax", SoftmaxBackward0, arguments=("dim",), params=(0.0,))
 def functional_softmax(
     input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: DType | None = None
 ) -> Tensor:
@@ -139,6 +147,7 @@ def functional_softmax(
 
 
 @op(name="log_softmax", namespace="nn.functional")
+@quick("softmax", LogSoftmaxBackward0, arguments=("dim",), params=(1.0,))
 def functional_log_softmax(
     input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: DType | None = None
 ) -> Tensor:

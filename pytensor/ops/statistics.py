@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pytensor.autograd.node import OUTPUT, Node, record
 from pytensor.backend import backend_of
 from pytensor.dtypes import FLOATING
-from pytensor.ops.axes import conjugate, count, like_input, numpy_names, reduced_axes
+from pytensor.ops.axes import conjugate, count, fast_reduction, like_input, numpy_names, reduced_axes
 from pytensor.ops.checks import check_tensor
 from pytensor.ops.complex_parts import complex
 from pytensor.ops.out import write_out
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["corrcoef", "cov", "std", "std_mean", "var", "var_mean"]
 
 Dims = int | Sequence[int] | None
+_ARGUMENTS = ("dim", "unbiased", "keepdim", "correction")
 
 
 class ScaledDifferenceBackward(Node):
@@ -108,6 +109,7 @@ def _dispersion(name: str, node: type[Node], input: Any, dim: Dims, keepdim: boo
 
 
 @op()
+@fast_reduction("var", VarBackward0, _ARGUMENTS)
 @numpy_names
 def var(
     input: Tensor,
@@ -132,6 +134,7 @@ def var(
 
 
 @op()
+@fast_reduction("std", StdBackward0, _ARGUMENTS)
 @numpy_names
 def std(
     input: Tensor,
