@@ -74,8 +74,7 @@ bool Written::read(PyObject* value, DType dtype) {
 
 bool write_into(const ArrayView& target, const ArrayView& value) {
     if (same_memory(target, value)) return true;
-    const bool castable = target.dtype == value.dtype ||
-                          (pointwise::castable(target.dtype) && pointwise::castable(value.dtype));
+    const bool castable = pointwise::castable(target.dtype) && pointwise::castable(value.dtype);
     if (!castable || !broadcasts_to(value, target.ndim, target.shape) || !are_apart(target, value))
         return false;
     ReleaseGil release(target.numel());
