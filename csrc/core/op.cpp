@@ -364,7 +364,7 @@ py::object make_inplace_op(py::object original, py::object slow) {
     op->dtypes = from->dtypes;
     op->param_count = from->param_count;
     std::copy(from->params, from->params + kMaxOpParams, op->params);
-    if (from->kind == Kind::ternary && from->alternate != nullptr) {
+    if ((from->kind == Kind::ternary || from->kind == Kind::binary) && from->alternate != nullptr) {
         const auto alternate = py::reinterpret_borrow<py::object>(from->alternate);
         op->alternate = make_inplace_op(alternate, slow).release().ptr();
     }

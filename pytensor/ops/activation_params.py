@@ -67,10 +67,7 @@ def prelu(input: Tensor, weight: Tensor) -> Tensor:
     elif input.ndim == 1 and weight.numel() == 1:
         shaped = weight.reshape((1,))
     x = input._array
-    backend = backend_of(x)
-    array = backend.pointwise(
-        "where", (np.asarray(x > 0) if x.ndim == 0 else x > 0, x, backend.pointwise("mul", (x, shaped._array)))
-    )
+    array = backend_of(x).pointwise("prelu", (x, shaped._array))
     return record(PreluKernelBackward0, (input, shaped), array, saved=(input, shaped))
 
 
@@ -153,6 +150,5 @@ def glu(input: Tensor, dim: int = -1) -> Tensor:
     x = input._array
     first = (slice(None),) * dim + (slice(0, size // 2),)
     second = (slice(None),) * dim + (slice(size // 2, size),)
-    backend = backend_of(x)
-    array = backend.pointwise("mul", (x[first], backend.pointwise("sigmoid", (x[second],))))
+    array = backend_of(x).pointwise("glu", (x[first], x[second]))
     return record(GluBackward0, (input,), array, saved=(input,), ctx=dim)

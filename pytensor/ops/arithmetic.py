@@ -243,30 +243,40 @@ def true_divide(input: Tensor, other: Tensor | float, *, out: Tensor | None = No
     return div(input, other) if out is None else div(input, other, out=out)
 
 
-@op(inplace=True)
-def floor_divide(input: Tensor, other: Tensor | float, *, out: Tensor | None = None) -> Tensor:
+class FloorDivideBackward0(NoDerivative):
+    function = "floor_divide"
+
+
+def _floor_divide(input: Tensor, other: Tensor | float, *, out: Tensor | None = None) -> Tensor:
     """The quotient rounded down, as Python's ``//``. It has no gradient.
 
     >>> import pytensor as torch
     >>> torch.tensor([7, -7]) // 2
     tensor([ 3, -4])
     """
-    return _divide_rounded("floor_divide", "floor_divide", NoDerivative, input, other, out)
+    return _divide_rounded("floor_divide", "floor_divide", FloorDivideBackward0, input, other, out)
+
+
+_floor_divide.__name__ = _floor_divide.__qualname__ = "floor_divide"
+_DIVIDES = {"kernel": "floor_divide", "node": FloorDivideBackward0, "mixed": True}
+floor_divide = op(inplace=True)(make_op("binary", _floor_divide, floats_only=True, **_DIVIDES))
 
 
 class RemainderBackward1(Node):
     """input - other * floor(input / other): the quotient is a constant."""
 
+    saves = (("input", "other"), ("other", "other"))
     rounding = "floor"
 
     def backward(self, grad):
+        if not self.needs_input_grad[1]:
+            return grad, None
         input, other = self.saved
-        by_other = -grad * div(input, other, rounding_mode=self.rounding) if self.needs_input_grad[1] else None
-        return grad, by_other
+        return grad, -grad * div(input, other, rounding_mode=self.rounding)
 
 
 class RemainderBackward0(RemainderBackward1):
-    pass
+    saves = ()
 
 
 class FmodBackward1(RemainderBackward1):
@@ -274,11 +284,10 @@ class FmodBackward1(RemainderBackward1):
 
 
 class FmodBackward0(FmodBackward1):
-    pass
+    saves = ()
 
 
-@op(inplace=True)
-def remainder(input: Tensor, other: Tensor | float, *, out: Tensor | None = None) -> Tensor:
+def _remainder(input: Tensor, other: Tensor | float, *, out: Tensor | None = None) -> Tensor:
     """Python's ``%``: what is left of the division rounded down, with the sign of ``other``.
 
     Raises:
@@ -292,8 +301,17 @@ def remainder(input: Tensor, other: Tensor | float, *, out: Tensor | None = None
     return _divide_rounded("remainder", "remainder", node, input, other, out)
 
 
-@op(inplace=True)
-def fmod(input: Tensor, other: Tensor | float, *, out: Tensor | None = None) -> Tensor:
+def _make_rest(slow: Any, by_tensor: type[Node], by_number: type[Node]) -> Any:
+    """The C callable of ``slow``, with one that divides by a number behind it."""
+    name = slow.__name__ = slow.__qualname__ = slow.__name__.lstrip("_")
+    by_number = make_op("binary", slow, kernel=name, node=by_number, floats_only=True, mixed=True)
+    return make_op("binary", slow, kernel=name, node=by_tensor, floats_only=True, mixed=True, alternate=by_number)
+
+
+remainder = op(inplace=True)(_make_rest(_remainder, RemainderBackward1, RemainderBackward0))
+
+
+def _fmod(input: Tensor, other: Tensor | float, *, out: Tensor | None = None) -> Tensor:
     """C's ``fmod``: what is left of the division rounded towards zero, with the sign of ``input``.
 
     >>> import pytensor as torch
@@ -302,6 +320,9 @@ def fmod(input: Tensor, other: Tensor | float, *, out: Tensor | None = None) -> 
     """
     node = FmodBackward1 if isinstance(other, _C.TensorBase) else FmodBackward0
     return _divide_rounded("fmod", "fmod", node, input, other, out)
+
+
+fmod = op(inplace=True)(_make_rest(_fmod, FmodBackward1, FmodBackward0))
 
 
 def _neg(input: Tensor, *, out: Tensor | None = None) -> Tensor:
@@ -355,10 +376,11 @@ _method("__rsub__", operator(lambda a, b: rsub(b, a), kernel="sub", node=RsubBac
 _method("__mul__", operator(mul, kernel="mul", node=MulBackward0, mixed=True))
 _method("__rmul__", operator(mul, kernel="mul", node=MulBackward0, mixed=True))
 _method("__truediv__", operator(div, kernel="div", node=DivBackward0, promotes="float", mixed=True))
-_method("__floordiv__", operator(floor_divide))
-_method("__rfloordiv__", operator(floor_divide, reflected=True))
-_method("__mod__", operator(remainder))
-_method("__rmod__", operator(remainder, reflected=True))
+_method("__floordiv__", operator(floor_divide, promotes="float", **_DIVIDES))
+_method("__rfloordiv__", operator(floor_divide, promotes="float", reflected=True, **_DIVIDES))
+_REST = {"kernel": "remainder", "promotes": "float", "mixed": True}
+_method("__mod__", operator(remainder, node=RemainderBackward1, by_number=RemainderBackward0, **_REST))
+_method("__rmod__", operator(remainder, node=RemainderBackward1, reflected=True, **_REST))
 _method("__neg__", neg)
 _method("__pos__", positive)
 

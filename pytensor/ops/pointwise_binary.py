@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,7 +14,7 @@ from pytensor.backend.reference.array_module import array_module
 from pytensor.dtypes import COMPLEX, FLOATING, INTEGER
 from pytensor.ops.checks import check_tensor
 from pytensor.ops.out import write_out
-from pytensor.ops.pointwise_core import apply_pointwise, binary, result_type
+from pytensor.ops.pointwise_core import apply_pointwise, binary, make_op, result_type
 from pytensor.ops.pointwise_rules import (
     NoDerivative,
     number_or_tensor,
@@ -68,13 +69,29 @@ def _check_floats(label: str, input: Any, other: Any) -> None:
         raise NotImplementedError(f"\"{label}\" not implemented for '{scalar_type_name(d)}'")
 
 
+def _quick(node: type[Node], alternate: Any = None) -> Callable[[Callable[..., Any]], Any]:
+    """Puts C in front of a function of two tensors whose kernel has its name."""
+
+    def decorate(fn: Callable[..., Any]) -> Any:
+        name = fn.__name__
+        behind = make_op("binary", fn, kernel=name, node=alternate, floats_only=True) if alternate else None
+        return make_op(
+            "binary", fn, kernel=name, node=node, floats_only=True, tensors_only=True, mixed=True, alternate=behind
+        )
+
+    return decorate
+
+
 class HypotBackward0(Node):
+    saves = ("input", "other", "result")
+
     def backward(self, grad):
         input, other, result = self.saved
         return grad * (input / result), grad * (other / result)
 
 
 @op(inplace=True)
+@_quick(HypotBackward0)
 def hypot(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
     """``sqrt(input^2 + other^2)`` without overflow on the way.
 
@@ -131,6 +148,7 @@ def nextafter(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Ten
 
 
 class LogaddexpBackward0(Node):
+    saves = ("input", "other")
     base = 1.0
 
     def backward(self, grad):
@@ -144,6 +162,7 @@ class Logaddexp2Backward0(LogaddexpBackward0):
 
 
 @op()
+@_quick(LogaddexpBackward0)
 def logaddexp(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
     """``log(exp(input) + exp(other))`` without overflow.
 
@@ -156,6 +175,7 @@ def logaddexp(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Ten
 
 
 @op()
+@_quick(Logaddexp2Backward0)
 def logaddexp2(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
     """``log2(2^input + 2^other)`` without overflow.
 
@@ -168,6 +188,8 @@ def logaddexp2(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Te
 
 
 class XlogyBackward0(Node):
+    saves = ("input", "other")
+
     def backward(self, grad):
         input, other = self.saved
         wanted = self.needs_input_grad
@@ -192,6 +214,7 @@ def _log(number: float) -> float:
 
 
 @op(inplace=True, inplace_function=True)
+@_quick(XlogyBackward0, XlogyBackward2)
 def xlogy(input: Tensor | float, other: Tensor | float, *, out: Tensor | None = None) -> Tensor:
     """``input * log(other)``, and 0 where ``input`` is 0 (unless ``other`` is NaN).
 
@@ -208,8 +231,11 @@ def xlogy(input: Tensor | float, other: Tensor | float, *, out: Tensor | None = 
     return apply_pointwise("xlogy", node, (input, other), promotes="float", saved=(input, other), out=out)
 
 
-@op(inplace=True)
-def heaviside(input: Tensor, values: Tensor, *, out: Tensor | None = None) -> Tensor:
+class HeavisideBackward0(NoDerivative):
+    function = "heaviside"
+
+
+def _heaviside(input: Tensor, values: Tensor, *, out: Tensor | None = None) -> Tensor:
     """0 for negative, 1 for positive elements, and ``values`` for zeros. It has no gradient.
 
     Raises:
@@ -223,7 +249,13 @@ def heaviside(input: Tensor, values: Tensor, *, out: Tensor | None = None) -> Te
         raise RuntimeError("heaviside is not yet implemented for tensors with different dtypes.")
     if input.dtype.category == COMPLEX:
         raise RuntimeError("heaviside is not yet implemented for complex tensors.")
-    return apply_pointwise("heaviside", NoDerivative, (input, values), saved=(), ctx="heaviside", out=out)
+    return apply_pointwise("heaviside", HeavisideBackward0, (input, values), saved=(), out=out)
+
+
+_heaviside.__name__ = _heaviside.__qualname__ = "heaviside"
+heaviside = op(inplace=True)(
+    make_op("binary", _heaviside, kernel="heaviside", node=HeavisideBackward0, floats_only=True, tensors_only=True)
+)
 
 
 def _of_integers(name: str, input: Any, other: Any, out: Any) -> Any:

@@ -396,11 +396,12 @@ def operator(
     params: tuple[float, ...] = (),
     reflected: bool = False,
     mixed: bool = False,
+    by_number: type[Node] | None = None,
 ) -> Any:
     """A special method (``__add__``, with ``reflected`` ``__radd__``) from a binary function.
 
     It gives NotImplemented for operands that are neither tensors nor numbers, so that Python asks the other operand.
-    With a kernel, plain calls go the quick road.
+    With a kernel, plain calls go the quick road. by_number: the node where ``other`` is a number, if it is another.
     """
 
     def slow(self: Any, other: Any) -> Any:
@@ -411,16 +412,9 @@ def operator(
     functools.update_wrapper(slow, getattr(fn, "__wrapped__", fn))
     if not kernel:
         return slow
-    return make_op(
-        "binary",
-        slow,
-        kernel=kernel,
-        node=node,
-        params=params,
-        floats_only=promotes == "float",
-        swapped=reflected,
-        mixed=mixed,
-    )
+    options = {"kernel": kernel, "params": params, "floats_only": promotes == "float", "mixed": mixed}
+    alternate = None if by_number is None else make_op("binary", slow, node=by_number, **options)
+    return make_op("binary", slow, node=node, swapped=reflected, alternate=alternate, **options)
 
 
 def is_bool_tensor(value: Any) -> bool:

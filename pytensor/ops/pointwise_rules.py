@@ -120,10 +120,15 @@ def in_place_operators(operators: dict[str, tuple[str, Any]]) -> None:
 
 
 class NoDerivative(Node):
-    """The node of an op that PyTorch has no derivative for: only a backward pass through it fails."""
+    """The node of an op that PyTorch has no derivative for: only a backward pass through it fails.
+
+    The op's name is the node's ctx, or a subclass's ``function``.
+    """
+
+    function = ""
 
     def backward(self, grad):
-        raise RuntimeError(f"derivative for {self.ctx} is not implemented")
+        raise RuntimeError(f"derivative for {self.function or self.ctx} is not implemented")
 
     def name(self) -> str:
         return "NotImplemented"

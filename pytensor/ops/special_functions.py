@@ -67,9 +67,6 @@ class ErfinvBackward0(Node):
 def erfinv(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The number whose error function is given; NaN outside [-1, 1].
 
-    Raises:
-        ImportError: without SciPy.
-
     >>> import pytensor as torch
     >>> torch.erfinv(torch.tensor([0.0, 0.5]))
     tensor([0.0000, 0.4769])
@@ -86,7 +83,7 @@ class LgammaBackward0(Node):
 
 @unary(LgammaBackward0, promotes="float", inplace=True)
 def lgamma(input: Tensor, *, out: Tensor | None = None) -> Tensor:
-    """The logarithm of the absolute value of the gamma function. Its gradient needs SciPy.
+    """The logarithm of the absolute value of the gamma function.
 
     >>> import pytensor as torch
     >>> torch.lgamma(torch.tensor([1.0, 5.0]))
@@ -104,10 +101,7 @@ class DigammaBackward0(Node):
 
 @unary(DigammaBackward0, promotes="float", inplace=True)
 def digamma(input: Tensor, *, out: Tensor | None = None) -> Tensor:
-    """The derivative of :func:`lgamma`.
-
-    Raises:
-        ImportError: without SciPy.
+    """The derivative of :func:`lgamma`. Its own gradient needs SciPy.
 
     >>> import pytensor as torch
     >>> torch.digamma(torch.tensor([1.0, 2.0]))

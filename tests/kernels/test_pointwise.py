@@ -36,7 +36,10 @@ SCALES = {
     "elu": lambda x: 3 + np.minimum(np.abs(x), 1),
     "celu": lambda x: 3 + np.minimum(np.abs(x), 1),
     "lgamma": lambda x: 1 + 0 * x,  # near its zeros math.lgamma is off
+    "digamma": lambda x: 1 + 0 * x,  # the same, and the reflection formula cancels
     "softplus": lambda x: 1 + 0 * x,
+    "logaddexp": lambda a, b: 1 + np.abs(np.maximum(a, b)),
+    "logaddexp2": lambda a, b: 1 + np.abs(np.maximum(a, b)),
     "lerp": lambda a, b, w: (np.abs(a) + np.abs(b)) * (1 + np.abs(w)),
     "addcmul": lambda a, b, c: np.abs(a) + np.abs(b * c),
     "addcdiv": lambda a, b, c: np.abs(a) + np.abs(b / c),

@@ -217,3 +217,34 @@ def test_pow_float32():
         assert error[worst] <= 0.6, f"{level}: {error[worst]} ulp at {x[worst]!r}, {y[worst]!r}"
         signed = ~np.isnan(exact)
         np.testing.assert_array_equal(np.signbit(result[signed]), np.signbit(exact[signed]))
+
+
+@pytest.mark.parametrize(("name", "exact", "bound"), [("hypot", np.hypot, 0.6), ("floor_divide", np.floor_divide, 0)])
+def test_binary_float32(name, exact, bound):
+    rng = np.random.default_rng(0)
+    special = np.array([0.0, -0.0, 1, -1, np.inf, -np.inf, np.nan, 1e-40, 3e38, 2, 6, -3, 16777216, 0.1])
+    pairs = np.array([(a, b) for a in special for b in special]).astype("float32")
+    a = np.concatenate([pairs[:, 0], rng.standard_normal(50000), np.exp(rng.uniform(-60, 60, 20000))]).astype("float32")
+    b = np.concatenate([pairs[:, 1], rng.standard_normal(50000), np.exp(rng.uniform(-60, 60, 20000))]).astype("float32")
+    with np.errstate(all="ignore"):
+        expected = exact(a, b) if bound == 0 else exact(a.astype(np.float64), b.astype(np.float64))
+    for level in LEVELS:
+        _C.set_cpu_level(level)
+        result = cpu.binary(name, a, b)
+        error = ulp_error(result, expected, np.float32)
+        worst = error.argmax()
+        assert error[worst] <= bound, f"{level}: {error[worst]} ulp at {a[worst]!r}, {b[worst]!r}"
+        zero = expected == 0
+        np.testing.assert_array_equal(np.signbit(result[zero]), np.signbit(expected[zero]))
+
+
+def test_erfinv():
+    """erf takes the result back, with an error in its argument of a few units of the last place."""
+    t = 1 - np.exp(-np.linspace(1e-3, 16, 20000))
+    y = np.concatenate([t, -t, [0.0, -0.0, 1, -1, 1.5, np.nan], np.linspace(-1e-3, 1e-3, 999)])
+    for dtype, tolerance in (("float32", 6e-7), ("float64", 1e-14)):
+        given = y.astype(dtype)
+        exact = special_function("erfinv", given.astype(np.float64))
+        for level in ["plain", *LEVELS]:
+            _C.set_cpu_level(level)
+            np.testing.assert_allclose(cpu.unary("erfinv", given), exact, rtol=tolerance, err_msg=level)

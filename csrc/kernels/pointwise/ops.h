@@ -2,8 +2,10 @@
 // broadcast to a vector. Defined for the element types of the op's group in kernels.inc.
 #pragma once
 
+#include "simd/erfinv.h"
 #include "simd/fmod.h"
 #include "simd/gelu.h"
+#include "simd/hypot.h"
 #include "simd/math.h"
 #include "simd/pow.h"
 #include "simd/round.h"
@@ -59,6 +61,17 @@ PT_INLINE Vec<T> remainder_of(Vec<T> a, Vec<T> b) {  // Python's %
     const Vec<T> m = pt::PT_ISA::fmod(a, b), zero = number<T>(0);
     return select<T>((m != zero) & ((b < zero) ^ (m < zero)), m + b, m);
 }
+// Python's //: the remainder is exact, so the quotient is a whole number but for its rounding.
+template <class T>
+PT_INLINE Vec<T> floor_quotient(Vec<T> a, Vec<T> b) {
+    const Vec<T> m = pt::PT_ISA::fmod(a, b), zero = number<T>(0), one = number<T>(1), exact = a / b;
+    Vec<T> q = (a - m) / b;
+    q = select<T>((m != zero) & ((b < zero) ^ (m < zero)), q - one, q);
+    Vec<T> whole = round_to<Rounding::floor, T>(q);
+    whole = select<T>(q - whole > number<T>(0.5), whole + one, whole);
+    whole = select<T>(q == zero, copysign_of<T>(zero, exact), whole);
+    return select<T>(b == zero, exact, whole);
+}
 template <class T>
 PT_INLINE Vec<T> normal_pdf(Vec<T> x) {
     return number<T>(0.398942280401432677939946) * exp(x * x * number<T>(-0.5));
@@ -70,6 +83,13 @@ PT_INLINE Vec<T> tanh_softplus(Vec<T> x) {
     const Vec<T> e = exp(select<T>(x > cut, cut, x));
     const Vec<T> n = e * (e + number<T>(2));
     return n / (n + number<T>(2));
+}
+
+// log(exp(a) + exp(b)) without overflow: `tail` is log(1 + exp(-|a - b|)) in the base.
+template <class T>
+PT_INLINE Vec<T> log_of_sum(Vec<T> a, Vec<T> b, Vec<T> tail) {
+    const Vec<T> most = select<T>(is_nan<T>(a), a, max_hw<T>(a, b));
+    return select<T>((a == b) & (pt::PT_ISA::abs(a) == infinity<T>()), a, most + tail);
 }
 
 #define PT_DEFINE1(name, ...)                                                                    \
@@ -100,6 +120,8 @@ PT_DEFINE2(add_scaled, bits<Vec<T>>(W(a) + W(p[0]) * W(b)))
 PT_DEFINE2(div, a / b)
 PT_DEFINE1(mul_number, x* p[0])
 PT_DEFINE1(div_number, x / p[0])
+PT_DEFINE2(floor_divide, floor_quotient<T>(a, b))
+PT_DEFINE2(trunc_divide, round_to<Rounding::trunc, T>(a / b))
 template <class T>
 struct pow {
     PT_INLINE Vec<T> apply(const Vec<T>*, Vec<T> a, Vec<T> b) { return pt::PT_ISA::pow(a, b); }
@@ -120,6 +142,15 @@ PT_DEFINE2(fmod, pt::PT_ISA::fmod(a, b))
 PT_DEFINE2(remainder, remainder_of<T>(a, b))
 PT_DEFINE2(atan2, pt::PT_ISA::atan2(a, b))
 PT_DEFINE2(copysign, copysign_of<T>(a, b))
+PT_DEFINE2(hypot, pt::PT_ISA::hypot(a, b))
+PT_DEFINE2(logaddexp, log_of_sum<T>(a, b, log1p_of_unit(pt::PT_ISA::exp(-pt::PT_ISA::abs(a - b)))))
+PT_DEFINE2(logaddexp2, log_of_sum<T>(a, b,
+                                     log1p_of_unit(pt::PT_ISA::exp2(-pt::PT_ISA::abs(a - b))) *
+                                         K(1.44269504088896340736)))
+PT_DEFINE2(xlogy, SELECT((a == K(0)) & (b == b), K(0), a* pt::PT_ISA::log(b)))
+PT_DEFINE2(heaviside, SELECT(a == K(0), b, SELECT(a > K(0), K(1), K(0))))
+PT_DEFINE2(prelu, SELECT(a > K(0), a, b* a))
+PT_DEFINE2(glu, a* pt::PT_ISA::sigmoid(b))
 
 PT_DEFINE2(eq, a == b)
 PT_DEFINE2(ne, a != b)
@@ -177,12 +208,16 @@ PT_DEFINE_MATH(atan)
 PT_DEFINE_MATH(tanh)
 PT_DEFINE_MATH(erf)
 PT_DEFINE_MATH(erfc)
+PT_DEFINE_MATH(erfinv)
 PT_DEFINE_MATH(sigmoid)
 PT_DEFINE1(floor, round_to<Rounding::floor, T>(x))
 PT_DEFINE1(ceil, round_to<Rounding::ceil, T>(x))
 PT_DEFINE1(round, round_to<Rounding::nearest, T>(x))
 PT_DEFINE1(trunc, round_to<Rounding::trunc, T>(x))
 PT_DEFINE1(frac, x - round_to<Rounding::trunc, T>(x))
+
+PT_DEFINE1(nan_to_num,
+           SELECT(x == infinity<T>(), p[1], SELECT(x == -infinity<T>(), p[2], SELECT(x != x, p[0], x))))
 
 PT_DEFINE1(relu, SELECT(x < K(0), K(0), x))
 PT_DEFINE1(leaky_relu, SELECT(x > K(0), x, x* p[0]))

@@ -5,6 +5,7 @@
 #include <type_traits>
 
 #include "kernels/pointwise/plain_cast.h"
+#include "kernels/pointwise/special.h"
 #include "kernels/pointwise/table.h"
 
 namespace pt::pointwise::plain {
@@ -52,6 +53,10 @@ bool is_nan(T x) {
 template <class T>
 T sigmoid_of(T x) {
     return x < 0 ? std::exp(x) / (1 + std::exp(x)) : 1 / (1 + std::exp(-x));
+}
+template <class T>
+T larger(T a, T b) {
+    return is_nan(a) || a > b ? a : b;
 }
 // Normal density and distribution.
 template <class T>
@@ -111,8 +116,19 @@ PT_DEFINE2(add_scaled, T(U(a) + U(P(0)) * U(b)))
 PT_DEFINE2(div, a / b)
 PT_DEFINE1(mul_number, x* P(0))
 PT_DEFINE1(div_number, x / P(0))
+struct floor_divide {
+    template <class T>
+    static T apply(const double*, T a, T b) {
+        if (b == 0) return a / b;
+        const T m = std::fmod(a, b);
+        const T q = (a - m) / b - (m != 0 && (b < 0) != (m < 0) ? 1 : 0);
+        if (q == 0) return std::copysign(T(0), a / b);
+        return std::floor(q) + (q - std::floor(q) > T(0.5) ? 1 : 0);
+    }
+};
+PT_DEFINE2(trunc_divide, std::trunc(a / b))
 PT_DEFINE2(pow, std::pow(a, b))
-PT_DEFINE2(maximum, is_nan(a) || a > b ? a : b)
+PT_DEFINE2(maximum, larger(a, b))
 PT_DEFINE2(minimum, is_nan(a) || a < b ? a : b)
 PT_DEFINE2(fmax, std::fmax(a, b))
 PT_DEFINE2(fmin, std::fmin(a, b))
@@ -126,6 +142,14 @@ struct remainder {
 };
 PT_DEFINE2(atan2, std::atan2(a, b))
 PT_DEFINE2(hypot, std::hypot(a, b))
+PT_DEFINE2(logaddexp, std::isinf(a) && a == b ? a : larger(a, b) + std::log1p(std::exp(-std::fabs(a - b))))
+PT_DEFINE2(logaddexp2, std::isinf(a) && a == b ? a
+                                               : larger(a, b) + std::log1p(std::exp2(-std::fabs(a - b))) *
+                                                                    T(1.44269504088896340736))
+PT_DEFINE2(xlogy, a == 0 && !is_nan(b) ? T(0) : a * std::log(b))
+PT_DEFINE2(heaviside, a == 0 ? b : T(a > 0))
+PT_DEFINE2(prelu, a > 0 ? a : b * a)
+PT_DEFINE2(glu, a* sigmoid_of(b))
 PT_DEFINE2(copysign, std::copysign(a, b))
 PT_DEFINE2(nextafter, std::nextafter(a, b))
 
@@ -192,6 +216,8 @@ PT_DEFINE1(acosh, std::acosh(x))
 PT_DEFINE1(atanh, std::atanh(x))
 PT_DEFINE1(erf, std::erf(x))
 PT_DEFINE1(erfc, std::erfc(x))
+PT_DEFINE1(erfinv, T(pt::pointwise::erfinv(x)))
+PT_DEFINE1(digamma, T(pt::pointwise::digamma(x)))
 struct lgamma {  // the reentrant form: lgamma() itself writes the global signgam
     static float apply(const double*, float x) {
         int sign;
@@ -222,6 +248,13 @@ PT_DEFINE1(hardtanh, x<P(0) ? P(0) : x> P(1) ? P(1) : x)
 PT_DEFINE1(hardsigmoid, (x + 3 < 0 ? T(0) : x + 3 > 6 ? T(6) : x + 3) / 6)
 PT_DEFINE1(hardswish, x*(x + 3 < 0 ? T(0) : x + 3 > 6 ? T(6) : x + 3) / 6)
 PT_DEFINE1(logsigmoid, (x < 0 ? x : 0) - std::log1p(std::exp(-std::fabs(x))))
+struct nan_to_num {
+    template <class T>
+    static T apply(const double* p, T x) {
+        if (std::isinf(x)) return x > 0 ? P(1) : P(2);
+        return is_nan(x) ? P(0) : x;
+    }
+};
 PT_DEFINE1(softsign, x / (1 + std::fabs(x)))
 PT_DEFINE1(tanhshrink, x - std::tanh(x))
 PT_DEFINE1(hardshrink, x >= -P(0) && x <= P(0) ? T(0) : x)

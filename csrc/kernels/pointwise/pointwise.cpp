@@ -301,7 +301,8 @@ struct HalfCall {
         for (int k = first; k < arity; ++k) exact &= given[k].dtype == dtype;
         if (exact) return;
         const bool scales = op == k_mul || op == k_div;
-        if (scales && given[1].dtype != dtype && given[1].numel() == 1) {
+        const bool by_number = arity > 1 && given[1].dtype != dtype && given[1].numel() == 1;
+        if (scales && by_number) {
             float number;
             convert(given[1], DType::float32, &number);
             numbers_[0] = number;
@@ -309,7 +310,9 @@ struct HalfCall {
             op = op == k_mul ? k_mul_number : k_div_number;
         }
         for (int k = 0; k < arity; ++k) views_[k] = given[k];
-        for (int k = first; k < ops[op].arity; ++k) round_operand(k, dtype);
+        const bool divides = op == k_floor_divide || op == k_trunc_divide;
+        for (int k = first; k < ops[op].arity; ++k)
+            if (k != 1 || !divides || !by_number) round_operand(k, dtype);
         inputs = views_;
     }
 

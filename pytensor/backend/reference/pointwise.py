@@ -241,6 +241,8 @@ _OPS = {
         x > 0, x * scale, alpha * scale * xp.expm1(xp.minimum(x, 0) * input_scale)
     ),
     "celu": lambda xp, x, alpha: xp.where(x > 0, x, alpha * xp.expm1(xp.minimum(x, 0) / alpha)),
+    "prelu": lambda xp, x, weight: xp.where(x > 0, x, weight * x),
+    "glu": lambda xp, a, b: a * _sigmoid(xp, b),
     "gelu": lambda xp, x: x * _cdf(xp, x),
     "gelu_tanh": lambda xp, x: x * _sigmoid(xp, _gelu_u(x)),
     "silu": lambda xp, x: x / (1 + xp.exp(-x)),
