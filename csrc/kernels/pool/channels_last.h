@@ -8,7 +8,18 @@
 
 namespace pt::pooling::PT_ISA {
 
-enum class Track { none, offsets, indices };
+// Where a row of outputs goes; offsets and indices may be null.
+template <class T>
+struct MaxOutputs {
+    T* values;
+    uint8_t* offsets;
+    int64_t* indices;
+
+    MaxOutputs from(int64_t o) const {
+        return {values + o, offsets == nullptr ? nullptr : offsets + o,
+                indices == nullptr ? nullptr : indices + o};
+    }
+};
 
 // Stores up to a vector of marks as bytes or as 64-bit numbers.
 template <class T, class To>
@@ -49,21 +60,31 @@ struct Box {
     Span taps[3];
 };
 
-// The maxima of `box` in n channels of one image, V vectors of them side by side. With V = 0 they are less
-// than a vector.
-template <class T, Track track, int V, class To>
-PT_INLINE void max_channels(const T* x, int64_t pitch, const Window& w, const Box& box, int64_t n, T* values,
-                            To* marks) {
+// The marks of a window's taps: first + a * step[0] + b * step[1] + c * step[2]. Offsets number the taps of a
+// window, positions the inputs of a plane.
+struct Marking {
+    int64_t first, step[3];
+
+    static Marking offsets(const Window& w) { return {0, {w.kernel[1] * w.kernel[2], w.kernel[2], 1}}; }
+    static Marking positions(const Window& w, const Box& box) {
+        return {(box.at[0] * w.in[1] + box.at[1]) * w.in[2] + box.at[2],
+                {w.dilation[0] * w.in[1] * w.in[2], w.dilation[1] * w.in[2], w.dilation[2]}};
+    }
+    __attribute__((always_inline)) int64_t of(int64_t a, int64_t b, int64_t c) const {
+        return first + a * step[0] + b * step[1] + c * step[2];
+    }
+};
+
+// done(i, maximum, its mark) for V vectors of channels of `box`, of one image. With V = 0 they are n
+// channels, less than a vector. Adds all inputs to `total`: it is NaN if one of them is.
+template <class T, bool Tracked, bool Careful, int V, class Done>
+PT_INLINE void max_channels(const T* x, int64_t pitch, const Window& w, const Box& box,
+                            const Marking& marking, int64_t n, Vec<T>& total, const Done& done) {
     constexpr int count = V == 0 ? 1 : V;
-    const auto mark_of = [&](int64_t a, int64_t b, int64_t c) __attribute__((always_inline)) {
-        if (track == Track::offsets) return (a * w.kernel[1] + b) * w.kernel[2] + c;
-        return ((box.at[0] + a * w.dilation[0]) * w.in[1] + box.at[1] + b * w.dilation[1]) * w.in[2] +
-               box.at[2] + c * w.dilation[2];
-    };
-    Vec<T> best[count];
+    Vec<T> best[count], sum[count] = {};
     Mask<T> won[count];
-    const auto first =
-        static_cast<IntOf<T>>(mark_of(box.taps[0].begin, box.taps[1].begin, box.taps[2].begin));
+    const auto first = static_cast<IntOf<T>>(
+        Tracked ? marking.of(box.taps[0].begin, box.taps[1].begin, box.taps[2].begin) : 0);
     for (int i = 0; i < count; ++i) {
         best[i] = broadcast(-static_cast<T>(__builtin_inf()));
         won[i] = broadcast(first);
@@ -73,55 +94,54 @@ PT_INLINE void max_channels(const T* x, int64_t pitch, const Window& w, const Bo
             const int64_t row = (box.at[0] + a * w.dilation[0]) * w.in[1] + box.at[1] + b * w.dilation[1];
             for (int64_t c = box.taps[2].begin; c < box.taps[2].end; ++c) {
                 const T* src = x + (row * w.in[2] + box.at[2] + c * w.dilation[2]) * pitch;
-                const Mask<T> mark = broadcast(static_cast<IntOf<T>>(mark_of(a, b, c)));
+                Mask<T> here{};
+                if constexpr (Tracked) here = broadcast(static_cast<IntOf<T>>(marking.of(a, b, c)));
 #pragma GCC unroll 4
                 for (int i = 0; i < count; ++i) {
                     const Vec<T> v = V == 0 ? load_n(src, static_cast<int>(n)) : load(src + i * lanes<T>);
-                    const Mask<T> better = (v > best[i]) | (v != v);
-                    best[i] = better ? v : best[i];
-                    if constexpr (track != Track::none) won[i] = better ? mark : won[i];
+                    if constexpr (!Careful) sum[i] += v;
+                    take_max<T, Tracked, Careful>(v, here, best[i], won[i]);
                 }
             }
         }
 #pragma GCC unroll 4
     for (int i = 0; i < count; ++i) {
-        if (V == 0)
-            store_n(values, best[i], static_cast<int>(n));
-        else
-            store(values + i * lanes<T>, best[i]);
-        if constexpr (track != Track::none)
-            store_marks<T>(marks + i * lanes<T>, won[i], V == 0 ? n : lanes<T>);
+        done(i, best[i], won[i]);
+        total += sum[i];
     }
 }
 
-template <class T, Track track, class To>
-static void max_all_channels(const T* x, int64_t channels, const Window& w, const Box& box, T* values,
-                             To* marks) {
-    int64_t c = 0;
-    for (; c + 4 * lanes<T> <= channels; c += 4 * lanes<T>)
-        max_channels<T, track, 4>(x + c, channels, w, box, 0, values + c, marks + c);
-    for (; c + lanes<T> <= channels; c += lanes<T>)
-        max_channels<T, track, 1>(x + c, channels, w, box, 0, values + c, marks + c);
-    if (c < channels) max_channels<T, track, 0>(x + c, channels, w, box, channels - c, values + c, marks + c);
-}
-
-template <class T, Track track, class To>
-static void max_rows_last(const T* x, T* values, To* marks, int64_t first, int64_t rows, int64_t channels,
-                          const Window& w) {
-    const int64_t out_rows = w.out[0] * w.out[1];
-    for (int64_t r = first; r < first + rows; ++r) {
-        const T* image = x + r / out_rows * w.in_size() * channels;
-        const int64_t od = r % out_rows / w.out[1], oh = r % w.out[1];
-        Box box{{od * w.stride[0] - w.padding[0], oh * w.stride[1] - w.padding[1], 0},
-                {valid_taps(w, 0, od), valid_taps(w, 1, oh), {0, 0}}};
-        for (int64_t ow = 0; ow < w.out[2]; ++ow) {
-            const int64_t to = (r * w.out[2] + ow) * channels;
-            box.at[2] = ow * w.stride[2] - w.padding[2];
-            box.taps[2] = valid_taps(w, 2, ow);
-            max_all_channels<T, track>(image, channels, w, box, values + to,
-                                       track == Track::none ? marks : marks + to);
-        }
+// One row of outputs, to `to`. Without Careful gives sums that are NaN if an input is: then it is to be done
+// again with Careful, in which a NaN wins. Testing every value for that is twice the work.
+template <class T, bool Tracked, bool Careful>
+static Vec<T> max_row_last(const T* image, const Window& w, int64_t channels, int64_t od, int64_t oh,
+                           const MaxOutputs<T>& to) {
+    constexpr int L = lanes<T>;
+    Vec<T> total{};
+    Box box{{od * w.stride[0] - w.padding[0], oh * w.stride[1] - w.padding[1], 0},
+            {valid_taps(w, 0, od), valid_taps(w, 1, oh), {0, 0}}};
+    for (int64_t ow = 0; ow < w.out[2]; ++ow) {
+        box.at[2] = ow * w.stride[2] - w.padding[2];
+        box.taps[2] = valid_taps(w, 2, ow);
+        const Marking marking = to.indices != nullptr ? Marking::positions(w, box) : Marking::offsets(w);
+        int64_t c = 0;
+        const auto done = [&](int64_t i, Vec<T> best, Mask<T> won) __attribute__((always_inline)) {
+            const int64_t o = ow * channels + c + i * L;
+            const int n = static_cast<int>(at_most(channels - c - i * L, L));
+            store_upto(to.values + o, best, n);
+            if (Tracked && to.offsets != nullptr) store_marks<T>(to.offsets + o, won, n);
+            if (Tracked && to.indices != nullptr) store_marks<T>(to.indices + o, won, n);
+        };
+        if constexpr (!Careful)
+            for (; c + 4 * L <= channels; c += 4 * L)
+                max_channels<T, Tracked, Careful, 4>(image + c, channels, w, box, marking, 0, total, done);
+        for (; c + L <= channels; c += L)
+            max_channels<T, Tracked, Careful, 1>(image + c, channels, w, box, marking, 0, total, done);
+        if (c < channels)
+            max_channels<T, Tracked, Careful, 0>(image + c, channels, w, box, marking, channels - c, total,
+                                                 done);
     }
+    return total;
 }
 
 template <class T>
@@ -132,12 +152,17 @@ static void max_forward_last(const T* x, T* values, uint8_t* offsets, int64_t* i
         if constexpr (sizeof(T) == 4)
             return plain::kernels.f32.max_forward_last(x, values, offsets, indices, first, rows, channels, w);
     }
-    if (offsets != nullptr)
-        max_rows_last<T, Track::offsets>(x, values, offsets, first, rows, channels, w);
-    else if (indices != nullptr)
-        max_rows_last<T, Track::indices>(x, values, indices, first, rows, channels, w);
-    else
-        max_rows_last<T, Track::none>(x, values, offsets, first, rows, channels, w);
+    const bool tracked = offsets != nullptr || indices != nullptr;
+    const int64_t out_rows = w.out[0] * w.out[1];
+    for (int64_t r = first; r < first + rows; ++r) {
+        const T* image = x + r / out_rows * w.in_size() * channels;
+        const int64_t od = r % out_rows / w.out[1], oh = r % w.out[1];
+        const auto to = MaxOutputs<T>{values, offsets, indices}.from(r * w.out[2] * channels);
+        const T total =
+            sum_lanes<T>((tracked ? max_row_last<T, true, false>
+                                  : max_row_last<T, false, false>)(image, w, channels, od, oh, to));
+        if (total != total) max_row_last<T, true, true>(image, w, channels, od, oh, to);
+    }
 }
 
 // The gradient of n channels of one input, less than a vector of them if Part. The outputs that cover it are
@@ -207,6 +232,7 @@ static void adaptive_max_forward(const T* x, T* values, int64_t* indices, int64_
     pool::Scratch scratch(static_cast<size_t>((in + 3 * out) * L) * sizeof(T));
     T *inputs = scratch.template as<T>(), *best = inputs + in * L, *won = best + out * L,
       *rows = won + out * L;
+    Vec<T> total{};
     for (int64_t p = 0; p < planes; p += L) {
         const int64_t n = at_most(planes - p, L);
         transpose_all(x + p * in, n, in, in, inputs, L, true);
@@ -215,8 +241,12 @@ static void adaptive_max_forward(const T* x, T* values, int64_t* indices, int64_
                                spans.of(2, o % w.out[2])};
             const Box box{{s[0].begin, s[1].begin, s[2].begin},
                           {{0, s[0].size()}, {0, s[1].size()}, {0, s[2].size()}}};
-            max_channels<T, Track::indices, 1>(inputs, L, taps, box, 0, best + o * L,
-                                               reinterpret_cast<IntOf<T>*>(won) + o * L);
+            max_channels<T, true, true, 1>(inputs, L, taps, box, Marking::positions(taps, box), 0, total,
+                                           [&](int, Vec<T> value, Mask<T> mark)
+                                               __attribute__((always_inline)) {
+                                                   store(best + o * L, value);
+                                                   store(reinterpret_cast<IntOf<T>*>(won) + o * L, mark);
+                                               });
         }
         transpose_all(best, out, n, L, values + p * out, out, false);
         transpose_all(won, out, n, L, rows, out, false);

@@ -75,14 +75,6 @@ struct PooledRows {
     int64_t first_mark;
     int64_t count, step, mark_step;
 };
-// Where a row of outputs goes; offsets and indices may be null.
-template <class T>
-struct MaxOutputs {
-    T* values;
-    uint8_t* offsets;
-    int64_t* indices;
-};
-
 // The maxima down the pooled rows. Rows is their number where there is one block, 0 for any.
 template <class T, int RowCount, bool Tracked, bool Careful>
 static void max_down(PooledRows<T> in, const Window& w, const Marks<T>& marks, MaxOutputs<T> out) {
@@ -296,10 +288,7 @@ class MaxPlane {
                                  w_.stride[1] * pitch_,
                                  marks_.positions ? w_.stride[1] * w_.in[2] : 0};
         const bool whole = rows.rows == w_.kernel[1] && rows.blocks == w_.kernel[0];
-        (whole ? kernels.whole : kernels.part)(
-            rows, w_, marks_,
-            {out.values + o, out.offsets == nullptr ? nullptr : out.offsets + o,
-             out.indices == nullptr ? nullptr : out.indices + o});
+        (whole ? kernels.whole : kernels.part)(rows, w_, marks_, out.from(o));
     }
 
     const Window& w_;

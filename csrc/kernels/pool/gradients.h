@@ -7,8 +7,6 @@
 // of outputs, and rows of outputs with room for the windows' reach on both sides need no edge cases.
 #pragma once
 
-#include <type_traits>
-
 #include "kernels/pool/taps.h"
 
 namespace pt::pooling::PT_ISA {
@@ -103,16 +101,31 @@ PT_INLINE void store_phases(T* row, int64_t m, int64_t width, const Vec<T> (&pha
 
 // --- maximum ---
 
+// A vector of gradients and the numbers of the winning taps.
+template <class T>
+struct Outputs {
+    Vec<T> grad;
+    Mask<T> mark;
+
+    // sum plus the gradients where the tap with this number won
+    __attribute__((always_inline)) Vec<T> add_won(Vec<T> sum, Mask<T> tap) const {
+        return mark == tap ? sum + grad : sum;
+    }
+    __attribute__((always_inline)) Vec<T> won(Mask<T> tap) const {
+        return (Vec<T>)((mark == tap) & (Mask<T>)grad);
+    }
+};
+
 // Padded rows of a plane of outputs: gradients and the numbers of the winning taps.
 template <class T>
 class Winners {
   public:
-    // `rows` rows with room for what Phases reads. Nothing but zeros lies around the outputs, which begin at
-    // row `above`.
-    Winners(int64_t rows, int64_t above, int64_t reach, int64_t pitch)
-        : pitch_(pitch),
-          first_(above * pitch + reach),
-          held_(rows * pitch + lanes<T>),
+    // Room for what Phases reads: nothing but zeros lies around the outputs.
+    template <int S>
+    Winners(const Window& w, const Phases<S>& phases)
+        : pitch_(phases.pitch),
+          first_(phases.reach),
+          held_(w.out[0] * w.out[1] * phases.pitch + lanes<T>),
           scratch_(static_cast<size_t>(2 * held_) * sizeof(T)) {
         fill(scratch_.template as<T>(), 2 * held_, T(0));
     }
@@ -131,18 +144,79 @@ class Winners {
             }
     }
 
-    // sum plus the gradients `at` from output (0, 0) where the tap with this number won.
-    __attribute__((always_inline)) Vec<T> add_won(Vec<T> sum, int64_t at, Mask<T> tap) const {
+    // A vector of outputs, `at` from output (0, 0).
+    __attribute__((always_inline)) Outputs<T> outputs(int64_t at) const {
         const T* grads = scratch_.template as<T>() + first_ + at;
-        const Mask<T> won = load(reinterpret_cast<const IntOf<T>*>(grads + held_)) == tap;
-        return won ? sum + load(grads) : sum;
+        return {load(grads), load(reinterpret_cast<const IntOf<T>*>(grads + held_))};
     }
-    int64_t pitch() const { return pitch_; }
+
+    // Columns first ... of all rows, a vector wide.
+    struct Strip {
+        const T* grads;
+        int64_t pitch, held;
+        __attribute__((always_inline)) Outputs<T> row(int64_t q) const {
+            const T* from = grads + q * pitch;
+            return {load(from), load(reinterpret_cast<const IntOf<T>*>(from + held))};
+        }
+    };
+    __attribute__((always_inline)) Strip strip(int64_t first) const {
+        return {scratch_.template as<T>() + first_ + first, pitch_, held_};
+    }
 
   private:
     int64_t pitch_, first_, held_;
     pool::Scratch scratch_;
 };
+
+#if defined(__AVX512VL__)
+// The same read in place: lanes without an output are masked.
+template <class T>
+class OutputsInPlace {
+  public:
+    template <int S>
+    OutputsInPlace(const Window& w, const Phases<S>&) : width_(w.out[2]) {}
+    __attribute__((always_inline)) void take(const T* grad, const uint8_t* offsets, const uint8_t*, int64_t,
+                                             int64_t) {
+        grad_ = grad;
+        offsets_ = offsets;
+    }
+    struct Strip {
+        const T* grads;
+        const uint8_t* marks;
+        int64_t pitch;
+        unsigned used;
+        __attribute__((always_inline)) Outputs<T> row(int64_t q) const {
+            const T* g = grads + q * pitch;
+            const uint8_t* m = marks + q * pitch;
+            if constexpr (sizeof(T) == 4) {
+                const auto k = static_cast<__mmask16>(used);
+                return {(Vec<T>)_mm512_maskz_loadu_epi32(k, g),
+                        (Mask<T>)_mm512_maskz_cvtepu8_epi32(0xffff, _mm_maskz_loadu_epi8(k, m))};
+            } else {
+                const auto k = static_cast<__mmask8>(used);
+                return {(Vec<T>)_mm512_maskz_loadu_epi64(k, g),
+                        (Mask<T>)_mm512_maskz_cvtepu8_epi64(0xff, _mm_maskz_loadu_epi8(k, m))};
+            }
+        }
+    };
+    __attribute__((always_inline)) Strip strip(int64_t first) const {
+        const int64_t left = width_ - first;
+        const unsigned before = first < 0 ? (1u << -first) - 1u : 0u;
+        const unsigned upto = left <= 0 ? 0u : (1u << at_most(left, lanes<T>)) - 1u;
+        return {grad_ + first, offsets_ + first, width_, upto & ~before};
+    }
+
+  private:
+    int64_t width_;
+    const T* grad_;
+    const uint8_t* offsets_;
+};
+template <class T>
+using PlaneOfOutputs = OutputsInPlace<T>;
+#else
+template <class T>
+using PlaneOfOutputs = Winners<T>;
+#endif
 
 // Any window with stride S along the row.
 template <class T, int S>
@@ -152,7 +226,7 @@ static void max_gather(const T* grad, const uint8_t* offsets, T* grad_x, int64_t
     const int64_t outs = w.out[2], out_rows = w.out[0] * w.out[1], in_rows = w.in[0] * w.in[1];
     const int64_t taps = w.kernel[2];
     const uint8_t* const end = offsets + planes * out_rows * outs;
-    Winners<T> winners(out_rows, 0, phases.reach, phases.pitch);
+    Winners<T> winners(w, phases);
     for (int64_t p = 0; p < planes; ++p, grad += out_rows * outs, offsets += out_rows * outs) {
         winners.take(grad, offsets, end, out_rows, outs);
         for (int64_t row = 0; row < in_rows; ++row, grad_x += w.in[2]) {
@@ -165,8 +239,8 @@ static void max_gather(const T* grad, const uint8_t* offsets, T* grad_x, int64_t
                     for (int r = 0; r < S; ++r) {
                         int64_t at = cover[i].row * phases.pitch + m + phases.lead[r];
                         for (int64_t tap = phases.first[r]; tap < taps; tap += S, --at)
-                            phase[r] = winners.add_won(
-                                phase[r], at, broadcast(static_cast<IntOf<T>>(cover[i].first + tap)));
+                            phase[r] = winners.outputs(at).add_won(
+                                phase[r], broadcast(static_cast<IntOf<T>>(cover[i].first + tap)));
                     }
                 store_phases<S>(grad_x, m, w.in[2], phase);
             }
@@ -174,45 +248,72 @@ static void max_gather(const T* grad, const uint8_t* offsets, T* grad_x, int64_t
     }
 }
 
-// Windows of 3x3 with stride S both ways and padding P (P = 0 stands for any where S is 1): both axes fall
-// into phases, and all taps and distances are constants. Two rows of inputs at a time share what they read.
-template <class T, int S, int P>
+// Windows of 3x3 with stride S and padding p = 0 or 1 both ways: all taps and distances are constants. A row
+// of outputs gives to three rows of inputs; a sweep down a strip of columns reads it once, finishes what the
+// rows above have left for the inputs that no later row covers, and carries the rest on.
+template <class T, int S>
 static void max_gather_3x3(const T* grad, const uint8_t* offsets, T* grad_x, int64_t planes,
                            const Window& w) {
     const Phases<S> phases = Phases<S>::template of<T>(w);
-    const int64_t width = w.in[2], height = w.in[1], out_size = w.out[1] * w.out[2];
-    const int64_t above = 2 / S, read = (height + 1) / 2 * 2 / S + w.padding[1];
-    const int64_t below = read > w.out[1] ? read : w.out[1];
+    const int64_t width = w.in[2], height = w.in[1], out_size = w.out[1] * w.out[2], p = w.padding[1];
+    const int64_t swept = (height - 1 + p) / S + 1, rows = at_most(swept, w.out[1]);
     const uint8_t* const end = offsets + planes * out_size;
-    Winners<T> winners(above + below, above, phases.reach, phases.pitch);
+    PlaneOfOutputs<T> outputs(w, phases);
     Mask<T> tap[9];
 #pragma GCC unroll 9
     for (int i = 0; i < 9; ++i)  // not as constants: the compiler would make them anew at every use
-        tap[i] = broadcast(static_cast<IntOf<T>>(i / 3 * w.kernel[2] + i % 3));
-    const int64_t shift = S == 1 ? w.padding[1] * phases.pitch + w.padding[2] : 0;
-    for (int64_t p = 0; p < planes; ++p, grad += out_size, offsets += out_size, grad_x += height * width) {
-        winners.take(grad, offsets, end, w.out[1], w.out[2]);
-        for (int64_t h = 0; h < height; h += 2)
-            for (int64_t m = 0; S * m < width; m += lanes<T>) {
-                const int64_t from = h / S * phases.pitch + shift;
-                const auto row = [&](auto s) __attribute__((always_inline)) {
-                    if (h + s >= height) return;
-                    Vec<T> phase[S] = {};
-#pragma GCC unroll 2
-                    for (int r = 0; r < S; ++r)
-#pragma GCC unroll 3
-                        for (int b = (s + P) % S; b < 3; b += S)
-#pragma GCC unroll 3
-                            for (int c = (r + P) % S; c < 3; c += S)
-                                phase[r] = winners.add_won(
-                                    phase[r],
-                                    from + ((s + P) / S - b / S) * phases.pitch + m + (r + P) / S - c / S,
-                                    tap[3 * b + c]);
-                    store_phases<S>(grad_x + (h + s) * width, m, width, phase);
+        tap[i] = broadcast(static_cast<IntOf<T>>(i));
+    for (; planes > 0; --planes, grad += out_size, offsets += out_size, grad_x += height * width) {
+        outputs.take(grad, offsets, end, w.out[1], w.out[2]);
+        for (int64_t m = 0; S * m < width; m += lanes<T>) {
+            const auto put = [&](int64_t h, const Vec<T>(&phase)[S]) __attribute__((always_inline)) {
+                if (h >= 0 && h < height) store_phases<S>(grad_x + h * width, m, width, phase);
+            };
+            int64_t q = 0;
+            if constexpr (S == 1) {
+                const auto first = outputs.strip(m + p), second = outputs.strip(m + p - 1),
+                           third = outputs.strip(m + p - 2);
+                Vec<T> row{}, next{};
+                for (; q < rows; ++q) {
+                    // read once: the compiler would read again after every row that is put
+                    const auto one = first.row(q), two = second.row(q), three = third.row(q);
+                    const auto add = [&](Vec<T> sum, int b) __attribute__((always_inline)) {
+                        sum = two.add_won(one.add_won(sum, tap[3 * b]), tap[3 * b + 1]);
+                        return three.add_won(sum, tap[3 * b + 2]);
+                    };
+                    put(q - p, {add(row, 0)});
+                    row = add(next, 1);
+                    next = add(Vec<T>{}, 2);
+                }
+                for (; q < swept; ++q, row = next, next = Vec<T>{}) put(q - p, {row});
+            } else {
+                // Columns 2j - p get from taps 0 of output j and 2 of j - 1, columns 2j - p + 1 from tap 1.
+                const auto even = outputs.strip(m + p), odd = outputs.strip(m + p - 1);
+                Vec<T> outer{}, inner{};
+                const auto put_row = [&](int64_t h) __attribute__((always_inline)) {
+                    if (p == 0)
+                        put(h, {outer, inner});
+                    else
+                        put(h, {inner, outer});
                 };
-                row(std::integral_constant<int, 0>());
-                row(std::integral_constant<int, 1>());
+                for (; q < rows; ++q) {
+                    const auto next = even.row(q), last = odd.row(q), here = p == 0 ? next : last;
+                    outer = last.add_won(next.add_won(outer, tap[0]), tap[2]);
+                    inner = here.add_won(inner, tap[1]);
+                    put_row(2 * q - p);
+                    outer = last.add_won(next.won(tap[3]), tap[5]);
+                    inner = here.won(tap[4]);
+                    put_row(2 * q - p + 1);
+                    outer = last.add_won(next.won(tap[6]), tap[8]);
+                    inner = here.won(tap[7]);
+                }
+                for (; q < swept; ++q) {
+                    put_row(2 * q - p);
+                    outer = inner = Vec<T>{};
+                    put_row(2 * q - p + 1);
+                }
             }
+        }
     }
 }
 
@@ -232,12 +333,28 @@ static inline bool are_tiles(const Window& w) {
     return true;
 }
 
-// Tiles two wide: one vector of outputs gives two of each input row below it.
+// to = from, past the caches: what is written so must not be read before it is far away.
 template <class T>
-static void max_tiles(const T* grad, const uint8_t* offsets, T* grad_x, int64_t planes, const Window& w) {
-    const int64_t outs = w.out[2], below = w.kernel[1], plane_size = w.in[1] * w.in[2];
+PT_INLINE void stream_row(const T* from, T* to, int64_t n) {
+#if defined(__AVX512F__)
+    int64_t i = 0;
+    while (i < n && reinterpret_cast<uintptr_t>(to + i) % 64 != 0) to[i] = from[i], ++i;
+    for (; i + lanes<T> <= n; i += lanes<T>)
+        _mm512_stream_si512(reinterpret_cast<__m512i*>(to + i), (__m512i)load(from + i));
+    from += i, to += i, n -= i;
+#endif
+    copy_row(from, to, n);
+}
+
+// Tiles two wide: one vector of outputs gives two of each input row below it. Where the gradient is larger
+// than the cache (`large`), a few rows at a time are made in the first-level cache and written past it: else
+// every line is read from memory before it is written there.
+template <class T>
+static void max_tiles(const T* grad, const uint8_t* offsets, T* grad_x, int64_t planes, const Window& w,
+                      bool large) {
+    const int64_t outs = w.out[2], below = w.kernel[1], row = below * w.in[2];
     const uint8_t* const end = offsets + planes * w.out_size();
-    const auto row_of_outputs = [&](T* first) __attribute__((always_inline)) {
+    const auto row_of_outputs = [&](T* first, int64_t apart) __attribute__((always_inline)) {
         for (int64_t ow = 0; ow < outs; ow += lanes<T>) {
             const int used = static_cast<int>(at_most(outs - ow, lanes<T>));
             const Mask<T> won =
@@ -247,19 +364,35 @@ static void max_tiles(const T* grad, const uint8_t* offsets, T* grad_x, int64_t 
             for (int64_t a = 0; a < w.kernel[0]; ++a)
                 for (int64_t b = 0; b < below; ++b, tap += 2) {
                     const Vec<T> phase[2] = {(Vec<T>)((won == tap) & g), (Vec<T>)((won == tap + 1) & g)};
-                    store_phases<2>(first + a * plane_size + b * w.in[2], ow, 2 * outs, phase);
+                    store_phases<2>(first + a * apart + b * w.in[2], ow, 2 * outs, phase);
                 }
         }
         grad += outs;
         offsets += outs;
     };
     const bool rest = w.out_size() * w.taps() != w.in_size();
+    const int64_t group =
+        large && !rest ? at_most(8192 / (row * static_cast<int64_t>(sizeof(T))) + 1, w.out[1]) : 1;
+    pool::Scratch scratch(static_cast<size_t>(large ? w.kernel[0] * group * row : 0) * sizeof(T));
+    T* const made = scratch.template as<T>();
     for (int64_t p = 0; p < planes; ++p, grad_x += w.in_size()) {
         if (rest) fill(grad_x, w.in_size(), T(0));
         for (int64_t od = 0; od < w.out[0]; ++od)
-            for (int64_t oh = 0; oh < w.out[1]; ++oh)
-                row_of_outputs(grad_x + od * w.kernel[0] * plane_size + oh * below * w.in[2]);
+            for (int64_t oh = 0; oh < w.out[1]; oh += group) {
+                T* to = grad_x + (od * w.kernel[0] * w.in[1] + oh * below) * w.in[2];
+                const int64_t apart = w.in[1] * w.in[2], count = at_most(group, w.out[1] - oh);
+                if (!large || rest) {
+                    row_of_outputs(to, apart);
+                    continue;
+                }
+                for (int64_t i = 0; i < count; ++i) row_of_outputs(made + i * row, group * row);
+                for (int64_t a = 0; a < w.kernel[0]; ++a)
+                    stream_row(made + a * group * row, to + a * apart, count * row);
+            }
     }
+#if defined(__AVX512F__)
+    if (large) _mm_sfence();
+#endif
 }
 
 // Wide strides: few outputs for many inputs, so each goes to its winner.
@@ -285,13 +418,13 @@ static void max_scatter(const T* grad, const uint8_t* offsets, T* grad_x, int64_
 }
 
 template <class T>
-static void max_backward(const T* grad, const uint8_t* offsets, T* grad_x, int64_t planes, const Window& w) {
-    if (w.kernel[2] == 2 && are_tiles(w)) return max_tiles(grad, offsets, grad_x, planes, w);
+static void max_backward(const T* grad, const uint8_t* offsets, T* grad_x, int64_t planes, const Window& w,
+                         bool large) {
+    if (w.kernel[2] == 2 && are_tiles(w)) return max_tiles(grad, offsets, grad_x, planes, w, large);
     if (is_3x3(w)) {
         planes *= w.in[0];
-        if (w.stride[2] == 1) return max_gather_3x3<T, 1, 0>(grad, offsets, grad_x, planes, w);
-        if (w.padding[2] == 0) return max_gather_3x3<T, 2, 0>(grad, offsets, grad_x, planes, w);
-        return max_gather_3x3<T, 2, 1>(grad, offsets, grad_x, planes, w);
+        if (w.stride[2] == 1) return max_gather_3x3<T, 1>(grad, offsets, grad_x, planes, w);
+        return max_gather_3x3<T, 2>(grad, offsets, grad_x, planes, w);
     }
     if (w.dilation[2] == 1 && w.stride[2] == 1) return max_gather<T, 1>(grad, offsets, grad_x, planes, w);
     if (w.dilation[2] == 1 && w.stride[2] == 2) return max_gather<T, 2>(grad, offsets, grad_x, planes, w);
@@ -300,9 +433,9 @@ static void max_backward(const T* grad, const uint8_t* offsets, T* grad_x, int64
         for (int64_t o = 0; o < w.out[axis]; ++o) misses |= valid_taps(w, axis, o).size() == 0;
     if (!misses) return max_scatter(grad, offsets, grad_x, planes, w);
     if constexpr (sizeof(T) == 4)
-        plain::kernels.f32.max_backward(grad, offsets, grad_x, planes, w);
+        plain::kernels.f32.max_backward(grad, offsets, grad_x, planes, w, large);
     else
-        plain::kernels.f64.max_backward(grad, offsets, grad_x, planes, w);
+        plain::kernels.f64.max_backward(grad, offsets, grad_x, planes, w, large);
 }
 
 // --- average ---
