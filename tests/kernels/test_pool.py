@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import example, given
@@ -186,3 +188,16 @@ def test_indices_outside_the_plane_are_refused():
     for wrong in (4, -1):
         with pytest.raises(ValueError, match="outside"):
             cpu.pool_scatter(g, np.array([[0, wrong]]), (1, 4), 1)
+
+
+def test_large_gradients_of_tiles():
+    """More than the caches hold goes past them; part by part it does not."""
+    rng = np.random.default_rng(0)
+    for shape, kernel in (((3, 3, 700, 902), (2, 2)), ((2, 7, 600, 646), (1, 2))):
+        out = (*shape[:-2], shape[-2] // kernel[0], shape[-1] // kernel[1])
+        g = rng.standard_normal(out, np.float32)
+        offsets = rng.integers(0, math.prod(kernel), out, np.uint8)
+        where = (kernel, kernel, (0, 0), (1, 1))
+        parts = [cpu.max_pool_backward(a, b, shape[1:], *where) for a, b in zip(g, offsets, strict=True)]
+        for _ in each_setting():
+            np.testing.assert_array_equal(cpu.max_pool_backward(g, offsets, shape, *where), np.stack(parts))

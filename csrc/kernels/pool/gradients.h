@@ -168,13 +168,17 @@ class Winners {
     pool::Scratch scratch_;
 };
 
+// How far ahead of a strip is fetched: where the next plane will be, or far down a large one.
+PT_INLINE int64_t rows_ahead(int64_t rows) { return at_most(rows, 128); }
+
 #if defined(__AVX512VL__)
 // The same read in place: lanes without an output are masked.
 template <class T>
 class OutputsInPlace {
   public:
     template <int S>
-    OutputsInPlace(const Window& w, const Phases<S>&) : width_(w.out[2]) {}
+    OutputsInPlace(const Window& w, const Phases<S>&)
+        : width_(w.out[2]), ahead_(rows_ahead(w.out[1]) * w.out[2]) {}
     __attribute__((always_inline)) void take(const T* grad, const uint8_t* offsets, const uint8_t*, int64_t,
                                              int64_t) {
         grad_ = grad;
@@ -183,11 +187,13 @@ class OutputsInPlace {
     struct Strip {
         const T* grads;
         const uint8_t* marks;
-        int64_t pitch;
+        int64_t pitch, ahead;
         unsigned used;
         __attribute__((always_inline)) Outputs<T> row(int64_t q) const {
             const T* g = grads + q * pitch;
             const uint8_t* m = marks + q * pitch;
+            fetch_ahead<T, 1, false>(g + ahead);
+            fetch_ahead<uint8_t, 1, false>(m + ahead);
             if constexpr (sizeof(T) == 4) {
                 const auto k = static_cast<__mmask16>(used);
                 return {(Vec<T>)_mm512_maskz_loadu_epi32(k, g),
@@ -203,11 +209,11 @@ class OutputsInPlace {
         const int64_t left = width_ - first;
         const unsigned before = first < 0 ? (1u << -first) - 1u : 0u;
         const unsigned upto = left <= 0 ? 0u : (1u << at_most(left, lanes<T>)) - 1u;
-        return {grad_ + first, offsets_ + first, width_, upto & ~before};
+        return {grad_ + first, offsets_ + first, width_, ahead_, upto & ~before};
     }
 
   private:
-    int64_t width_;
+    int64_t width_, ahead_;
     const T* grad_;
     const uint8_t* offsets_;
 };
@@ -259,6 +265,7 @@ static void max_gather_3x3(const T* grad, const uint8_t* offsets, T* grad_x, int
     const int64_t swept = (height - 1 + p) / S + 1, rows = at_most(swept, w.out[1]);
     const uint8_t* const end = offsets + planes * out_size;
     PlaneOfOutputs<T> outputs(w, phases);
+    const int64_t ahead = rows_ahead(height) * width;
     Mask<T> tap[9];
 #pragma GCC unroll 9
     for (int i = 0; i < 9; ++i)  // not as constants: the compiler would make them anew at every use
@@ -267,7 +274,10 @@ static void max_gather_3x3(const T* grad, const uint8_t* offsets, T* grad_x, int
         outputs.take(grad, offsets, end, w.out[1], w.out[2]);
         for (int64_t m = 0; S * m < width; m += lanes<T>) {
             const auto put = [&](int64_t h, const Vec<T>(&phase)[S]) __attribute__((always_inline)) {
-                if (h >= 0 && h < height) store_phases<S>(grad_x + h * width, m, width, phase);
+                if (h < 0 || h >= height) return;
+                T* const row = grad_x + h * width;
+                store_phases<S>(row, m, width, phase);
+                fetch_ahead<T, S, true>(row + ahead + S * m);
             };
             int64_t q = 0;
             if constexpr (S == 1) {
@@ -346,12 +356,14 @@ PT_INLINE void stream_row(const T* from, T* to, int64_t n) {
     copy_row(from, to, n);
 }
 
-// Tiles two wide: one vector of outputs gives two of each input row below it. Where the gradient is larger
-// than the cache (`large`), a few rows at a time are made in the first-level cache and written past it: else
-// every line is read from memory before it is written there.
+// Tiles two wide: one vector of outputs gives two of each input row below it. Where the whole gradient is
+// larger than the caches, a few rows at a time are made in the first-level cache and written past the others:
+// else every line is read from memory before it is written there.
+constexpr int64_t kFetched = int64_t{4} << 20, kStreamed = int64_t{20} << 20;  // bytes
 template <class T>
 static void max_tiles(const T* grad, const uint8_t* offsets, T* grad_x, int64_t planes, const Window& w,
-                      bool large) {
+                      int64_t bytes) {
+    const bool fetched = bytes >= kFetched && bytes < kStreamed, large = bytes >= kStreamed;
     const int64_t outs = w.out[2], below = w.kernel[1], row = below * w.in[2];
     const uint8_t* const end = offsets + planes * w.out_size();
     const auto row_of_outputs = [&](T* first, int64_t apart) __attribute__((always_inline)) {
@@ -364,7 +376,9 @@ static void max_tiles(const T* grad, const uint8_t* offsets, T* grad_x, int64_t 
             for (int64_t a = 0; a < w.kernel[0]; ++a)
                 for (int64_t b = 0; b < below; ++b, tap += 2) {
                     const Vec<T> phase[2] = {(Vec<T>)((won == tap) & g), (Vec<T>)((won == tap + 1) & g)};
-                    store_phases<2>(first + a * apart + b * w.in[2], ow, 2 * outs, phase);
+                    T* const to = first + a * apart + b * w.in[2] + 2 * ow;
+                    store_phases<2>(to, 0, 2 * (outs - ow), phase);
+                    if (fetched) fetch_ahead<T, 2, true>(to + kAhead);
                 }
         }
         grad += outs;
@@ -419,8 +433,8 @@ static void max_scatter(const T* grad, const uint8_t* offsets, T* grad_x, int64_
 
 template <class T>
 static void max_backward(const T* grad, const uint8_t* offsets, T* grad_x, int64_t planes, const Window& w,
-                         bool large) {
-    if (w.kernel[2] == 2 && are_tiles(w)) return max_tiles(grad, offsets, grad_x, planes, w, large);
+                         int64_t bytes) {
+    if (w.kernel[2] == 2 && are_tiles(w)) return max_tiles(grad, offsets, grad_x, planes, w, bytes);
     if (is_3x3(w)) {
         planes *= w.in[0];
         if (w.stride[2] == 1) return max_gather_3x3<T, 1>(grad, offsets, grad_x, planes, w);
@@ -433,9 +447,9 @@ static void max_backward(const T* grad, const uint8_t* offsets, T* grad_x, int64
         for (int64_t o = 0; o < w.out[axis]; ++o) misses |= valid_taps(w, axis, o).size() == 0;
     if (!misses) return max_scatter(grad, offsets, grad_x, planes, w);
     if constexpr (sizeof(T) == 4)
-        plain::kernels.f32.max_backward(grad, offsets, grad_x, planes, w, large);
+        plain::kernels.f32.max_backward(grad, offsets, grad_x, planes, w, bytes);
     else
-        plain::kernels.f64.max_backward(grad, offsets, grad_x, planes, w, large);
+        plain::kernels.f64.max_backward(grad, offsets, grad_x, planes, w, bytes);
 }
 
 // --- average ---

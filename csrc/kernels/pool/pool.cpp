@@ -73,7 +73,8 @@ void max_forward(const T* x, T* values, uint8_t* offsets, int64_t* indices, int6
 }
 
 template <class T>
-void max_backward(const T* grad, const uint8_t* offsets, T* grad_x, int64_t planes, const Window& w, bool) {
+void max_backward(const T* grad, const uint8_t* offsets, T* grad_x, int64_t planes, const Window& w,
+                  int64_t) {
     std::fill_n(grad_x, planes * w.in_size(), T(0));
     for (int64_t p = 0; p < planes; ++p) {
         each_output(w, [&](int64_t o, int64_t od, int64_t oh, int64_t ow) {
@@ -236,9 +237,6 @@ const Table<T>& selected() {
     return by_type<T>(PT_SELECT(Kernels));
 }
 
-// Bytes of a gradient that the caches will not hold until it is read.
-constexpr int64_t kLarge = int64_t{20} << 20;
-
 // body(first plane, number of planes) over all planes, with enough work in each call for a thread to pay.
 template <class Body>
 void over_planes(int64_t planes, int64_t work_per_plane, const Body& body) {
@@ -288,10 +286,10 @@ void max_forward(const T* x, T* values, uint8_t* offsets, int64_t* indices, int6
 
 template <class T>
 void max_backward(const T* grad, const uint8_t* offsets, T* grad_x, int64_t planes, const Window& w) {
-    const bool large = planes * w.in_size() * static_cast<int64_t>(sizeof(T)) >= kLarge;
+    const int64_t bytes = planes * w.in_size() * static_cast<int64_t>(sizeof(T));
     over_planes(planes, w.in_size(), [&](int64_t p, int64_t n) {
         const int64_t o = p * w.out_size();
-        selected<T>().max_backward(grad + o, offsets + o, grad_x + p * w.in_size(), n, w, large);
+        selected<T>().max_backward(grad + o, offsets + o, grad_x + p * w.in_size(), n, w, bytes);
     });
 }
 
