@@ -1,4 +1,5 @@
-"""Pointwise ops on a million float32 elements: contiguous, broadcast, transposed, forward and backward."""
+"""Pointwise ops on a million float32 elements: contiguous, broadcast, transposed, forward and backward; and on the
+activations of a small network's hidden layer."""
 
 from __future__ import annotations
 
@@ -93,6 +94,19 @@ def backward(name: str, path: str) -> Row:
     return Row(f"{name} backward", setup, bytes=3 * ITEM * N)
 
 
+BATCH, HIDDEN = 64, 512
+
+
+def hidden(name: str, operation: Callable[[Any, Any, Any], Any], arrays: int) -> Row:
+    """An op on the activations of a layer of 512 units, a batch of 64: they stay in the second-level cache."""
+
+    def setup(lib):
+        a, b = randn(lib, BATCH, HIDDEN), randn(lib, BATCH, HIDDEN, seed=1)
+        return lambda: operation(lib, a, b)
+
+    return Row(f"{name} of 64x512", setup, bytes=arrays * ITEM * BATCH * HIDDEN)
+
+
 ROWS = [
     binary("add", lambda lib, a, b: a + b),
     binary("sub", lambda lib, a, b: a - b),
@@ -138,4 +152,23 @@ ROWS = [
     unary("gelu tanh", "nn.functional.gelu", approximate="tanh"),
     *[backward(n, n) for n in ("relu", "tanh", "sigmoid", "exp")],
     *[backward(n, f"nn.functional.{n}") for n in ("gelu", "silu", "elu")],
+    hidden("add", lambda lib, a, b: a + b, 3),
+    hidden("add bias", lambda lib, a, b: a + b[0], 2),
+    hidden("mul", lambda lib, a, b: a * b, 3),
+    hidden("mul by number", lambda lib, a, b: a * 0.5, 2),
+    hidden("in-place mul", lambda lib, a, b: a.mul_(1.0), 2),
+    hidden("relu", lambda lib, a, b: lib.relu(a), 2),
+    hidden("tanh", lambda lib, a, b: lib.tanh(a), 2),
+    hidden("sigmoid", lambda lib, a, b: lib.sigmoid(a), 2),
+    hidden("gelu", lambda lib, a, b: lib.nn.functional.gelu(a), 2),
+    hidden("exp", lambda lib, a, b: lib.exp(a), 2),
+    hidden("square", lambda lib, a, b: a**2, 2),
+    hidden("greater", lambda lib, a, b: a > b, 3),
+    hidden("clamp", lambda lib, a, b: a.clamp(-1.0, 1.0), 2),
+    hidden("floor divide", lambda lib, a, b: a // 0.3, 2),
+    hidden("float32 to float64", lambda lib, a, b: a.to(lib.float64), 3),
+    hidden("float32 to float16", lambda lib, a, b: a.to(lib.float16), 2),
+    hidden("masked_fill", lambda lib, a, b: a.masked_fill(b > 0, 0.0), 2),
+    hidden("logaddexp", lambda lib, a, b: lib.logaddexp(a, b), 3),
+    hidden("hypot", lambda lib, a, b: lib.hypot(a, b), 3),
 ]
