@@ -195,17 +195,17 @@ const Table<T>& selected() {
 
 // body(offset into x, offset into the per-sample arrays, begin, end) covers all samples: ranges of rows when
 // inner is 1, else pieces of one batch entry's inner axis.
-template <class Body>
+template <class T, class Body>
 void over_samples(const Samples& s, const Body& body) {
-    const int64_t work = 4 * s.classes, rows_per_thread = 1 + 16384 / std::max<int64_t>(work, 1);
+    const double ns = 0.25 * static_cast<double>(s.classes) * (sizeof(T) / sizeof(float));
     if (s.inner == 1) {
-        parallel_for(0, s.batch, rows_per_thread,
+        parallel_for(0, s.batch, Work{ns},
                      [&](int64_t begin, int64_t end) { body(int64_t{0}, int64_t{0}, begin, end); });
         return;
     }
     const int64_t pieces = (s.inner + kInnerPiece - 1) / kInnerPiece;
-    const int64_t grain = 1 + rows_per_thread / std::min(s.inner, kInnerPiece);
-    parallel_for(0, s.batch * pieces, grain, [&](int64_t first, int64_t last) {
+    const Work work{ns * static_cast<double>(std::min(s.inner, kInnerPiece))};
+    parallel_for(0, s.batch * pieces, work, [&](int64_t first, int64_t last) {
         for (int64_t item = first; item < last; ++item) {
             const int64_t b = item / pieces, begin = item % pieces * kInnerPiece;
             body(b * s.classes * s.inner, b * s.inner, begin, std::min(begin + kInnerPiece, s.inner));
@@ -233,7 +233,7 @@ double cross_entropy(const CrossEntropy<T>& ce, T* losses, T* largest, T* log_su
     const bool smoothed = ce.smoothing != 0;
     pool::Scratch scratch(smoothed ? static_cast<size_t>(s.count()) * sizeof(T) : 0);
     T* spread = smoothed ? scratch.as<T>() : nullptr;
-    over_samples(s, [&](int64_t at, int64_t i, int64_t begin, int64_t end) {
+    over_samples<T>(s, [&](int64_t at, int64_t i, int64_t begin, int64_t end) {
         selected<T>().log_sum_exp(ce.x + at, ce.weight, s.classes, s.inner, begin, end, largest + i,
                                   log_sum + i, smoothed ? spread + i : nullptr);
     });
@@ -272,7 +272,7 @@ void cross_entropy_backward(const CrossEntropy<T>& ce, const T* largest, const T
         smooth[i] = g * ce.smoothing / static_cast<T>(s.classes);
         share[i] = hit[i] + smooth[i] * all_weights;
     }
-    over_samples(s, [&](int64_t at, int64_t i, int64_t begin, int64_t end) {
+    over_samples<T>(s, [&](int64_t at, int64_t i, int64_t begin, int64_t end) {
         selected<T>().cross_entropy_grad(ce.x + at, ce.weight, largest + i, log_sum + i, share + i,
                                          smoothed ? smooth + i : nullptr, s.classes, s.inner, begin, end,
                                          grad_x + at);
@@ -285,6 +285,7 @@ namespace {
 
 // Samples whose sums are taken together; a short piece is not worth another thread.
 constexpr int64_t kNllPiece = 4096;
+constexpr double kNllNs = 1.5;  // of one: a load from somewhere
 
 // n samples, `step` elements of x apart; classes are `class_step` apart. Four sums side by side: one alone
 // would wait for each of its additions.
@@ -343,7 +344,7 @@ NllSums nll(const CrossEntropy<T>& p, T* losses) {
     if (pieces <= 1) return nll_piece(p, 0, n, losses);
     pool::Scratch scratch(static_cast<size_t>(pieces) * sizeof(NllSums));
     NllSums* parts = scratch.as<NllSums>();
-    parallel_for(0, pieces, 2, [&](int64_t begin, int64_t end) {
+    parallel_for(0, pieces, Work{kNllNs * kNllPiece}, [&](int64_t begin, int64_t end) {
         for (int64_t k = begin; k < end; ++k)
             parts[k] = nll_piece(p, k * kNllPiece, std::min((k + 1) * kNllPiece, n), losses);
     });
@@ -359,7 +360,8 @@ NllSums nll(const CrossEntropy<T>& p, T* losses) {
 template <class T>
 void nll_backward(const CrossEntropy<T>& p, const T* grad, int64_t grad_step, T factor, T* grad_x) {
     const int64_t inner = p.shape.inner, block = p.shape.classes * inner;
-    parallel_for(0, p.shape.batch, 1 + 65536 / std::max<int64_t>(block, 1), [&](int64_t begin, int64_t end) {
+    const double ns = 0.04 * sizeof(T) / sizeof(float) * static_cast<double>(block);
+    parallel_for(0, p.shape.batch, Work{ns + static_cast<double>(inner)}, [&](int64_t begin, int64_t end) {
         std::fill_n(grad_x + begin * block, (end - begin) * block, T(0));
         for (int64_t b = begin; b < end; ++b)
             for (int64_t j = 0; j < inner; ++j) {

@@ -175,14 +175,25 @@ const Table<T>& selected() {
     return by_type<T>(PT_SELECT(Kernels));
 }
 
-int64_t grain(int64_t work) { return 1 + 16384 / std::max<int64_t>(work, 1); }
+// What `elements` cost, float32 elements taking `ns` each.
+template <class T>
+double cost(double ns, int64_t elements) {
+    return ns * static_cast<double>(elements) * (sizeof(T) / sizeof(float));
+}
+
+// Channels that a kernel does together, or whose rows share lines of the cache (batch.h).
+template <class T>
+Work batch_work(const Batch& s, double ns) {
+    constexpr int64_t kColumns = 64, kShortPlanes = 8;
+    return {cost<T>(ns, s.batch * s.spatial), s.spatial == 1 ? kColumns : kShortPlanes};
+}
 
 }  // namespace
 
 template <class T>
 void batch_forward(const Batch& s, const T* x, const T* weight, const T* bias, T* mean, T* var, T eps,
                    bool training, T* y) {
-    parallel_for(0, s.channels, grain(s.batch * s.spatial), [&](int64_t begin, int64_t end) {
+    parallel_for(0, s.channels, batch_work<T>(s, training ? 0.25 : 0.15), [&](int64_t begin, int64_t end) {
         selected<T>().batch_forward(s, x, weight, bias, mean, var, eps, training, y, begin, end);
     });
 }
@@ -190,7 +201,7 @@ void batch_forward(const Batch& s, const T* x, const T* weight, const T* bias, T
 template <class T>
 void batch_backward(const Batch& s, const T* grad, const T* x, const T* weight, const T* mean, const T* var,
                     T eps, bool training, T* grad_x, T* grad_weight, T* grad_bias) {
-    parallel_for(0, s.channels, grain(s.batch * s.spatial), [&](int64_t begin, int64_t end) {
+    parallel_for(0, s.channels, batch_work<T>(s, 0.35), [&](int64_t begin, int64_t end) {
         selected<T>().batch_backward(s, grad, x, weight, mean, var, eps, training, grad_x, grad_weight,
                                      grad_bias, begin, end);
     });
@@ -199,7 +210,7 @@ void batch_backward(const Batch& s, const T* grad, const T* x, const T* weight, 
 template <class T>
 void group_forward(const Groups& s, const T* x, const T* weight, const T* bias, T eps, T* mean, T* rstd,
                    T* y) {
-    parallel_for(0, s.rows(), grain(s.row_size()), [&](int64_t begin, int64_t end) {
+    parallel_for(0, s.rows(), Work{cost<T>(0.15, s.row_size())}, [&](int64_t begin, int64_t end) {
         selected<T>().group_forward(s, x, weight, bias, eps, mean, rstd, y, begin, end);
     });
 }
@@ -214,7 +225,8 @@ void group_backward(const Groups& s, const T* grad, const T* x, const T* weight,
         std::clamp<int64_t>(s.rows() / kPartRows, 1, std::min(kParts, std::max<int64_t>(s.batch, 1)));
     pool::Scratch scratch(static_cast<size_t>(2 * parts * s.channels) * sizeof(T));
     T* sums = scratch.as<T>();
-    parallel_for(0, parts, grain(s.batch / parts * s.channels * s.spatial), [&](int64_t begin, int64_t end) {
+    const Work work{cost<T>(0.3, s.batch * s.channels * s.spatial) / static_cast<double>(parts)};
+    parallel_for(0, parts, work, [&](int64_t begin, int64_t end) {
         for (int64_t p = begin; p < end; ++p) {
             T* part = sums + 2 * p * s.channels;
             std::fill_n(part, 2 * s.channels, T(0));
@@ -235,17 +247,20 @@ void group_backward(const Groups& s, const T* grad, const T* x, const T* weight,
 
 namespace {
 
-// Lines that are done side by side: enough to read memory in order, few enough to give every thread some.
+// Lines that are done side by side: enough to read memory in order (64 take twice as long as 512), few enough
+// for the sums to stay near and to give every thread some.
 int64_t line_piece(int64_t outer, int64_t inner) {
+    constexpr int64_t kMost = 512;
     const int64_t threads = outer >= num_threads() ? 1 : num_threads();
-    return std::clamp<int64_t>((inner + threads - 1) / threads, 1, 1024);
+    return std::clamp<int64_t>((inner + threads - 1) / threads, 1, kMost);
 }
 
-// run(begin, end, piece) over all items.
-template <class Run>
-void over_lines(int64_t outer, int64_t n, int64_t inner, int64_t work, const Run& run) {
+// run(begin, end, piece) over all items, an element of which takes `ns`.
+template <class T, class Run>
+void over_lines(int64_t outer, int64_t n, int64_t inner, double ns, const Run& run) {
+    if (outer * n * inner == 0) return;
     const int64_t piece = line_piece(outer, inner), items = outer * ((inner + piece - 1) / piece);
-    parallel_for(0, items, grain(work * n * std::min(inner, piece)),
+    parallel_for(0, items, Work{cost<T>(ns, n * piece)},
                  [&](int64_t begin, int64_t end) { run(begin, end, piece); });
 }
 
@@ -253,7 +268,7 @@ void over_lines(int64_t outer, int64_t n, int64_t inner, int64_t work, const Run
 
 template <class T>
 void softmax_forward(const T* x, T* y, bool log, int64_t outer, int64_t n, int64_t inner) {
-    over_lines(outer, n, inner, 4, [&](int64_t begin, int64_t end, int64_t piece) {
+    over_lines<T>(outer, n, inner, 0.25, [&](int64_t begin, int64_t end, int64_t piece) {
         selected<T>().softmax_forward(x, y, log, n, inner, piece, begin, end);
     });
 }
@@ -261,7 +276,7 @@ void softmax_forward(const T* x, T* y, bool log, int64_t outer, int64_t n, int64
 template <class T>
 void softmax_backward(const T* grad, const T* y, T* grad_x, bool log, int64_t outer, int64_t n,
                       int64_t inner) {
-    over_lines(outer, n, inner, 2, [&](int64_t begin, int64_t end, int64_t piece) {
+    over_lines<T>(outer, n, inner, log ? 0.2 : 0.15, [&](int64_t begin, int64_t end, int64_t piece) {
         selected<T>().softmax_backward(grad, y, grad_x, log, n, inner, piece, begin, end);
     });
 }

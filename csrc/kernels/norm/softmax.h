@@ -111,16 +111,39 @@ static void softmax_lines(const T* x, T* y, int64_t n, int64_t inner, int64_t wi
         });
 }
 
+// What the rows' sums are of.
 template <class T>
-static void softmax_backward_row(const T* grad, const T* y, T* grad_x, int64_t n, bool log_form) {
-    const Vec<T> total = broadcast(sum_terms<T>(n, [&](int64_t i, int used) __attribute__((always_inline)) {
-        const Vec<T> g = load_upto(grad + i, used);
-        return log_form ? g : g * load_upto(y + i, used);
-    }));
-    each_vector<T>(n, [&](int64_t i, int used) __attribute__((always_inline)) {
-        const Vec<T> g = load_upto(grad + i, used), r = load_upto(y + i, used);
-        store_upto(grad_x + i, log_form ? g - exp(r) * total : (g - total) * r, used);
-    });
+PT_INLINE Vec<T> softmax_backward_term(const T* grad, const T* y, int used, bool log_form) {
+    const Vec<T> g = load_upto(grad, used);
+    return log_form ? g : g * load_upto(y, used);
+}
+
+// Rows one after the other. While short ones are written, the next one is read for its sum: a row alone waits
+// for its first loads, and then for its sum.
+template <class T>
+static void softmax_backward_rows(const T* grad, const T* y, T* grad_x, int64_t rows, int64_t n,
+                                  bool log_form) {
+    constexpr int64_t kShort = 8192 / sizeof(T);
+    const bool ahead = n <= kShort;
+    const auto sum = [&](int64_t row) __attribute__((always_inline)) {
+        return sum_terms<T>(n, [&](int64_t i, int used) __attribute__((always_inline)) {
+            return softmax_backward_term(grad + row * n + i, y + row * n + i, used, log_form);
+        });
+    };
+    T next = ahead ? sum(0) : T(0);
+    for (int64_t r = 0; r < rows; ++r) {
+        const Vec<T> total = broadcast(ahead ? next : sum(r));
+        const int64_t at = r * n, following = ahead && r + 1 < rows ? n : 0;
+        Vec<T> even{}, odd{};
+        each_vector<T>(n, [&](int64_t i, int used) __attribute__((always_inline)) {
+            const Vec<T> g = load_upto(grad + at + i, used), p = load_upto(y + at + i, used);
+            store_upto(grad_x + at + i, log_form ? g - exp(p) * total : (g - total) * p, used);
+            if (following == 0) return;
+            const int64_t to = at + following + i;
+            (i / lanes<T> % 2 == 0 ? even : odd) += softmax_backward_term(grad + to, y + to, used, log_form);
+        });
+        next = sum_lanes<T>(even + odd);
+    }
 }
 
 template <class T>
@@ -171,8 +194,7 @@ template <class T>
 static void softmax_backward(const T* grad, const T* y, T* grad_x, bool log, int64_t n, int64_t inner,
                              int64_t piece, int64_t begin, int64_t end) {
     if (inner == 1) {
-        for (int64_t r = begin; r < end; ++r)
-            softmax_backward_row(grad + r * n, y + r * n, grad_x + r * n, n, log);
+        softmax_backward_rows(grad + begin * n, y + begin * n, grad_x + begin * n, end - begin, n, log);
         return;
     }
     pool::Scratch scratch(static_cast<size_t>(piece) * sizeof(T));
