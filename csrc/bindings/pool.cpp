@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <type_traits>
 
 #include "base/check.h"
 #include "kernels/pool/pool.h"
@@ -84,55 +85,73 @@ void for_dtype(DType dtype, const Body& body) {
         body(double{});
 }
 
-void zero(const ArrayView& v) { std::memset(v.data, 0, static_cast<size_t>(v.nbytes())); }
+// body(T{}) without the interpreter's lock; nothing where there are no outputs.
+template <class Body>
+void compute(const Problem& p, DType dtype, const Body& body) {
+    if (p.empty()) return;
+    ReleaseGil release(p.numel());
+    for_dtype(dtype, body);
+}
 
-// keep: "none" gives values, "offsets" (values, winning taps as bytes), "indices" (values, flat positions).
-py::object max_forward(const py::object& x, const Sizes& out_size, const Sizes& kernel, const Sizes& stride,
-                       const Sizes& padding, const Sizes& dilation, const std::string& keep) {
-    const ArrayView in = view(x, "x");
-    check_input(in, "x");
-    Problem p = make_problem(shape_of(in), out_size);
-    set_taps(p, {kernel, stride, padding, dilation});
-    py::object values = make_array(p.out_shape, in.dtype), kept;
+// An array that body(result's pointer) fills; zeros where there are no outputs.
+template <class Body>
+py::object filled(const Problem& p, const Sizes& shape, DType dtype, const Body& body) {
+    py::object result = make_array(shape, dtype);
+    const ArrayView out = view_of(result);
+    if (p.empty()) std::memset(out.data, 0, static_cast<size_t>(out.nbytes()));
+    compute(p, dtype, [&](auto t) { body(out.as<decltype(t)>()); });
+    return result;
+}
+
+// Maxima of the given shape and what is kept of the winners: "none" gives values, "offsets" (values, winning
+// taps as bytes), "indices" (values, flat positions). body(values, offsets, indices) fills them.
+template <class Body>
+py::object maxima(const Problem& p, const Sizes& shape, DType dtype, const std::string& keep,
+                  const Body& body) {
+    py::object values = make_array(shape, dtype), kept;
     uint8_t* offsets = nullptr;
     int64_t* indices = nullptr;
     if (keep == "offsets") {
         PT_CHECK(p.window.taps() <= 256, "max_forward: offsets need a window of at most 256 taps");
-        kept = make_array(p.out_shape, DType::uint8);
+        kept = make_array(shape, DType::uint8);
         offsets = view_of(kept).as<uint8_t>();
     } else if (keep == "indices") {
-        kept = make_array(p.out_shape, DType::int64);
+        kept = make_array(shape, DType::int64);
         indices = view_of(kept).as<int64_t>();
     }
-    if (!p.empty()) {
-        const ArrayView out = view_of(values);
-        ReleaseGil release(p.numel());
-        for_dtype(in.dtype, [&](auto t) {
-            using T = decltype(t);
-            pooling::max_forward<T>(in.as<T>(), out.as<T>(), offsets, indices, p.planes, p.window);
-        });
-    }
+    const ArrayView out = view_of(values);
+    compute(p, dtype, [&](auto t) { body(out.as<decltype(t)>(), offsets, indices); });
     return kept ? py::object(py::make_tuple(values, kept)) : values;
 }
 
+// The trailing axes of `grad`, as many as are pooled.
+Sizes pooled_axes(const ArrayView& grad, size_t axes) {
+    PT_CHECK(grad.ndim >= static_cast<int>(axes), "grad: too few axes");
+    return Sizes(grad.shape + grad.ndim - axes, grad.shape + grad.ndim);
+}
+
+py::object max_forward(const py::object& x, const Sizes& out_size, const Taps& taps,
+                       const std::string& keep) {
+    const ArrayView in = view(x, "x");
+    check_input(in, "x");
+    Problem p = make_problem(shape_of(in), out_size);
+    set_taps(p, taps);
+    return maxima(p, p.out_shape, in.dtype, keep,
+                  [&]<class T>(T* values, uint8_t* offsets, int64_t* indices) {
+                      pooling::max_forward<T>(in.as<T>(), values, offsets, indices, p.planes, p.window);
+                  });
+}
+
 py::object max_backward(const py::object& grad, const py::object& offsets, const Sizes& in_shape,
-                        const Sizes& kernel, const Sizes& stride, const Sizes& padding,
-                        const Sizes& dilation) {
-    const ArrayView g = view(grad, "grad"), taps = view(offsets, "offsets");
-    PT_CHECK(g.ndim >= static_cast<int>(kernel.size()), "grad: too few axes");
-    Problem p = make_problem(in_shape, Sizes(g.shape + g.ndim - kernel.size(), g.shape + g.ndim));
-    set_taps(p, {kernel, stride, padding, dilation});
+                        const Taps& taps) {
+    const ArrayView g = view(grad, "grad"), won = view(offsets, "offsets");
+    Problem p = make_problem(in_shape, pooled_axes(g, taps.kernel.size()));
+    set_taps(p, taps);
     check_grad(g, p);
-    check_beside(taps, g, DType::uint8, "offsets");
-    py::object result = make_array(in_shape, g.dtype);
-    const ArrayView out = view_of(result);
-    if (p.empty()) return zero(out), result;
-    ReleaseGil release(p.numel());
-    for_dtype(g.dtype, [&](auto t) {
-        using T = decltype(t);
-        pooling::max_backward<T>(g.as<T>(), taps.as<uint8_t>(), out.as<T>(), p.planes, p.window);
+    check_beside(won, g, DType::uint8, "offsets");
+    return filled(p, in_shape, g.dtype, [&]<class T>(T* out) {
+        pooling::max_backward<T>(g.as<T>(), won.as<uint8_t>(), out, p.planes, p.window);
     });
-    return result;
 }
 
 // (images, pooled axes, channels) as (images, channels, pooled axes), and back.
@@ -153,28 +172,11 @@ py::object max_forward_last(const py::object& x, const Sizes& out_size, const Ta
     PT_CHECK(in.ndim == static_cast<int>(out_size.size()) + 2, "x: expected images, pooled axes, channels");
     Problem p = make_problem(channels_first(shape_of(in)), out_size);
     set_taps(p, taps);
-    const Sizes shape = channels_last(p.out_shape);
-    py::object values = make_array(shape, in.dtype), kept;
-    uint8_t* offsets = nullptr;
-    int64_t* indices = nullptr;
-    if (keep == "offsets") {
-        PT_CHECK(p.window.taps() <= 256, "max_forward: offsets need a window of at most 256 taps");
-        kept = make_array(shape, DType::uint8);
-        offsets = view_of(kept).as<uint8_t>();
-    } else if (keep == "indices") {
-        kept = make_array(shape, DType::int64);
-        indices = view_of(kept).as<int64_t>();
-    }
-    if (!p.empty()) {
-        const ArrayView out = view_of(values);
-        ReleaseGil release(p.numel());
-        for_dtype(in.dtype, [&](auto t) {
-            using T = decltype(t);
-            pooling::max_forward_last<T>(in.as<T>(), out.as<T>(), offsets, indices, p.in_shape[0],
-                                         p.in_shape[1], p.window);
-        });
-    }
-    return kept ? py::object(py::make_tuple(values, kept)) : values;
+    const auto body = [&]<class T>(T* values, uint8_t* offsets, int64_t* indices) {
+        pooling::max_forward_last<T>(in.as<T>(), values, offsets, indices, p.in_shape[0], p.in_shape[1],
+                                     p.window);
+    };
+    return maxima(p, channels_last(p.out_shape), in.dtype, keep, body);
 }
 
 // max_backward of (images, pooled axes, channels); in_shape is in this order too.
@@ -188,16 +190,10 @@ py::object max_backward_last(const py::object& grad, const py::object& offsets, 
     p.out_shape = channels_last(p.out_shape);
     check_grad(g, p);
     check_beside(won, g, DType::uint8, "offsets");
-    py::object result = make_array(in_shape, g.dtype);
-    const ArrayView out = view_of(result);
-    if (p.empty()) return zero(out), result;
-    ReleaseGil release(p.numel());
-    for_dtype(g.dtype, [&](auto t) {
-        using T = decltype(t);
-        pooling::max_backward_last<T>(g.as<T>(), won.as<uint8_t>(), out.as<T>(), p.in_shape[0], p.in_shape[1],
+    return filled(p, in_shape, g.dtype, [&]<class T>(T* out) {
+        pooling::max_backward_last<T>(g.as<T>(), won.as<uint8_t>(), out, p.in_shape[0], p.in_shape[1],
                                       p.window);
     });
-    return result;
 }
 
 py::object avg_forward(const py::object& x, const Sizes& out_size, const Sizes& kernel, const Sizes& stride,
@@ -206,79 +202,47 @@ py::object avg_forward(const py::object& x, const Sizes& out_size, const Sizes& 
     check_input(in, "x");
     Problem p = make_problem(shape_of(in), out_size);
     set_taps(p, {kernel, stride, padding, Sizes(kernel.size(), 1)});
-    py::object result = make_array(p.out_shape, in.dtype);
-    if (p.empty()) return result;
-    const ArrayView out = view_of(result);
-    ReleaseGil release(p.numel());
-    for_dtype(in.dtype, [&](auto t) {
-        using T = decltype(t);
-        pooling::avg_forward<T>(in.as<T>(), out.as<T>(), p.planes, p.window, {divisor, count_include_pad});
+    return filled(p, p.out_shape, in.dtype, [&]<class T>(T* out) {
+        pooling::avg_forward<T>(in.as<T>(), out, p.planes, p.window, {divisor, count_include_pad});
     });
-    return result;
 }
 
 py::object avg_backward(const py::object& grad, const Sizes& in_shape, const Sizes& kernel,
                         const Sizes& stride, const Sizes& padding, bool count_include_pad, int64_t divisor) {
     const ArrayView g = view(grad, "grad");
-    PT_CHECK(g.ndim >= static_cast<int>(kernel.size()), "grad: too few axes");
-    Problem p = make_problem(in_shape, Sizes(g.shape + g.ndim - kernel.size(), g.shape + g.ndim));
+    Problem p = make_problem(in_shape, pooled_axes(g, kernel.size()));
     set_taps(p, {kernel, stride, padding, Sizes(kernel.size(), 1)});
     check_grad(g, p);
-    py::object result = make_array(in_shape, g.dtype);
-    const ArrayView out = view_of(result);
-    if (p.empty()) return zero(out), result;
-    ReleaseGil release(p.numel());
-    for_dtype(g.dtype, [&](auto t) {
-        using T = decltype(t);
-        pooling::avg_backward<T>(g.as<T>(), out.as<T>(), p.planes, p.window, {divisor, count_include_pad});
+    return filled(p, in_shape, g.dtype, [&]<class T>(T* out) {
+        pooling::avg_backward<T>(g.as<T>(), out, p.planes, p.window, {divisor, count_include_pad});
     });
-    return result;
 }
 
 py::object adaptive_avg_forward(const py::object& x, const Sizes& out_size) {
     const ArrayView in = view(x, "x");
     check_input(in, "x");
     const Problem p = make_problem(shape_of(in), out_size);
-    py::object result = make_array(p.out_shape, in.dtype);
-    if (p.empty()) return result;
-    const ArrayView out = view_of(result);
-    ReleaseGil release(p.numel());
-    for_dtype(in.dtype, [&](auto t) {
-        using T = decltype(t);
-        pooling::adaptive_avg_forward<T>(in.as<T>(), out.as<T>(), p.planes, p.window);
+    return filled(p, p.out_shape, in.dtype, [&]<class T>(T* out) {
+        pooling::adaptive_avg_forward<T>(in.as<T>(), out, p.planes, p.window);
     });
-    return result;
 }
 
 py::object adaptive_avg_backward(const py::object& grad, const Sizes& in_shape, const Sizes& out_size) {
     const ArrayView g = view(grad, "grad");
     const Problem p = make_problem(in_shape, out_size);
     check_grad(g, p);
-    py::object result = make_array(in_shape, g.dtype);
-    const ArrayView out = view_of(result);
-    if (p.empty()) return zero(out), result;
-    ReleaseGil release(p.numel());
-    for_dtype(g.dtype, [&](auto t) {
-        using T = decltype(t);
-        pooling::adaptive_avg_backward<T>(g.as<T>(), out.as<T>(), p.planes, p.window);
+    return filled(p, in_shape, g.dtype, [&]<class T>(T* out) {
+        pooling::adaptive_avg_backward<T>(g.as<T>(), out, p.planes, p.window);
     });
-    return result;
 }
 
 py::object adaptive_max_forward(const py::object& x, const Sizes& out_size) {
     const ArrayView in = view(x, "x");
     check_input(in, "x");
     const Problem p = make_problem(shape_of(in), out_size);
-    py::object values = make_array(p.out_shape, in.dtype), indices = make_array(p.out_shape, DType::int64);
-    if (!p.empty()) {
-        const ArrayView out = view_of(values), at = view_of(indices);
-        ReleaseGil release(p.numel());
-        for_dtype(in.dtype, [&](auto t) {
-            using T = decltype(t);
-            pooling::adaptive_max_forward<T>(in.as<T>(), out.as<T>(), at.as<int64_t>(), p.planes, p.window);
-        });
-    }
-    return py::make_tuple(values, indices);
+    return maxima(p, p.out_shape, in.dtype, "indices", [&]<class T>(T* values, uint8_t*, int64_t* indices) {
+        pooling::adaptive_max_forward<T>(in.as<T>(), values, indices, p.planes, p.window);
+    });
 }
 
 // Windows anywhere; `starts` has one int64 array (planes, outputs) for each pooled axis.
@@ -307,64 +271,75 @@ py::object max_forward_at(const py::object& x, const std::vector<py::object>& st
             PT_CHECK(at[axis][j] >= 0 && at[axis][j] + p.window.kernel[axis] <= p.window.in[axis],
                      "starts: found a window that leaves the input");
     }
-    py::object values = make_array(p.out_shape, in.dtype), indices = make_array(p.out_shape, DType::int64);
-    if (!p.empty()) {
-        const ArrayView out = view_of(values), won = view_of(indices);
-        ReleaseGil release(p.numel());
-        for_dtype(in.dtype, [&](auto t) {
-            using T = decltype(t);
-            pooling::max_forward_at<T>(in.as<T>(), at, out.as<T>(), won.as<int64_t>(), p.planes, p.window);
-        });
-    }
-    return py::make_tuple(values, indices);
+    return maxima(p, p.out_shape, in.dtype, "indices", [&]<class T>(T* values, uint8_t*, int64_t* indices) {
+        pooling::max_forward_at<T>(in.as<T>(), at, values, indices, p.planes, p.window);
+    });
 }
 
-// The gradient by flat indices; `axes` trailing axes make up a plane.
-py::object scatter_backward(const py::object& grad, const py::object& indices, const Sizes& in_shape,
-                            int axes) {
-    const ArrayView g = view(grad, "grad"), at = view(indices, "indices");
-    PT_CHECK(g.ndim >= axes, "grad: too few axes");
-    const Problem p = make_problem(in_shape, Sizes(g.shape + g.ndim - axes, g.shape + g.ndim));
-    check_grad(g, p);
-    check_beside(at, g, DType::int64, "indices");
-    py::object result = make_array(in_shape, g.dtype);
-    const ArrayView out = view_of(result);
-    if (p.empty()) return zero(out), result;
+// Planes by flat indices: `large` is the shape whose planes, its `axes` trailing axes, the indices point
+// into.
+template <class Body>
+py::object by_indices(const py::object& from, const py::object& indices, const Sizes& large, int axes,
+                      const Sizes& shape, const Body& body) {
+    const ArrayView in = view(from, "x"), at = view(indices, "indices");
+    check_input(in, "x");
+    PT_CHECK(at.dtype == DType::int64 && at.is_contiguous(), "indices: expected contiguous int64");
+    const Problem p = make_problem(large, pooled_axes(at, static_cast<size_t>(axes)));
+    PT_CHECK(shape_of(at) == p.out_shape, "indices: wrong shape");
+    PT_CHECK(shape_of(in) == (shape == large ? p.out_shape : large), "x: wrong shape");
     bool inside = true;
-    {
-        ReleaseGil release(p.numel());
-        for_dtype(g.dtype, [&](auto t) {
-            using T = decltype(t);
-            inside = pooling::scatter_backward<T>(g.as<T>(), at.as<int64_t>(), out.as<T>(), p.planes,
-                                                  p.window.out_size(), p.window.in_size());
-        });
-    }
+    py::object result = filled(p, shape, in.dtype, [&]<class T>(T* out) {
+        inside = body(in.as<T>(), at.as<int64_t>(), out, p.planes, p.window.out_size(), p.window.in_size());
+    });
     PT_CHECK(inside, "indices: found an index outside its plane");
     return result;
+}
+
+py::object scatter(const py::object& x, const py::object& indices, const Sizes& shape, int axes, bool add) {
+    return by_indices(
+        x, indices, shape, axes, shape,
+        [&](auto* from, const int64_t* at, auto* to, int64_t planes, int64_t outs, int64_t ins) {
+            return (add ? pooling::scatter_backward<std::remove_pointer_t<decltype(to)>>
+                        : pooling::unpool<std::remove_pointer_t<decltype(to)>>)(from, at, to, planes, outs,
+                                                                                ins);
+        });
+}
+
+py::object gather(const py::object& x, const py::object& indices, int axes) {
+    const ArrayView in = view(x, "x"), at = view(indices, "indices");
+    return by_indices(x, indices, shape_of(in), axes, shape_of(at),
+                      [](auto* from, const int64_t* at, auto* to, int64_t planes, int64_t outs, int64_t ins) {
+                          return pooling::gather(from, at, to, planes, outs, ins);
+                      });
 }
 
 }  // namespace
 
 void bind_pool(py::module_& m) {
-    m.def("pool_max_forward", &max_forward);
-    m.def("pool_max_backward", &max_backward);
-    m.def("pool_max_forward_last",
-          [](const py::object& x, const Sizes& out_size, const Sizes& kernel, const Sizes& stride,
-             const Sizes& padding, const Sizes& dilation, const std::string& keep) {
-              return max_forward_last(x, out_size, {kernel, stride, padding, dilation}, keep);
-          });
-    m.def("pool_max_backward_last",
-          [](const py::object& grad, const py::object& offsets, const Sizes& in_shape, const Sizes& kernel,
-             const Sizes& stride, const Sizes& padding, const Sizes& dilation) {
-              return max_backward_last(grad, offsets, in_shape, {kernel, stride, padding, dilation});
-          });
+    const auto forward = [](auto run) {
+        return [run](const py::object& x, const Sizes& out_size, const Sizes& kernel, const Sizes& stride,
+                     const Sizes& padding, const Sizes& dilation, const std::string& keep) {
+            return run(x, out_size, Taps{kernel, stride, padding, dilation}, keep);
+        };
+    };
+    const auto backward = [](auto run) {
+        return [run](const py::object& grad, const py::object& offsets, const Sizes& in_shape,
+                     const Sizes& kernel, const Sizes& stride, const Sizes& padding, const Sizes& dilation) {
+            return run(grad, offsets, in_shape, Taps{kernel, stride, padding, dilation});
+        };
+    };
+    m.def("pool_max_forward", forward(&max_forward));
+    m.def("pool_max_backward", backward(&max_backward));
+    m.def("pool_max_forward_last", forward(&max_forward_last));
+    m.def("pool_max_backward_last", backward(&max_backward_last));
     m.def("pool_max_at", &max_forward_at);
     m.def("pool_avg_forward", &avg_forward);
     m.def("pool_avg_backward", &avg_backward);
     m.def("pool_adaptive_avg_forward", &adaptive_avg_forward);
     m.def("pool_adaptive_avg_backward", &adaptive_avg_backward);
     m.def("pool_adaptive_max_forward", &adaptive_max_forward);
-    m.def("pool_scatter_backward", &scatter_backward);
+    m.def("pool_scatter", &scatter);
+    m.def("pool_gather", &gather);
 }
 
 }  // namespace pt

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from pytensor.autograd.node import Node, record, wrap
 from pytensor.backend import backend_of
-from pytensor.backend.reference.array_module import array_module
 from pytensor.ops.checks import check_tensor
 from pytensor.ops.pool import gather_planes, scatter_planes
 from pytensor.ops.pool_window import check_dtype, per_axis
@@ -324,18 +323,8 @@ def _max_unpool(
             f"Found an invalid max index: {wrong} (output volumes are of size {'x'.join(map(str, out))})"
         )
     lead = tuple(input.shape)[: input.ndim - axes]
-    result = _put_planes(input._array, indices._array, (*lead, *out), axes)
+    result = backend_of(input._array).pool_unpool(input._array, indices._array, (*lead, *out), axes)
     return record(MaxUnpoolBackward, (input,), result, saved=(indices,), ctx=axes)
-
-
-def _put_planes(x: Any, indices: Any, shape: tuple[int, ...], axes: int) -> Any:
-    """Zeros with x stored at flat positions of each plane; of values for one place the last stays."""
-    xp = array_module(x)
-    planes = math.prod(shape[: len(shape) - axes])
-    result = xp.zeros((planes, math.prod(shape[len(shape) - axes :])), x.dtype)
-    if x.size:
-        xp.put_along_axis(result, indices.reshape(planes, -1), x.reshape(planes, -1), axis=1)
-    return result.reshape(shape)
 
 
 @op(namespace="nn.functional")

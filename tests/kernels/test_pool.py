@@ -96,7 +96,7 @@ def test_max_channels_last(problem, channels, data):
 def test_max_backward(problem, data):
     x, out, *window = problem
     _, offsets = reference.max_pool(x, out, *window, "offsets")
-    _, indices = reference.max_pool(x, out, *window, "indices")
+    values, indices = reference.max_pool(x, out, *window, "indices")
     g = data.draw(arrays(x.dtype, offsets.shape, "finite"))
     expected = reference.max_pool_backward(g.astype(np.float64), offsets, x.shape, *window)
     scale = reference.max_pool_backward(np.abs(g).astype(np.float64), offsets, x.shape, *window)
@@ -107,6 +107,9 @@ def test_max_backward(problem, data):
         assert_agree(cpu.max_pool_backward(g, offsets, x.shape, *window), expected, 16, scale)
         if inside:
             assert_agree(cpu.pool_scatter(g, indices, x.shape, len(out)), expected, 16, scale)
+            np.testing.assert_array_equal(cpu.pool_gather(x, indices, len(out)), values)
+            unpooled = cpu.pool_unpool(g, indices, x.shape, len(out))
+            np.testing.assert_array_equal(unpooled, reference.pool_unpool(g, indices, x.shape, len(out)))
 
 
 @given(windows("finite", dilated=False), st.booleans(), st.sampled_from([0, 1, 7]))
@@ -188,6 +191,10 @@ def test_indices_outside_the_plane_are_refused():
     for wrong in (4, -1):
         with pytest.raises(ValueError, match="outside"):
             cpu.pool_scatter(g, np.array([[0, wrong]]), (1, 4), 1)
+        with pytest.raises(ValueError, match="outside"):
+            cpu.pool_unpool(g, np.array([[0, wrong]]), (1, 4), 1)
+        with pytest.raises(ValueError, match="outside"):
+            cpu.pool_gather(np.ones((1, 4), np.float32), np.array([[0, wrong]]), 1)
 
 
 def test_large_gradients_of_tiles():

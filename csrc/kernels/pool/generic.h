@@ -1,6 +1,7 @@
-// Pooling over Vec: maximum and average; the gradients are in gradients.h.
+// Pooling over Vec: maximum and average; the gradients are in gradients.h and avg_gradients.h.
 #pragma once
 
+#include "kernels/pool/avg_gradients.h"
 #include "kernels/pool/channels_last.h"
 
 namespace pt::pooling::PT_ISA {

@@ -237,11 +237,17 @@ const Table<T>& selected() {
     return by_type<T>(PT_SELECT(Kernels));
 }
 
-// body(first plane, number of planes) over all planes, with enough work in each call for a thread to pay.
+// body(first plane, number of planes) over all planes, which take `ns` each. Kernels prepare tables first,
+// and some take as many planes as there are lanes together.
 template <class Body>
-void over_planes(int64_t planes, int64_t work_per_plane, const Body& body) {
-    const int64_t grain = 1 + 16384 / std::max<int64_t>(work_per_plane, 1);
-    parallel_for(0, planes, grain, [&](int64_t begin, int64_t end) { body(begin, end - begin); });
+void over_planes(int64_t planes, double ns, const Body& body) {
+    parallel_for(0, planes, Work{ns, ns < 400 ? 16 : 1},
+                 [&](int64_t begin, int64_t end) { body(begin, end - begin); });
+}
+
+// What a plane takes: ns per input and output, measured with AVX-512.
+double plane_ns(const Window& w, double input, double output) {
+    return input * static_cast<double>(w.in_size()) + output * static_cast<double>(w.out_size());
 }
 
 template <class P>
@@ -277,7 +283,7 @@ bool wide_tiles(const Window& w, const Divisor& divisor) {
 
 template <class T>
 void max_forward(const T* x, T* values, uint8_t* offsets, int64_t* indices, int64_t planes, const Window& w) {
-    over_planes(planes, w.in_size(), [&](int64_t p, int64_t n) {
+    over_planes(planes, plane_ns(w, 0.1, 0.25), [&](int64_t p, int64_t n) {
         const int64_t o = p * w.out_size();
         selected<T>().max_forward(x + p * w.in_size(), values + o, advance(offsets, o), advance(indices, o),
                                   n, w);
@@ -287,7 +293,7 @@ void max_forward(const T* x, T* values, uint8_t* offsets, int64_t* indices, int6
 template <class T>
 void max_backward(const T* grad, const uint8_t* offsets, T* grad_x, int64_t planes, const Window& w) {
     const int64_t bytes = planes * w.in_size() * static_cast<int64_t>(sizeof(T));
-    over_planes(planes, w.in_size(), [&](int64_t p, int64_t n) {
+    over_planes(planes, plane_ns(w, 0.1, 0.1), [&](int64_t p, int64_t n) {
         const int64_t o = p * w.out_size();
         selected<T>().max_backward(grad + o, offsets + o, grad_x + p * w.in_size(), n, w, bytes);
     });
@@ -296,7 +302,7 @@ void max_backward(const T* grad, const uint8_t* offsets, T* grad_x, int64_t plan
 template <class T>
 void avg_forward(const T* x, T* out, int64_t planes, const Window& w, const Divisor& divisor) {
     if (wide_tiles(w, divisor)) return adaptive_avg_forward(x, out, planes, w);
-    over_planes(planes, w.in_size(), [&](int64_t p, int64_t n) {
+    over_planes(planes, plane_ns(w, 0.1, 0.3), [&](int64_t p, int64_t n) {
         selected<T>().avg_forward(x + p * w.in_size(), out + p * w.out_size(), n, w, divisor);
     });
 }
@@ -304,7 +310,7 @@ void avg_forward(const T* x, T* out, int64_t planes, const Window& w, const Divi
 template <class T>
 void avg_backward(const T* grad, T* grad_x, int64_t planes, const Window& w, const Divisor& divisor) {
     if (wide_tiles(w, divisor)) return adaptive_avg_backward(grad, grad_x, planes, w);
-    over_planes(planes, w.in_size(), [&](int64_t p, int64_t n) {
+    over_planes(planes, plane_ns(w, 0.15, 0.3), [&](int64_t p, int64_t n) {
         selected<T>().avg_backward(grad + p * w.out_size(), grad_x + p * w.in_size(), n, w, divisor);
     });
 }
@@ -312,7 +318,7 @@ void avg_backward(const T* grad, T* grad_x, int64_t planes, const Window& w, con
 template <class T>
 void adaptive_avg_forward(const T* x, T* out, int64_t planes, const Window& w) {
     if (even_tiles(w) && w.in[2] / w.out[2] < 3) return avg_forward(x, out, planes, as_tiles(w), {0, true});
-    over_planes(planes, w.in_size(), [&](int64_t p, int64_t n) {
+    over_planes(planes, plane_ns(w, 0.05, 0.4), [&](int64_t p, int64_t n) {
         selected<T>().adaptive_avg_forward(x + p * w.in_size(), out + p * w.out_size(), n, w);
     });
 }
@@ -321,14 +327,14 @@ template <class T>
 void adaptive_avg_backward(const T* grad, T* grad_x, int64_t planes, const Window& w) {
     if (even_tiles(w) && w.in[2] / w.out[2] < 3)
         return avg_backward(grad, grad_x, planes, as_tiles(w), {0, true});
-    over_planes(planes, w.in_size(), [&](int64_t p, int64_t n) {
+    over_planes(planes, plane_ns(w, 0.05, 0.8), [&](int64_t p, int64_t n) {
         selected<T>().adaptive_avg_backward(grad + p * w.out_size(), grad_x + p * w.in_size(), n, w);
     });
 }
 
 template <class T>
 void adaptive_max_forward(const T* x, T* values, int64_t* indices, int64_t planes, const Window& w) {
-    over_planes(planes, w.in_size(), [&](int64_t p, int64_t n) {
+    over_planes(planes, plane_ns(w, 0.1, 1.7), [&](int64_t p, int64_t n) {
         const int64_t o = p * w.out_size();
         selected<T>().adaptive_max_forward(x + p * w.in_size(), values + o, indices + o, n, w);
     });
@@ -337,23 +343,26 @@ void adaptive_max_forward(const T* x, T* values, int64_t* indices, int64_t plane
 template <class T>
 void max_forward_last(const T* x, T* values, uint8_t* offsets, int64_t* indices, int64_t images,
                       int64_t channels, const Window& w) {
-    over_planes(images * w.out[0] * w.out[1], w.out[2] * channels, [&](int64_t first, int64_t n) {
-        selected<T>().max_forward_last(x, values, offsets, indices, first, n, channels, w);
-    });
+    const double output = 0.07 * static_cast<double>(w.taps() * channels);  // ns
+    over_planes(images * w.out[0] * w.out[1], output * static_cast<double>(w.out[2]),
+                [&](int64_t first, int64_t n) {
+                    selected<T>().max_forward_last(x, values, offsets, indices, first, n, channels, w);
+                });
 }
 
 template <class T>
 void max_backward_last(const T* grad, const uint8_t* offsets, T* grad_x, int64_t images, int64_t channels,
                        const Window& w) {
-    over_planes(images * w.in[0] * w.in[1], w.in[2] * channels, [&](int64_t first, int64_t n) {
-        selected<T>().max_backward_last(grad, offsets, grad_x, first, n, channels, w);
-    });
+    over_planes(images * w.in[0] * w.in[1], 0.4 * static_cast<double>(w.in[2] * channels),
+                [&](int64_t first, int64_t n) {
+                    selected<T>().max_backward_last(grad, offsets, grad_x, first, n, channels, w);
+                });
 }
 
 template <class T>
 void max_forward_at(const T* x, const int64_t* const* starts, T* values, int64_t* indices, int64_t planes,
                     const Window& w) {
-    over_planes(planes, w.out_size() * w.taps(), [&](int64_t first, int64_t n) {
+    over_planes(planes, plane_ns(w, 0, 0.7 * static_cast<double>(w.taps())), [&](int64_t first, int64_t n) {
         for (int64_t p = first; p < first + n; ++p) {
             const T* plane = x + p * w.in_size();
             plain::each_output(w, [&](int64_t o, int64_t od, int64_t oh, int64_t ow) {
@@ -379,41 +388,61 @@ void max_forward_at(const T* x, const int64_t* const* starts, T* values, int64_t
     });
 }
 
-template <class T>
-bool scatter_backward(const T* grad, const int64_t* indices, T* grad_x, int64_t planes, int64_t out_size,
-                      int64_t in_size) {
-    std::atomic<bool> inside = true;
-    // Neighbouring outputs often add to the same place, and the second addition waits for the first: several
-    // planes in turn keep them apart.
+namespace {
+
+// put(place in the plane of `large`, small[i]) for every index; false when one lies outside. Small and large
+// may be written or read. Neighbouring outputs often share a place, and the second addition waits for the
+// first: several planes in turn keep them apart.
+template <bool Clear, class Large, class Small, class Put>
+bool by_places(Large* large, const int64_t* indices, Small* small, int64_t planes, int64_t large_size,
+               int64_t small_size, const Put& put) {
     constexpr int64_t kTurns = 2;
-    over_planes(planes, in_size + out_size, [&](int64_t p, int64_t n) {
+    std::atomic<bool> inside = true;
+    const double ns =
+        (Clear ? 0.04 : 0) * static_cast<double>(large_size) + 0.5 * static_cast<double>(small_size);
+    over_planes(planes, ns, [&](int64_t p, int64_t n) {
         bool all_inside = true;
-        const auto size = static_cast<uint64_t>(in_size);
+        const auto size = static_cast<uint64_t>(large_size);
         for (const int64_t last = p + n; p < last; p += kTurns) {
             const int64_t turns = std::min(kTurns, last - p);
-            T* const plane = grad_x + p * in_size;
-            const T* const g = grad + p * out_size;
-            const int64_t* const at = indices + p * out_size;
-            std::memset(plane, 0, static_cast<size_t>(turns * in_size) * sizeof(T));
-            const auto add = [&](int64_t i, int64_t o) {
-                const auto to = static_cast<uint64_t>(at[i * out_size + o]);
-                if (to < size)
-                    plane[i * in_size + static_cast<int64_t>(to)] += g[i * out_size + o];
+            Large* const plane = large + p * large_size;
+            if constexpr (Clear)
+                std::memset(plane, 0, static_cast<size_t>(turns * large_size) * sizeof(Large));
+            const auto one = [&](int64_t i, int64_t o) {
+                const int64_t at = (p + i) * small_size + o;
+                const auto place = static_cast<uint64_t>(indices[at]);
+                if (place < size)
+                    put(plane[i * large_size + static_cast<int64_t>(place)], small[at]);
                 else
                     all_inside = false;
             };
             if (turns == kTurns)
-                for (int64_t o = 0; o < out_size; ++o) {
+                for (int64_t o = 0; o < small_size; ++o) {
 #pragma GCC unroll 4
-                    for (int64_t i = 0; i < kTurns; ++i) add(i, o);
+                    for (int64_t i = 0; i < kTurns; ++i) one(i, o);
                 }
             else
-                for (int64_t i = 0; i < turns; ++i)
-                    for (int64_t o = 0; o < out_size; ++o) add(i, o);
+                for (int64_t o = 0; o < small_size; ++o) one(0, o);
         }
         if (!all_inside) inside = false;
     });
     return inside;
+}
+
+}  // namespace
+
+template <class T>
+bool scatter_backward(const T* grad, const int64_t* indices, T* grad_x, int64_t planes, int64_t out_size,
+                      int64_t in_size) {
+    return by_places<true>(grad_x, indices, grad, planes, in_size, out_size, [](T& to, T v) { to += v; });
+}
+template <class T>
+bool unpool(const T* x, const int64_t* indices, T* out, int64_t planes, int64_t x_size, int64_t out_size) {
+    return by_places<true>(out, indices, x, planes, out_size, x_size, [](T& to, T v) { to = v; });
+}
+template <class T>
+bool gather(const T* x, const int64_t* indices, T* out, int64_t planes, int64_t out_size, int64_t x_size) {
+    return by_places<false>(x, indices, out, planes, x_size, out_size, [](T v, T& to) { to = v; });
 }
 
 #define PT_INSTANTIATE(T)                                                                                \
@@ -427,7 +456,9 @@ bool scatter_backward(const T* grad, const int64_t* indices, T* grad_x, int64_t 
     template void max_forward_last(const T*, T*, uint8_t*, int64_t*, int64_t, int64_t, const Window&);   \
     template void max_backward_last(const T*, const uint8_t*, T*, int64_t, int64_t, const Window&);      \
     template void max_forward_at(const T*, const int64_t* const*, T*, int64_t*, int64_t, const Window&); \
-    template bool scatter_backward(const T*, const int64_t*, T*, int64_t, int64_t, int64_t);
+    template bool scatter_backward(const T*, const int64_t*, T*, int64_t, int64_t, int64_t);             \
+    template bool unpool(const T*, const int64_t*, T*, int64_t, int64_t, int64_t);                       \
+    template bool gather(const T*, const int64_t*, T*, int64_t, int64_t, int64_t);
 PT_INSTANTIATE(float)
 PT_INSTANTIATE(double)
 #undef PT_INSTANTIATE

@@ -109,10 +109,16 @@ template <class T>
 void max_forward_at(const T* x, const int64_t* const* starts, T* values, int64_t* indices, int64_t planes,
                     const Window&);
 
-// grad_x[indices[i]] += grad[i] in each plane, from zero. False when an index lies outside its plane; grad_x
-// is not complete then.
+// By flat positions in each plane; false when one lies outside, and the result is not complete then.
+// grad_x[indices[i]] += grad[i], from zero.
 template <class T>
 bool scatter_backward(const T* grad, const int64_t* indices, T* grad_x, int64_t planes, int64_t out_size,
                       int64_t in_size);
+// The same with = for +=: the last of several for one place stays.
+template <class T>
+bool unpool(const T* x, const int64_t* indices, T* out, int64_t planes, int64_t x_size, int64_t out_size);
+// out[i] = x[indices[i]].
+template <class T>
+bool gather(const T* x, const int64_t* indices, T* out, int64_t planes, int64_t out_size, int64_t x_size);
 
 }  // namespace pt::pooling

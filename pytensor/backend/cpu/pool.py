@@ -9,7 +9,7 @@ import numpy as np
 from pytensor import _C
 from pytensor.backend.cpu.index import copied
 from pytensor.backend.reference import pool as plain
-from pytensor.backend.reference.pool import max_pool_gather, pool_gather
+from pytensor.backend.reference.pool import max_pool_gather
 
 __all__ = [
     "adaptive_avg_pool",
@@ -23,6 +23,7 @@ __all__ = [
     "max_pool_gather",
     "pool_gather",
     "pool_scatter",
+    "pool_unpool",
 ]
 
 
@@ -107,4 +108,16 @@ def adaptive_max_pool(x, out_size):
 def pool_scatter(grad, indices, in_shape, axes):
     if not _has_kernel(grad):
         return plain.pool_scatter(grad, indices, in_shape, axes)
-    return _C.pool_scatter_backward(_dense(grad), _dense(indices), in_shape, axes)
+    return _C.pool_scatter(_dense(grad), _dense(indices), in_shape, axes, True)
+
+
+def pool_unpool(x, indices, shape, axes):
+    if not _has_kernel(x):
+        return plain.pool_unpool(x, indices, shape, axes)
+    return _C.pool_scatter(_dense(x), _dense(indices), shape, axes, False)
+
+
+def pool_gather(x, indices, axes):
+    if not _has_kernel(x):
+        return plain.pool_gather(x, indices, axes)
+    return _C.pool_gather(_dense(x), _dense(indices), axes)

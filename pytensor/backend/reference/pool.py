@@ -25,6 +25,7 @@ __all__ = [
     "max_pool_gather",
     "pool_gather",
     "pool_scatter",
+    "pool_unpool",
 ]
 
 
@@ -260,6 +261,16 @@ def pool_scatter(grad, indices, in_shape, axes):
     if grad.size:
         xp.add.at(result, (xp.arange(planes)[:, None], indices.reshape(planes, -1)), wide.reshape(planes, -1))
     return result.reshape(in_shape).astype(grad.dtype)
+
+
+def pool_unpool(x, indices, shape, axes):
+    """Zeros with x stored at flat positions of each plane; of values for one place the last stays."""
+    xp = array_module(x)
+    planes = math.prod(shape[: len(shape) - axes])
+    result = xp.zeros((planes, math.prod(shape[len(shape) - axes :])), x.dtype)
+    if x.size:
+        xp.put_along_axis(result, indices.reshape(planes, -1), x.reshape(planes, -1), axis=1)
+    return result.reshape(shape)
 
 
 def pool_gather(x, indices, axes):
