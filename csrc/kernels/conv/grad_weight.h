@@ -2,9 +2,9 @@
 //
 //     grad_weight[m][k] = sum over columns of grad_output[m][column] * source[offsets[k] + positions[column]]
 //
-// from the same stage and tables as forward. grad_output is transposed once, into panels [column][m]; a tile
-// of kMr rows k by kNv vectors of m stays in registers while the columns go by, and the patch elements are
-// broadcast right from the source. One output in a group: vectors run along the columns instead. A few:
+// from the same stage and tables as forward. grad_output is transposed in the cache, into panels [column][m];
+// a tile of kMr rows k by kNv vectors of m stays in registers while the columns go by, and the patch elements
+// are broadcast right from the source. One output in a group: vectors run along the columns instead. A few:
 // narrow_weight.h.
 #pragma once
 
@@ -52,24 +52,17 @@ static void transpose_part(const WeightGradient<T>& p, int64_t group, int64_t pa
         }
 }
 
-// All of grad_output as [group][panel][column][width].
+// Columns [begin, end) of a panel as [column][width].
 template <class T>
-static void transpose_grad(const WeightGradient<T>& p, T* to) {
-    const int64_t panels = p.panels(), positions = p.positions(), columns = p.columns();
-    const int64_t chunks = (positions + 255) / 256;
-    const int64_t chunk = positions < 256 ? positions : 256;
-    parallel_for(0, p.groups * panels * p.images * chunks, Work{bytes_ns(2 * sizeof(T) * chunk * p.width(0))},
-                 [&](int64_t begin, int64_t end) {
-                     for (int64_t unit = begin; unit < end; ++unit) {
-                         const int64_t chunk = unit % chunks, n = unit / chunks % p.images;
-                         const int64_t panel = unit / (chunks * p.images) % panels,
-                                       group = unit / (chunks * p.images * panels);
-                         const int64_t last = chunk * 256 + 256 < positions ? chunk * 256 + 256 : positions;
-                         const int64_t row = group * p.padded_rows() + panel * kNr<T>;
-                         transpose_part(p, group, panel, n, chunk * 256, last,
-                                        to + row * columns + (n * positions + chunk * 256) * p.width(panel));
-                     }
-                 });
+static void transpose_columns(const WeightGradient<T>& p, int64_t group, int64_t panel, int64_t begin,
+                              int64_t end, T* to) {
+    const int64_t positions = p.positions();
+    while (begin < end) {
+        const int64_t n = begin / positions, last = (n + 1) * positions < end ? (n + 1) * positions : end;
+        transpose_part(p, group, panel, n, begin - n * positions, last - n * positions, to);
+        to += (last - begin) * p.width(panel);
+        begin = last;
+    }
 }
 
 template <class T, int Vectors>
@@ -122,90 +115,78 @@ static void sum_panel(int64_t count, const T* b, int width, bool first, T* to) {
     }
 }
 
-// Adds a group of images to `sums` [group][panel][k][width] and `bias_sums` [group][padded_rows].
+// How the work is cut, whatever the threads, so that the result does not depend on them: into parts of the
+// columns, each with sums of its own, where the sums are few; into the tiles of each panel where they are
+// not. A unit of work transposes its blocks of grad_output in the second cache.
+struct Cut {
+    int64_t parts, splits;
+};
+constexpr int64_t kParts = 8, kLeastPart = 128, kMostSums = 1 << 19;  // units; columns; bytes
+
 template <class T>
-static void outer_product(const WeightGradient<T>& p, const T* panels_of_grad, const int64_t* positions,
-                          bool first, T* sums, T* bias_sums) {
-    const int64_t k_tiles = p.k_tiles(), panels = p.panels(), columns = p.columns();
-    const int64_t blocks = (columns + kDepth - 1) / kDepth;
-    const int64_t units = p.groups * panels * k_tiles, threads = num_threads();
-    const Work work{flops_ns(2 * columns * kMr * p.width(0)), 1 + units / (8 * threads)};
-    parallel_for(0, units, work, [&](int64_t begin, int64_t end) {
-        for (int64_t block = 0; block < blocks; ++block) {
-            const int64_t from = columns * block / blocks, to = columns * (block + 1) / blocks;
-            const bool store_first = first && block == 0;
-            for (int64_t unit = begin; unit < end; ++unit) {
-                const int64_t tile = unit % k_tiles, panel = unit / k_tiles % panels;
-                const int64_t group = unit / (k_tiles * panels), width = p.width(panel);
-                const int64_t row = group * p.padded_rows() + panel * kNr<T>;
-                const T* b = panels_of_grad + row * columns + from * width;
-                const T* rows[kMr];
-                for (int r = 0; r < kMr; ++r) {
-                    const int64_t k = tile * kMr + r < p.depth ? tile * kMr + r : p.depth - 1;
-                    rows[r] = p.source + group * p.source_group + p.offsets[k];
-                }
-                T* c = sums + row * k_tiles * kMr + tile * kMr * width;
-                outer_tile_of_vectors<T>[width / lanes<T>](to - from, rows, positions + from, b, store_first,
-                                                           c);
-                if (tile == 0 && bias_sums != nullptr)
-                    sum_panel(to - from, b, static_cast<int>(width), store_first, bias_sums + row);
-            }
-        }
-    });
+static Cut cut_of(const WeightGradient<T>& p) {
+    const int64_t panels = p.groups * p.panels(), k_tiles = p.k_tiles();
+    const int64_t bytes = p.groups * p.padded_rows() * k_tiles * kMr * static_cast<int64_t>(sizeof(T));
+    if (bytes <= kMostSums && p.columns() >= kParts * kLeastPart) return {kParts, 1};
+    const int64_t splits = (kParts + panels - 1) / panels;
+    return {1, splits < k_tiles ? splits : k_tiles};
 }
 
-// The same where the sums are few: every part of the images (a fixed number of parts, so that the result does
-// not depend on the threads) has sums of its own, and grad_output is transposed block by block in the cache.
-constexpr int64_t kParts = 8;
-
+// Columns [begin, end) and tiles [first_tile, last_tile) of a panel.
 template <class T>
-static void outer_product_of_part(const WeightGradient<T>& p, int64_t begin, int64_t end,
+static void outer_product_of_unit(const WeightGradient<T>& p, int64_t group, int64_t panel, int64_t begin,
+                                  int64_t end, int64_t first_tile, int64_t last_tile,
                                   const int64_t* positions, bool first, T* b, T* sums, T* bias_sums) {
-    const int64_t k_tiles = p.k_tiles(), panels = p.panels();
-    const int64_t blocks = (p.positions() + kDepth - 1) / kDepth;
-    for (int64_t step = begin * blocks; step < end * blocks; ++step) {
-        const int64_t n = step / blocks, block = step % blocks;
-        const int64_t from = p.positions() * block / blocks, to = p.positions() * (block + 1) / blocks;
-        const bool store_first = first && step == begin * blocks;
-        for (int64_t at = 0; at < p.groups * panels; ++at) {
-            const int64_t panel = at % panels, group = at / panels, width = p.width(panel);
-            const int64_t row = group * p.padded_rows() + panel * kNr<T>;
-            transpose_part(p, group, panel, n, from, to, b);
-            const T* source = p.source + group * p.source_group + n * p.source_image;
-            for (int64_t tile = 0; tile < k_tiles; ++tile) {
-                const T* rows[kMr];
-                for (int r = 0; r < kMr; ++r) {
-                    const int64_t k = tile * kMr + r < p.depth ? tile * kMr + r : p.depth - 1;
-                    rows[r] = source + p.offsets[k];
-                }
-                outer_tile_of_vectors<T>[width / lanes<T>](to - from, rows, positions + from, b, store_first,
-                                                           sums + row* k_tiles* kMr + tile* kMr* width);
+    const int64_t blocks = (end - begin + kDepth - 1) / kDepth, width = p.width(panel);
+    const T* source = p.source + group * p.source_group;
+    for (int64_t block = 0; block < blocks; ++block) {
+        const int64_t from = begin + (end - begin) * block / blocks;
+        const int64_t to = begin + (end - begin) * (block + 1) / blocks;
+        const bool store_first = first && block == 0;
+        transpose_columns(p, group, panel, from, to, b);
+        for (int64_t tile = first_tile; tile < last_tile; ++tile) {
+            const T* rows[kMr];
+            for (int r = 0; r < kMr; ++r) {
+                const int64_t k = tile * kMr + r < p.depth ? tile * kMr + r : p.depth - 1;
+                rows[r] = source + p.offsets[k];
             }
-            if (bias_sums != nullptr)
-                sum_panel(to - from, b, static_cast<int>(width), store_first, bias_sums + row);
+            outer_tile_of_vectors<T>[width / lanes<T>](to - from, rows, positions + from, b, store_first,
+                                                       sums + tile* kMr* width);
         }
+        if (bias_sums != nullptr && first_tile == 0)
+            sum_panel(to - from, b, static_cast<int>(width), store_first, bias_sums);
     }
 }
 
-// `sums` and `bias_sums` hold those of kParts parts, one after the other.
+// Adds a group of images to `sums` [part][group][panel][k][width] and `bias_sums` [part][group][padded_rows].
 template <class T>
-static void outer_product_by_parts(const WeightGradient<T>& p, const int64_t* positions, bool first, T* sums,
-                                   T* bias_sums) {
-    const int64_t padded = p.padded_rows() * p.groups, size = padded * p.k_tiles() * kMr;
-    const int64_t flops = 2 * p.columns() * p.groups * p.rows * p.depth;
-    parallel_for(0, kParts, Work{flops_ns(flops / kParts)}, [&](int64_t begin, int64_t end) {
-        pool::Scratch b(sizeof(T) * kDepth * kNr<T>);
-        for (int64_t part = begin; part < end; ++part)
-            outer_product_of_part(p, p.images * part / kParts, p.images * (part + 1) / kParts, positions,
-                                  first, b.as<T>(), sums + part * size,
-                                  bias_sums != nullptr ? bias_sums + part * padded : nullptr);
-    });
+static void outer_product(const WeightGradient<T>& p, const Cut& cut, const int64_t* positions, bool first,
+                          T* sums, T* bias_sums) {
+    const int64_t k_tiles = p.k_tiles(), panels = p.panels(), columns = p.columns();
+    const int64_t padded = p.padded_rows() * p.groups, each = p.groups * panels * cut.splits;
+    const int64_t flops = 2 * columns * p.groups * p.rows * p.depth;
+    parallel_for(
+        0, cut.parts * each, Work{flops_ns(flops / (cut.parts * each))}, [&](int64_t begin, int64_t end) {
+            pool::Scratch b(sizeof(T) * kDepth * kNr<T>);
+            for (int64_t unit = begin; unit < end; ++unit) {
+                const int64_t split = unit % cut.splits, part = unit / each;
+                const int64_t panel = unit / cut.splits % panels, group = unit % each / (cut.splits * panels);
+                const int64_t row = part * padded + group * p.padded_rows() + panel * kNr<T>;
+                outer_product_of_unit(
+                    p, group, panel, columns * part / cut.parts, columns * (part + 1) / cut.parts,
+                    k_tiles * split / cut.splits, k_tiles * (split + 1) / cut.splits, positions, first,
+                    b.as<T>(), sums + row * k_tiles * kMr, bias_sums != nullptr ? bias_sums + row : nullptr);
+            }
+        });
 }
 
 template <class T>
-static void add_parts(int64_t size, T* sums) {
-    for (int64_t part = 1; part < kParts; ++part)
-        for (int64_t i = 0; i < size; ++i) sums[i] += sums[part * size + i];
+static void add_parts(int64_t parts, int64_t size, T* sums) {
+    parallel_for(0, size, Work{bytes_ns(static_cast<int64_t>(sizeof(T)) * parts), 64},
+                 [&](int64_t begin, int64_t end) {
+                     for (int64_t part = 1; part < parts; ++part)
+                         for (int64_t i = begin; i < end; ++i) sums[i] += sums[part * size + i];
+                 });
 }
 
 // sums [group][panel][k][width] to grad_weight [group * rows + m][k].
@@ -352,7 +333,7 @@ static void grad_weight(const Problem& p, const Operand& grad_output, const Oper
     q.source_step[0] = taps[0].step * stage.plane;
     q.source_step[1] = taps[1].step * stage.row;
     for (int a = 0; a < 3; ++a) q.grid[a] = p.out[a];
-    const int64_t positions = q.positions(), most = int64_t{1} << 21;  // elements of transposed grad_output
+    const int64_t positions = q.positions(), most = int64_t{1} << 18;  // entries of the table of positions
     T* to = static_cast<T*>(result);
     T* to_bias = static_cast<T*>(grad_bias);
     if (p.batch * positions == 0 || p.out_channels * depth == 0) {
@@ -384,13 +365,13 @@ static void grad_weight(const Problem& p, const Operand& grad_output, const Oper
     const bool dot = rows == 1;
     const int64_t image = p.out_channels * positions;
     int64_t together = images_per_group(stage, p.batch, rows * depth < 64);
-    if (!dot && together * image > most) together = most / image > 1 ? most / image : 1;
-    const bool by_parts = !dot && q.groups * q.panels() * q.k_tiles() <= 32 && together >= kParts;
-    const int64_t parts = by_parts ? kParts : 1;
+    if (!dot && together * positions > most) together = most / positions > 1 ? most / positions : 1;
+    q.images = together;
+    const Cut cut = cut_of(q);
     pool::Scratch staged(sizeof(T) * stage.elements(together));
     const int64_t padded = q.padded_rows() * q.groups, sums_size = padded * q.k_tiles() * kMr;
-    pool::Scratch panels(dot || by_parts ? 0 : sizeof(T) * padded * together * positions);
-    pool::Scratch sums(dot ? 0 : sizeof(T) * sums_size * parts), bias_sums(sizeof(T) * padded * parts);
+    pool::Scratch sums(dot ? 0 : sizeof(T) * sums_size * cut.parts),
+        bias_sums(sizeof(T) * padded * cut.parts);
     pool::Scratch position_table(dot ? 0 : sizeof(int64_t) * together * positions);
     T* to_bias_sums = to_bias != nullptr ? bias_sums.as<T>() : nullptr;
     for (int64_t n = 0; n < p.batch; n += together) {
@@ -402,19 +383,11 @@ static void grad_weight(const Problem& p, const Operand& grad_output, const Oper
             continue;
         }
         if (n == 0) fill_positions(q, position_table.as<int64_t>());
-        if (by_parts) {
-            outer_product_by_parts(q, position_table.as<int64_t>(), n == 0, sums.as<T>(), to_bias_sums);
-        } else {
-            transpose_grad(q, panels.as<T>());
-            outer_product(q, panels.as<T>(), position_table.as<int64_t>(), n == 0, sums.as<T>(),
-                          to_bias_sums);
-        }
-    }
-    if (by_parts) {
-        add_parts(sums_size, sums.as<T>());
-        if (to_bias != nullptr) add_parts(padded, bias_sums.as<T>());
+        outer_product(q, cut, position_table.as<int64_t>(), n == 0, sums.as<T>(), to_bias_sums);
     }
     if (!dot) {
+        add_parts(cut.parts, sums_size, sums.as<T>());
+        if (to_bias != nullptr) add_parts(cut.parts, padded, bias_sums.as<T>());
         store_weights(q, sums.as<T>(), to);
         for (int64_t m = 0; to_bias != nullptr && m < p.out_channels; ++m)
             to_bias[m] = bias_sums.as<T>()[m / rows * q.padded_rows() + m % rows];
