@@ -265,6 +265,14 @@ def test_batches_of_short_rows(machine, shape, special):
                 np.testing.assert_allclose(got, want, rtol=np.finfo(dtype).eps * roundings)
 
 
+def test_batches_of_short_rows_of_integers(machine):
+    x = np.random.default_rng(0).integers(-(2**62), 2**62, (37, 1000))
+    for layout in (x, x[::-1], x[:, :130], x[:, :5]):
+        for name in ("sum", "prod", "sum_squares", "max", "min"):
+            got, want = (b.reduction(name, layout, (1,)) for b in (cpu, reference))
+            np.testing.assert_array_equal(got, want)
+
+
 def error_of_sum(x, total):
     """Distance from the exact sum, in units of what rounding the result itself may cost plus the condition's share."""
     exact = math.fsum(x.ravel().tolist())

@@ -56,6 +56,7 @@ struct TwoSum {
 
 template <class T>
 struct Sum : TwoSum {
+    static constexpr bool kPlain = true;  // adds the elements as they are
     using Acc = typename AccumulatorOf<T>::type;
     PT_INLINE constexpr Acc identity() { return 0; }
     PT_INLINE constexpr T fill() { return 0; }
@@ -71,6 +72,8 @@ struct Sum : TwoSum {
 
 template <class T>
 struct SumSquares : Sum<T> {
+    static constexpr bool kPlain = false;
+    static constexpr bool kRoots = true;  // norms are their roots
     template <class V>
     PT_INLINE auto lift(V x) {
         if constexpr (is_float<T>)
@@ -82,6 +85,7 @@ struct SumSquares : Sum<T> {
 
 template <class T>
 struct NanSum : Sum<T> {  // NaN counts as 0
+    static constexpr bool kPlain = false;
     static constexpr bool kFloatsOnly = true;
     template <class V>
     PT_INLINE V lift(V x) {

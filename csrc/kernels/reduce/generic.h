@@ -54,6 +54,31 @@ PT_INLINE Vec<T> fold_quickly(const T* x, int64_t n, int64_t& done, Vec<T>& pois
     return acc[0];
 }
 
+// Of fewer than eight vectors, joined in pairs: one after the other, each would wait for the one before.
+template <class T, class Op>
+PT_INLINE Vec<T> fold_rest(const T* x, int64_t n) {
+    constexpr int L = lanes<T>;
+    const auto at = [x](int64_t i) { return Op::lift(load(x + i)); };
+    Vec<T> total = broadcast<T>(Op::identity());
+    int64_t i = 0;
+    if (n >= 2 * L) {
+        if (n >= 4 * L) {
+            total = Op::join(Op::join(at(0), at(L)), Op::join(at(2 * L), at(3 * L)));
+            i = 4 * L;
+        }
+        if (i + 2 * L <= n) {
+            total = Op::join(total, Op::join(at(i), at(i + L)));
+            i += 2 * L;
+        }
+    }
+    if (i + L <= n) {
+        total = Op::join(total, at(i));
+        i += L;
+    }
+    if (i < n) total = Op::join(total, Op::lift(load_n(x + i, static_cast<int>(n - i), Op::fill())));
+    return total;
+}
+
 template <class T, class Op>
 constexpr bool kHasQuick = requires(Vec<T> v) { Op::quick(v, v); };
 
@@ -82,8 +107,7 @@ PT_INLINE Vec<T> fold_vectors(const T* x, int64_t n, Vec<T>& poison) {
             total = acc[0];
         }
     }
-    for (; i + L <= n; i += L) total = Op::join(total, Op::lift(load(x + i)));
-    if (i < n) total = Op::join(total, Op::lift(load_n(x + i, static_cast<int>(n - i), Op::fill())));
+    if (i < n) total = Op::join(total, fold_rest<T, Op>(x + i, n - i));
     return total;
 }
 
@@ -108,28 +132,37 @@ PT_INLINE Vec<T> join_lanes_of_each(Vec<T>* v) {
     return v[0];
 }
 
-// One result for each of many rows of at most kLeaf elements, `stride` bytes apart. Lanes are joined for
-// several rows at once: one row at a time, that would take as long as the additions of a thousand elements.
+// One result for each of many rows of at most kLeaf elements. Lanes are joined for several rows at once: one
+// row at a time, that would take as long as the additions of a thousand elements.
 template <class T, class Op, bool Quick>
-static bool fold_short_rows(const char* data, int64_t rows, int64_t stride, int64_t n, int64_t ahead,
-                            T* out) {
+static bool fold_short_rows(const RowBatch& b, T* out) {
     constexpr int L = lanes<T>;
     Vec<T> poison{};
-    for (int64_t r = 0; r < rows; r += L) {
-        const int64_t count = rows - r < L ? rows - r : L;
+    for (int64_t r = 0; r < b.rows; r += L) {
+        const int64_t count = b.rows - r < L ? b.rows - r : L;
         Vec<T> totals[L];
         for (int64_t k = 0; k < count; ++k) {
-            const char* row = data + (r + k) * stride;
-            if (ahead != 0)
-                for (int64_t j = 0; j < n; j += lanes<T>)
-                    __builtin_prefetch(row + ahead + j * static_cast<int64_t>(sizeof(T)));
-            totals[k] = fold_vectors<T, Op, Quick, false>(reinterpret_cast<const T*>(row), n, poison);
+            const char* row = b.x + (r + k) * b.stride;
+            if (b.ahead != 0)
+                for (int64_t j = 0; j < b.n; j += lanes<T>)
+                    __builtin_prefetch(row + b.ahead + j * static_cast<int64_t>(sizeof(T)));
+            totals[k] = fold_vectors<T, Op, Quick, false>(reinterpret_cast<const T*>(row), b.n, poison);
         }
         for (int64_t k = count; k < L; ++k) totals[k] = Vec<T>{};
-        store_n(out + r, join_lanes_of_each<T, Op>(totals), static_cast<int>(count));
+        Vec<T> results = join_lanes_of_each<T, Op>(totals);
+        if constexpr (is_float<T> && requires { Op::kRoots; }) {
+            if (b.roots) results = sqrt(results);
+        } else if constexpr (is_float<T> && requires { Op::kPlain; }) {
+            if (b.means) results /= broadcast(static_cast<T>(b.n));
+        }
+        store_n(out + r, results, static_cast<int>(count));
     }
     return sum_lanes<T>(poison) == 0;
 }
+
+// Of integers, 64-bit sums only: a row that is its own loop pays for its end what 200 elements cost.
+template <class T, class Op>
+constexpr bool kShort = is_float<T> || (sizeof(T) == 8 && requires { requires Op::kPlain; });
 
 template <class T, template <class> class Functor>
 struct Fold {
@@ -157,13 +190,12 @@ struct Fold {
         }
     }
 
-    static void short_rows(const char* data, int64_t rows, int64_t stride, int64_t n, int64_t ahead,
-                           void* out) {
+    static void short_rows(const RowBatch& batch, void* out) {
         if constexpr (is_float<T>) {
             if constexpr (kHasQuick<T, Op>)
-                if (fold_short_rows<T, Op, true>(data, rows, stride, n, ahead, static_cast<T*>(out))) return;
-            fold_short_rows<T, Op, false>(data, rows, stride, n, ahead, static_cast<T*>(out));
+                if (fold_short_rows<T, Op, true>(batch, static_cast<T*>(out))) return;
         }
+        if constexpr (kShort<T, Op>) fold_short_rows<T, Op, false>(batch, static_cast<T*>(out));
     }
 
     static void columns(const char* data, int64_t rows, int64_t stride, int64_t cols, ColumnState* state) {
@@ -279,16 +311,15 @@ struct Arg {
         result->index = start + find(x + start, n - start, best);
     }
 
-    static void short_rows(const char* data, int64_t rows, int64_t stride, int64_t n, int64_t ahead,
-                           void* out) {
+    static void short_rows(const RowBatch& batch, void* out) {
         if constexpr (is_float<T>) {
             T best[kShortRows];
-            if (!fold_short_rows<T, Op, true>(data, rows, stride, n, ahead, best))
-                fold_short_rows<T, Op, false>(data, rows, stride, n, ahead, best);
+            if (!fold_short_rows<T, Op, true>(batch, best)) fold_short_rows<T, Op, false>(batch, best);
             Partial* results = static_cast<Partial*>(out);
-            for (int64_t k = 0; k < rows; ++k) {
+            for (int64_t k = 0; k < batch.rows; ++k) {
                 results[k].f[0] = best[k];
-                results[k].index = find(reinterpret_cast<const T*>(data + k * stride), n, best[k]);
+                const char* row = batch.x + k * batch.stride;
+                results[k].index = find(reinterpret_cast<const T*>(row), batch.n, best[k]);
             }
         }
     }
@@ -424,7 +455,7 @@ namespace pt::reduce::PT_ISA {
 // A row of the table; empty where a family has no kernel for the type.
 template <class T, template <class, template <class> class> class Family, template <class> class Functor>
 static constexpr Kernel entry() {
-    if constexpr (is_float<T> && requires { &Family<T, Functor>::short_rows; })
+    if constexpr (kShort<T, Functor<T>> && requires { &Family<T, Functor>::short_rows; })
         return {&Family<T, Functor>::row, &Family<T, Functor>::columns, &Family<T, Functor>::short_rows,
                 kLeaf<T>};
     else if constexpr (is_float<T> || !(

@@ -40,14 +40,19 @@ struct ColumnState {
 
 // row: `result` becomes the partial of the n >= 1 contiguous elements at x; index counts from x.
 // columns: folds `rows` rows, `stride` bytes apart and `cols` contiguous elements long, into `state`.
-// short_rows (of floats; null where there is none): one result of the element type for each of `rows` rows of
-// 1 <= n <= longest contiguous elements, the same bits that `row` gives. `ahead`: so many bytes beyond each
-// row are fetched, 0 for none.
+// short_rows (null where there is none): one result of the element type for each row of a batch, the same
+// bits that `row` gives.
+struct RowBatch {
+    const char* x;
+    int64_t rows, stride;  // at most kShortRows, so many bytes apart
+    int64_t n;             // contiguous elements of a row, 1 to Kernel::longest
+    int64_t ahead;         // so many bytes beyond each row are fetched, 0 for none
+    bool means, roots;     // instead of sums; instead of sums of squares
+};
 struct Kernel {
     void (*row)(const char* x, int64_t n, Partial* result);
     void (*columns)(const char* x, int64_t rows, int64_t stride, int64_t cols, ColumnState* state);
-    void (*short_rows)(const char* x, int64_t rows, int64_t stride, int64_t n, int64_t ahead,
-                       void* out) = nullptr;
+    void (*short_rows)(const RowBatch& batch, void* out) = nullptr;
     int64_t longest = 0;
 };
 

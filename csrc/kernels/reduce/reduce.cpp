@@ -191,7 +191,7 @@ void reduce_each(const Plan& plan, const Layout& layout, const Way& way) {
     const int64_t spans = (units + span_units - 1) / span_units;
     if (results >= 16 || spans == 1) {
         const int64_t together = way.results_together();
-        const Work work{unit_ns * static_cast<double>(units) + kResultNs, together};
+        const Work work{unit_ns * static_cast<double>(units) + kResultNs, (together + 3) / 4};
         parallel_for(0, results, work, [&](int64_t begin, int64_t end) {
             Partial partials[kTogether];
             for (int64_t i = begin; i < end; i += together) {
@@ -241,7 +241,9 @@ void each_short_rows(const Plan& plan, const Layout& layout, int64_t item, const
         Value values[kShortRows];
         for (int64_t i = begin; i < end; i += kShortRows) {
             const int64_t rows = end - i < kShortRows ? end - i : kShortRows;
-            plan.kernel.short_rows(layout.in + i * kept.in[0], rows, kept.in[0], n, ahead, values);
+            plan.kernel.short_rows({layout.in + i * kept.in[0], rows, kept.in[0], n, ahead,
+                                    plan.finish == kMean, plan.finish == kRoot},
+                                   values);
             store(values, i, rows);
         }
     });
@@ -250,12 +252,7 @@ void each_short_rows(const Plan& plan, const Layout& layout, int64_t item, const
 template <class T>
 void reduce_short_rows(const Plan& plan, const Layout& layout) {
     const Axes& kept = layout.kept;
-    const T count = static_cast<T>(layout.reduced.size[0]);  // exact: a leaf is short
     each_short_rows<T>(plan, layout, sizeof(T), [&](T* values, int64_t first, int64_t rows) {
-        if (plan.finish == kMean)
-            for (int64_t k = 0; k < rows; ++k) values[k] /= count;
-        else if (plan.finish == kRoot)
-            for (int64_t k = 0; k < rows; ++k) values[k] = std::sqrt(values[k]);
         for (int64_t k = 0; k < rows; ++k)
             *reinterpret_cast<T*>(layout.out + (first + k) * kept.out[0]) = values[k];
     });
@@ -376,8 +373,9 @@ void run_general(const Plan& plan, const Layout& layout, int64_t item) {
     if (one_axis && reduced.count > 0 && reduced.in[reduced.count - 1] == item) {
         if (rows_are_short(plan, layout) && places) return find_in_short_rows(plan, layout, item);
         if (rows_are_short(plan, layout))
-            return item == 4 ? reduce_short_rows<float>(plan, layout)
-                             : reduce_short_rows<double>(plan, layout);
+            return !plan.floating ? reduce_short_rows<int64_t>(plan, layout)
+                   : item == 4    ? reduce_short_rows<float>(plan, layout)
+                                  : reduce_short_rows<double>(plan, layout);
         reduce_each(plan, layout,
                     Rows{plan, layout, item, without_last(reduced), reduced.size[reduced.count - 1]});
     } else if (one_axis && reduced.count > 0 && kept.count > 0 && kept.in[kept.count - 1] == item) {
