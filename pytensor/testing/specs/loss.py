@@ -188,17 +188,16 @@ def pos_weight_scale(x, t, pos_weight, reduction="mean"):
     return size if reduction == "none" else size.sum()
 
 
-SPECS += [
-    OpSpec(
-        FUNCTIONAL + "binary_cross_entropy_with_logits",
-        pos_weight_samples,
-        bce_pos_weight,
-        scale=pos_weight_scale,
-        variant="pos_weight",
-        tolerance=16,
-        differentiable=(0, 1),
-    ),
-]
+pos_weight_spec = OpSpec(
+    FUNCTIONAL + "binary_cross_entropy_with_logits",
+    pos_weight_samples,
+    bce_pos_weight,
+    scale=pos_weight_scale,
+    variant="pos_weight",
+    tolerance=16,
+    differentiable=(0, 1),
+)
+SPECS += [pos_weight_spec]
 
 
 # --- classes ---

@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 
 import numpy as np
 
 from pytensor.testing.spec import OpSpec
-from pytensor.testing.specs.loss import FUNCTIONAL, UNIT, bce_with_logits, pairs, reduce_losses, reduction, signs
+from pytensor.testing.specs.loss import (
+    FUNCTIONAL,
+    UNIT,
+    bce_with_logits,
+    pairs,
+    pos_weight_spec,
+    reduce_losses,
+    reduction,
+    signs,
+)
 
 
 def quiet(function):
@@ -225,4 +235,64 @@ SPECS = [
     composed("multilabel_soft_margin_loss", multilabel_soft_samples, multilabel_soft_margin, differentiable=(0, 1)),
     composed("poisson_nll_loss", poisson_samples, poisson_nll, domain=(0.25, 5)),
     composed("gaussian_nll_loss", gaussian_samples, gaussian_nll, domain=(0.25, 4)),
+]
+
+
+# --- PyTorch's top level: a number for the reduction ---
+
+
+def numbered(samples):
+    """The samples of a functional form, with the reduction as the top level has it."""
+
+    def drawn(s):
+        sample = samples(s)
+        name = sample.kwargs.pop("reduction")
+        return s.sample(*sample.args, **sample.kwargs, reduction=("none", "mean", "sum").index(name))
+
+    return drawn
+
+
+def named(reference):
+    return lambda *args, reduction, **kwargs: reference(*args, reduction=("none", "mean", "sum")[reduction], **kwargs)
+
+
+def top_level(spec):
+    return replace(
+        spec,
+        name=spec.name.removeprefix(FUNCTIONAL),
+        samples=numbered(spec.samples),
+        reference=named(spec.reference),
+        scale=named(spec.scale),
+        kinks=spec.kinks and named(spec.kinks),
+    )
+
+
+def kl_numbered_samples(s):
+    shape = (s.integer(1, 3), 2)
+    x, t = (s.array(shape, values="smooth", only=(0.1, 1)) for _ in range(2))
+    return s.sample(x, t, reduction=reduction(s), log_target=s.flag())
+
+
+def poisson_whole_samples(s):
+    sample = poisson_samples(s)
+    return s.sample(*sample.args, sample.kwargs["log_input"], sample.kwargs["full"], 1e-8, reduction=reduction(s))
+
+
+def poisson_whole(x, t, log_input, full, eps, reduction):
+    return poisson_nll(x, t, log_input, full, reduction)
+
+
+SPECS += [
+    top_level(spec)
+    for spec in (
+        composed("kl_div", kl_numbered_samples, kl_div, domain=(0.1, 1)),
+        composed("poisson_nll_loss", poisson_whole_samples, poisson_whole, domain=(0.25, 5)),
+        pos_weight_spec,
+        *(
+            spec
+            for spec in SPECS
+            if spec.name.removeprefix(FUNCTIONAL)
+            in ("hinge_embedding_loss", "margin_ranking_loss", "cosine_embedding_loss", "triplet_margin_loss")
+        ),
+    )
 ]

@@ -243,3 +243,62 @@ SPECS += [
     OpSpec("nn.functional.local_response_norm", local_response_samples, local_response_norm, tolerance=32),
     OpSpec("nn.functional.normalize", normalize_samples, normalize, tolerance=16, domain=(0.25, 4)),
 ]
+
+
+# --- PyTorch's top level: other orders of arguments, statistics ---
+
+
+def statistics(x, axes, eps=EPS):
+    """Mean and inverse standard deviation, the axes kept."""
+    return x.mean(axis=axes, keepdims=True), 1 / np.sqrt(x.var(axis=axes, keepdims=True) + eps)
+
+
+def top_instance_samples(s):
+    x, *rest = instance_samples(s).args
+    return s.sample(x, *rest[2:], None, None, True, 0.1, 1e-5, False)
+
+
+def top_instance_norm(x, weight, bias, *rest):
+    return instance_norm(x, None, None, weight, bias)
+
+
+def native_layer_samples(s):
+    return s.sample(*layer_samples(s).args, 1e-5)
+
+
+def native_layer_norm(x, shape, weight, bias, eps):
+    return layer_norm(x, shape, weight, bias), *statistics(x, tuple(range(-len(shape), 0)))
+
+
+def native_group_samples(s):
+    x, groups, weight, bias = group_samples(s).args
+    return s.sample(x, weight, bias, *x.shape, groups, 1e-5)
+
+
+def native_group_norm(x, weight, bias, batch, channels, inner, groups, eps):
+    mean, rstd = statistics(x.reshape(batch, groups, -1), 2)
+    return group_norm(x, groups, weight, bias), mean[..., 0], rstd[..., 0]
+
+
+def statistics_samples(s):
+    return s.sample(*native_samples(s).args[:-1])
+
+
+def batch_norm_with_statistics(x, *args):
+    mean, rstd = statistics(x, (0, *range(2, x.ndim)))
+    return native_batch_norm(x, *args, False), mean.reshape(-1), rstd.reshape(-1)
+
+
+def top_level(name, samples, reference, **kwargs):
+    return OpSpec(
+        name, samples, reference, scale=lambda *args: 40.0, tolerance=16, gradient_tolerance=1e-5,
+        dtypes=("float32", "float64"), **kwargs,
+    )  # fmt: skip
+
+
+SPECS += [
+    top_level("instance_norm", top_instance_samples, top_instance_norm),
+    top_level("native_layer_norm", native_layer_samples, native_layer_norm, differentiable=()),
+    top_level("native_group_norm", native_group_samples, native_group_norm),
+    top_level("native_batch_norm", statistics_samples, batch_norm_with_statistics, differentiable=()),
+]
