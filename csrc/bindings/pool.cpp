@@ -207,6 +207,22 @@ py::object avg_forward(const py::object& x, const Sizes& out_size, const Sizes& 
     });
 }
 
+// avg_forward of (images, pooled axes, channels); without kernel, stride and padding of adaptive windows.
+py::object avg_forward_last(const py::object& x, const Sizes& out_size, const Sizes& kernel,
+                            const Sizes& stride, const Sizes& padding, bool count_include_pad,
+                            int64_t divisor) {
+    const ArrayView in = view(x, "x");
+    check_input(in, "x");
+    PT_CHECK(in.ndim == static_cast<int>(out_size.size()) + 2, "x: expected images, pooled axes, channels");
+    Problem p = make_problem(channels_first(shape_of(in)), out_size);
+    set_taps(p, {kernel, stride, padding, Sizes(kernel.size(), 1)});
+    const pooling::Divisor by{divisor, count_include_pad};
+    return filled(p, channels_last(p.out_shape), in.dtype, [&]<class T>(T* out) {
+        pooling::avg_forward_last<T>(in.as<T>(), out, p.in_shape[0], p.in_shape[1], p.window,
+                                     kernel.empty() ? nullptr : &by);
+    });
+}
+
 py::object avg_backward(const py::object& grad, const Sizes& in_shape, const Sizes& kernel,
                         const Sizes& stride, const Sizes& padding, bool count_include_pad, int64_t divisor) {
     const ArrayView g = view(grad, "grad");
@@ -334,6 +350,7 @@ void bind_pool(py::module_& m) {
     m.def("pool_max_backward_last", backward(&max_backward_last));
     m.def("pool_max_at", &max_forward_at);
     m.def("pool_avg_forward", &avg_forward);
+    m.def("pool_avg_forward_last", &avg_forward_last);
     m.def("pool_avg_backward", &avg_backward);
     m.def("pool_adaptive_avg_forward", &adaptive_avg_forward);
     m.def("pool_adaptive_avg_backward", &adaptive_avg_backward);

@@ -122,6 +122,20 @@ def test_avg(problem, count_include_pad, divisor):
         assert_agree(cpu.avg_pool(x, out, *where), expected, 64, scale)
 
 
+@given(windows("finite", dilated=False), st.sampled_from([1, 3, 16, 37, 70]), st.booleans(), st.sampled_from([0, 7]))
+def test_avg_channels_last(problem, channels, count_include_pad, divisor):
+    x, out, kernel, stride, padding, _ = problem
+    shape = (2, channels, *x.shape[x.ndim - len(out) :])
+    x = channels_last(np.resize(x, shape) if x.size else np.zeros(shape, x.dtype))
+    where = (kernel, stride, padding, count_include_pad, divisor)
+    wide, sizes = x.astype(np.float64), np.abs(x).astype(np.float64)
+    for _ in each_setting():
+        expected = reference.avg_pool(wide, out, *where)
+        assert_agree(cpu.avg_pool(x, out, *where), expected, 64, reference.avg_pool(sizes, out, *where))
+        expected = reference.adaptive_avg_pool(wide, out)
+        assert_agree(cpu.adaptive_avg_pool(x, out), expected, 64, reference.adaptive_avg_pool(sizes, out))
+
+
 @given(windows("any", dilated=False))
 def test_avg_of_special_values(problem):
     """NaN and infinities reach the outputs whose windows hold them, and no others."""

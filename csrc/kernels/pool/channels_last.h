@@ -1,4 +1,4 @@
-// Maximum pooling of arrays whose channels lie beside each other, (images, depth, height, width, channels):
+// Pooling of arrays whose channels lie beside each other, (images, depth, height, width, channels):
 // one lane per channel, so that every window has the same steps for all lanes wherever it lies and however
 // large it is. Adaptive windows are pooled so too, with as many planes as there are lanes transposed first.
 #pragma once
@@ -162,6 +162,62 @@ static void max_forward_last(const T* x, T* values, uint8_t* offsets, int64_t* i
             sum_lanes<T>((tracked ? max_row_last<T, true, false>
                                   : max_row_last<T, false, false>)(image, w, channels, od, oh, to));
         if (total != total) max_row_last<T, true, true>(image, w, channels, od, oh, to);
+    }
+}
+
+// The sums of `box` in V vectors of channels of one image, or n channels with V = 0, over `count`.
+template <class T, int V>
+PT_INLINE void mean_channels(const T* x, int64_t pitch, const Window& w, const Box& box, int64_t n,
+                             Vec<T> count, T* out) {
+    constexpr int vectors = V == 0 ? 1 : V;
+    Vec<T> sum[vectors] = {};
+    for (int64_t a = box.taps[0].begin; a < box.taps[0].end; ++a)
+        for (int64_t b = box.taps[1].begin; b < box.taps[1].end; ++b) {
+            const int64_t row = ((box.at[0] + a) * w.in[1] + box.at[1] + b) * w.in[2] + box.at[2];
+            for (int64_t c = box.taps[2].begin; c < box.taps[2].end; ++c)
+#pragma GCC unroll 4
+                for (int i = 0; i < vectors; ++i) {
+                    const T* src = x + (row + c) * pitch + i * lanes<T>;
+                    sum[i] += V == 0 ? load_n(src, static_cast<int>(n)) : load(src);
+                }
+        }
+#pragma GCC unroll 4
+    for (int i = 0; i < vectors; ++i)
+        store_upto(out + i * lanes<T>, sum[i] / count, V == 0 ? static_cast<int>(n) : lanes<T>);
+}
+
+// Averages; without a divisor of adaptive windows.
+template <class T>
+static void avg_forward_last(const T* x, T* out, int64_t first, int64_t rows, int64_t channels,
+                             const Window& w, const Divisor* divisor) {
+    constexpr int L = lanes<T>;
+    const int64_t out_rows = w.out[0] * w.out[1];
+    for (int64_t r = first; r < first + rows; ++r) {
+        const T* image = x + r / out_rows * w.in_size() * channels;
+        const int64_t at[2] = {r % out_rows / w.out[1], r % w.out[1]};
+        Box box;
+        int64_t counts[3];
+        const auto place = [&](int axis, int64_t o) {
+            const Span s = divisor == nullptr ? adaptive_span(w, axis, o) : valid_taps(w, axis, o);
+            box.at[axis] = divisor == nullptr ? s.begin : o * w.stride[axis] - w.padding[axis];
+            box.taps[axis] = divisor == nullptr ? Span{0, s.size()} : s;
+            counts[axis] = divisor == nullptr ? s.size() : axis_count(w, *divisor, axis, o);
+        };
+        place(0, at[0]);
+        place(1, at[1]);
+        for (int64_t ow = 0; ow < w.out[2]; ++ow) {
+            place(2, ow);
+            const int64_t all = counts[0] * counts[1] * counts[2];
+            const bool fixed = divisor != nullptr && divisor->fixed != 0;
+            const Vec<T> count = broadcast(static_cast<T>(fixed ? divisor->fixed : all));
+            T* to = out + (r * w.out[2] + ow) * channels;
+            int64_t c = 0;
+            for (; c + 4 * L <= channels; c += 4 * L)
+                mean_channels<T, 4>(image + c, channels, w, box, 0, count, to + c);
+            for (; c + L <= channels; c += L)
+                mean_channels<T, 1>(image + c, channels, w, box, 0, count, to + c);
+            if (c < channels) mean_channels<T, 0>(image + c, channels, w, box, channels - c, count, to + c);
+        }
     }
 }
 

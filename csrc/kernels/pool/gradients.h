@@ -440,11 +440,16 @@ static void max_backward(const T* grad, const uint8_t* offsets, T* grad_x, int64
         if (w.stride[2] == 1) return max_gather_3x3<T, 1>(grad, offsets, grad_x, planes, w);
         return max_gather_3x3<T, 2>(grad, offsets, grad_x, planes, w);
     }
-    if (w.dilation[2] == 1 && w.stride[2] == 1) return max_gather<T, 1>(grad, offsets, grad_x, planes, w);
-    if (w.dilation[2] == 1 && w.stride[2] == 2) return max_gather<T, 2>(grad, offsets, grad_x, planes, w);
     bool misses = false;
     for (int axis = 0; axis < 3; ++axis)
         for (int64_t o = 0; o < w.out[axis]; ++o) misses |= valid_taps(w, axis, o).size() == 0;
+    // Gathering takes time with every tap, scattering with every output.
+    const int64_t covers = w.taps() / (w.stride[0] * w.stride[1] * w.stride[2]);
+    const bool few = misses || covers <= 9;
+    if (few && w.dilation[2] == 1 && w.stride[2] == 1)
+        return max_gather<T, 1>(grad, offsets, grad_x, planes, w);
+    if (few && w.dilation[2] == 1 && w.stride[2] == 2)
+        return max_gather<T, 2>(grad, offsets, grad_x, planes, w);
     if (!misses) return max_scatter(grad, offsets, grad_x, planes, w);
     if constexpr (sizeof(T) == 4)
         plain::kernels.f32.max_backward(grad, offsets, grad_x, planes, w, bytes);

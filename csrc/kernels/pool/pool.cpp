@@ -3,7 +3,6 @@
 #include "kernels/pool/pool.h"
 
 #include <algorithm>
-#include <atomic>
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -219,6 +218,28 @@ void max_backward_last(const T* grad, const uint8_t* offsets, T* grad_x, int64_t
 }
 
 template <class T>
+void avg_forward_last(const T* x, T* out, int64_t first, int64_t rows, int64_t channels, const Window& w,
+                      const Divisor* divisor) {
+    const int64_t out_rows = w.out[0] * w.out[1];
+    for (int64_t o = first * w.out[2]; o < (first + rows) * w.out[2]; ++o) {
+        const int64_t row = o / w.out[2], od = row % out_rows / w.out[1], oh = row % w.out[1],
+                      ow = o % w.out[2];
+        const T* image = x + row / out_rows * w.in_size() * channels;
+        for (int64_t c = 0; c < channels; ++c) {
+            T sum = 0, count;
+            const auto add = [&](int64_t i) { sum += image[i * channels + c]; };
+            if (divisor == nullptr) {
+                count = static_cast<T>(each_adaptive(w, od, oh, ow, add));
+            } else {
+                each_tap(w, od, oh, ow, [&](int64_t, int64_t i) { add(i); });
+                count = divisor_at<T>(w, *divisor, od, oh, ow);
+            }
+            out[o * channels + c] = sum / count;
+        }
+    }
+}
+
+template <class T>
 constexpr Table<T> table() {
     return {
 #define PT_KERNEL(name, ...) &name<T>,
@@ -351,6 +372,17 @@ void max_forward_last(const T* x, T* values, uint8_t* offsets, int64_t* indices,
 }
 
 template <class T>
+void avg_forward_last(const T* x, T* out, int64_t images, int64_t channels, const Window& w,
+                      const Divisor* divisor) {
+    const int64_t rows = w.out[0] * w.out[1],
+                  taps = divisor == nullptr ? w.in_size() / w.out_size() : w.taps();
+    const double output = 0.05 * static_cast<double>((taps + 1) * channels);  // ns
+    over_planes(images * rows, output * static_cast<double>(w.out[2]), [&](int64_t first, int64_t n) {
+        selected<T>().avg_forward_last(x, out, first, n, channels, w, divisor);
+    });
+}
+
+template <class T>
 void max_backward_last(const T* grad, const uint8_t* offsets, T* grad_x, int64_t images, int64_t channels,
                        const Window& w) {
     over_planes(images * w.in[0] * w.in[1], 0.4 * static_cast<double>(w.in[2] * channels),
@@ -359,106 +391,17 @@ void max_backward_last(const T* grad, const uint8_t* offsets, T* grad_x, int64_t
                 });
 }
 
-template <class T>
-void max_forward_at(const T* x, const int64_t* const* starts, T* values, int64_t* indices, int64_t planes,
-                    const Window& w) {
-    over_planes(planes, plane_ns(w, 0, 0.7 * static_cast<double>(w.taps())), [&](int64_t first, int64_t n) {
-        for (int64_t p = first; p < first + n; ++p) {
-            const T* plane = x + p * w.in_size();
-            plain::each_output(w, [&](int64_t o, int64_t od, int64_t oh, int64_t ow) {
-                const int64_t d = starts[0][p * w.out[0] + od], h = starts[1][p * w.out[1] + oh],
-                              left = starts[2][p * w.out[2] + ow];
-                const int64_t first = (d * w.in[1] + h) * w.in[2] + left;
-                int64_t position = first;  // chosen without branches: no one can foresee the winner
-                T best = -std::numeric_limits<T>::infinity();
-                for (int64_t a = 0; a < w.kernel[0]; ++a)
-                    for (int64_t b = 0; b < w.kernel[1]; ++b) {
-                        const int64_t row = first + (a * w.in[1] + b) * w.in[2];
-                        for (int64_t i = row; i < row + w.kernel[2]; ++i) {
-                            const T v = plane[i];
-                            const bool better = (v > best) | (v != v);
-                            position = better ? i : position;
-                            best = better ? v : best;
-                        }
-                    }
-                values[p * w.out_size() + o] = best;
-                indices[p * w.out_size() + o] = position;
-            });
-        }
-    });
-}
-
-namespace {
-
-// put(place in the plane of `large`, small[i]) for every index; false when one lies outside. Small and large
-// may be written or read. Neighbouring outputs often share a place, and the second addition waits for the
-// first: several planes in turn keep them apart.
-template <bool Clear, class Large, class Small, class Put>
-bool by_places(Large* large, const int64_t* indices, Small* small, int64_t planes, int64_t large_size,
-               int64_t small_size, const Put& put) {
-    constexpr int64_t kTurns = 2;
-    std::atomic<bool> inside = true;
-    const double ns =
-        (Clear ? 0.04 : 0) * static_cast<double>(large_size) + 0.5 * static_cast<double>(small_size);
-    over_planes(planes, ns, [&](int64_t p, int64_t n) {
-        bool all_inside = true;
-        const auto size = static_cast<uint64_t>(large_size);
-        for (const int64_t last = p + n; p < last; p += kTurns) {
-            const int64_t turns = std::min(kTurns, last - p);
-            Large* const plane = large + p * large_size;
-            if constexpr (Clear)
-                std::memset(plane, 0, static_cast<size_t>(turns * large_size) * sizeof(Large));
-            const auto one = [&](int64_t i, int64_t o) {
-                const int64_t at = (p + i) * small_size + o;
-                const auto place = static_cast<uint64_t>(indices[at]);
-                if (place < size)
-                    put(plane[i * large_size + static_cast<int64_t>(place)], small[at]);
-                else
-                    all_inside = false;
-            };
-            if (turns == kTurns)
-                for (int64_t o = 0; o < small_size; ++o) {
-#pragma GCC unroll 4
-                    for (int64_t i = 0; i < kTurns; ++i) one(i, o);
-                }
-            else
-                for (int64_t o = 0; o < small_size; ++o) one(0, o);
-        }
-        if (!all_inside) inside = false;
-    });
-    return inside;
-}
-
-}  // namespace
-
-template <class T>
-bool scatter_backward(const T* grad, const int64_t* indices, T* grad_x, int64_t planes, int64_t out_size,
-                      int64_t in_size) {
-    return by_places<true>(grad_x, indices, grad, planes, in_size, out_size, [](T& to, T v) { to += v; });
-}
-template <class T>
-bool unpool(const T* x, const int64_t* indices, T* out, int64_t planes, int64_t x_size, int64_t out_size) {
-    return by_places<true>(out, indices, x, planes, out_size, x_size, [](T& to, T v) { to = v; });
-}
-template <class T>
-bool gather(const T* x, const int64_t* indices, T* out, int64_t planes, int64_t out_size, int64_t x_size) {
-    return by_places<false>(x, indices, out, planes, x_size, out_size, [](T v, T& to) { to = v; });
-}
-
-#define PT_INSTANTIATE(T)                                                                                \
-    template void max_forward(const T*, T*, uint8_t*, int64_t*, int64_t, const Window&);                 \
-    template void max_backward(const T*, const uint8_t*, T*, int64_t, const Window&);                    \
-    template void avg_forward(const T*, T*, int64_t, const Window&, const Divisor&);                     \
-    template void avg_backward(const T*, T*, int64_t, const Window&, const Divisor&);                    \
-    template void adaptive_avg_forward(const T*, T*, int64_t, const Window&);                            \
-    template void adaptive_avg_backward(const T*, T*, int64_t, const Window&);                           \
-    template void adaptive_max_forward(const T*, T*, int64_t*, int64_t, const Window&);                  \
-    template void max_forward_last(const T*, T*, uint8_t*, int64_t*, int64_t, int64_t, const Window&);   \
-    template void max_backward_last(const T*, const uint8_t*, T*, int64_t, int64_t, const Window&);      \
-    template void max_forward_at(const T*, const int64_t* const*, T*, int64_t*, int64_t, const Window&); \
-    template bool scatter_backward(const T*, const int64_t*, T*, int64_t, int64_t, int64_t);             \
-    template bool unpool(const T*, const int64_t*, T*, int64_t, int64_t, int64_t);                       \
-    template bool gather(const T*, const int64_t*, T*, int64_t, int64_t, int64_t);
+#define PT_INSTANTIATE(T)                                                                              \
+    template void max_forward(const T*, T*, uint8_t*, int64_t*, int64_t, const Window&);               \
+    template void max_backward(const T*, const uint8_t*, T*, int64_t, const Window&);                  \
+    template void avg_forward(const T*, T*, int64_t, const Window&, const Divisor&);                   \
+    template void avg_forward_last(const T*, T*, int64_t, int64_t, const Window&, const Divisor*);     \
+    template void avg_backward(const T*, T*, int64_t, const Window&, const Divisor&);                  \
+    template void adaptive_avg_forward(const T*, T*, int64_t, const Window&);                          \
+    template void adaptive_avg_backward(const T*, T*, int64_t, const Window&);                         \
+    template void adaptive_max_forward(const T*, T*, int64_t*, int64_t, const Window&);                \
+    template void max_forward_last(const T*, T*, uint8_t*, int64_t*, int64_t, int64_t, const Window&); \
+    template void max_backward_last(const T*, const uint8_t*, T*, int64_t, int64_t, const Window&);
 PT_INSTANTIATE(float)
 PT_INSTANTIATE(double)
 #undef PT_INSTANTIATE

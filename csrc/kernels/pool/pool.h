@@ -95,6 +95,10 @@ void avg_forward(const T* x, T* out, int64_t planes, const Window&, const Diviso
 template <class T>
 void avg_backward(const T* grad, T* grad_x, int64_t planes, const Window&, const Divisor&);
 
+// Averages where channels are the last axis; without a divisor, of adaptive windows.
+template <class T>
+void avg_forward_last(const T* x, T* out, int64_t images, int64_t channels, const Window&, const Divisor*);
+
 // Adaptive pooling: only window.in and window.out count.
 template <class T>
 void adaptive_avg_forward(const T* x, T* out, int64_t planes, const Window&);

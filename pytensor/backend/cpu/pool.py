@@ -77,6 +77,10 @@ def max_pool_backward(grad, offsets, in_shape, kernel, stride, padding, dilation
 def avg_pool(x, out_size, kernel, stride, padding, count_include_pad, divisor):
     if not _has_kernel(x):
         return plain.avg_pool(x, out_size, kernel, stride, padding, count_include_pad, divisor)
+    moved = _with_channels_last(x, len(kernel))
+    if moved is not None:
+        args = (out_size, kernel, stride, padding, count_include_pad, divisor)
+        return _channels_back(_C.pool_avg_forward_last(moved, *args))
     return _C.pool_avg_forward(_dense(x), out_size, kernel, stride, padding, count_include_pad, divisor)
 
 
@@ -90,6 +94,9 @@ def avg_pool_backward(grad, in_shape, kernel, stride, padding, count_include_pad
 def adaptive_avg_pool(x, out_size):
     if not _has_kernel(x):
         return plain.adaptive_avg_pool(x, out_size)
+    moved = _with_channels_last(x, len(out_size))
+    if moved is not None:
+        return _channels_back(_C.pool_avg_forward_last(moved, out_size, (), (), (), True, 0))
     return _C.pool_adaptive_avg_forward(_dense(x), out_size)
 
 
