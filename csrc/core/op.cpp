@@ -220,6 +220,15 @@ constexpr KindOf kKinds[] = {{"unary", Kind::unary, call_unary},
                              {"layer_norm", Kind::fused, call_layer_norm},
                              {"nll_loss", Kind::fused, call_nll_loss},
                              {"softmax", Kind::fused, call_softmax},
+                             {"cross_entropy", Kind::fused, call_cross_entropy},
+                             {"cast", Kind::other, call_cast},
+                             {"flip", Kind::other, call_flip},
+                             {"pad", Kind::other, call_pad},
+                             {"sort", Kind::other, call_sort},
+                             {"masked_fill", Kind::other, call_masked_fill},
+                             {"masked_fill_", Kind::write, call_masked_fill},
+                             {"one_hot", Kind::other, call_one_hot},
+                             {"nonzero", Kind::other, call_nonzero},
                              {"index", Kind::index, call_index},
                              {"set_index", Kind::write, call_set_index},
                              {"write", Kind::write, call_write},
@@ -300,7 +309,7 @@ py::object make_op(const std::string& kind_name, py::function slow, const std::s
     if (kind == nullptr) throw py::value_error("Op: unknown kind '" + kind_name + "'");
     if (saves.size() > 3 || params.size() > kMaxOpParams ||
         (!arguments.is_none() && py::len(arguments) > kMaxOpParams))
-        throw py::value_error("Op: at most 3 saved values, 5 parameters and 5 arguments");
+        throw py::value_error("Op: at most 3 saved values, 6 parameters and 6 arguments");
     int index = 0;
     const int arity = pointwise_arity(kind->kind);
     if (arity > 0) {

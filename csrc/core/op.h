@@ -20,6 +20,7 @@ enum class Kind : uint8_t {
     write,
     view,
     parts,
+    other,
     cat,
     stack,
     gather,
@@ -34,7 +35,7 @@ struct SaveRule {
     int8_t needed_by;  // input whose gradient needs it; -1: always
 };
 
-constexpr int kMaxOpParams = 5;
+constexpr int kMaxOpParams = 6;
 
 // What the scalars of a call must be; others are errors, which Python words.
 enum class Check : uint8_t { none, ordered, not_negative, not_zero };
@@ -97,6 +98,11 @@ bool ask_needs(const OpObject* op, Operand* operands, int count);
 PyObject* finish(const OpObject* op, PyObject* array, const Operand* operands, int count,
                  PyObject* ctx = nullptr);
 
+// (values, indices) as a tuple of `type`, whose items have names; records the values with the indices saved
+// when the input needs it. Takes over all references; null when one of the tensors is.
+PyObject* finish_selected(const Operand& input, PyObject* values, PyObject* indices, PyTypeObject* node_type,
+                          PyObject* ctx, PyTypeObject* type);
+
 // A Python number as an operand of tensors of `dtype`: stored as that dtype. False when PyTorch would
 // promote the result instead, or the number does not fit.
 bool scalar_as(PyObject* number, DType dtype, char* storage);
@@ -141,6 +147,14 @@ PyObject* call_arange(PyObject* self, PyObject* const* args, size_t nargsf, PyOb
 PyObject* call_like(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* names);
 PyObject* call_tensor(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* names);
 PyObject* call_reduction(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* names);
+PyObject* call_cast(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* names);
+PyObject* call_flip(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* names);
+PyObject* call_pad(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* names);
+PyObject* call_sort(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* names);
+PyObject* call_masked_fill(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* names);
+PyObject* call_one_hot(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* names);
+PyObject* call_nonzero(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* names);
+PyObject* call_cross_entropy(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* names);
 PyObject* call_softmax(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* names);
 PyObject* call_layer_norm(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* names);
 PyObject* call_nll_loss(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* names);

@@ -1,5 +1,6 @@
-// Layer norm and negative log-likelihood on the quick road: plain calls of contiguous float32 and float64
-// tensors. Everything else, errors too, is in pytensor/ops/norm.py and pytensor/ops/cross_entropy.py.
+// Layer norm, cross-entropy and negative log-likelihood on the quick road: plain calls of contiguous float32
+// and float64 tensors. Everything else, errors too, is in pytensor/ops/norm.py and
+// pytensor/ops/cross_entropy.py.
 #include "core/op.h"
 
 #include "base/pool.h"
@@ -212,7 +213,103 @@ const char* mode_name(NllLoss::Mode mode) {
     return mode == NllLoss::kMean ? "mean" : mode == NllLoss::kSum ? "sum" : "none";
 }
 
+// ---- cross-entropy ----------------------------------------------------------------------------------------
+
+// The same arguments and label_smoothing; target classes, not probabilities.
+struct CrossEntropy : NllLoss {
+    double smoothing = 0;
+    double factor = 1;  // what the gradient of each loss is multiplied by
+
+    bool read_smoothing(PyObject* number) {
+        if (number == nullptr) return true;
+        if (!PyFloat_CheckExact(number)) return false;
+        smoothing = PyFloat_AS_DOUBLE(number);
+        return smoothing >= 0 && smoothing <= 1;
+    }
+
+    bool all_are_classes() const {
+        const int64_t* labels = target.as<int64_t>();
+        for (int64_t i = 0, n = target.numel(); i < n; ++i)
+            if (labels[i] != ignore_index &&
+                static_cast<uint64_t>(labels[i]) >= static_cast<uint64_t>(samples.classes))
+                return false;
+        return true;
+    }
+
+    // Fills `out` from the losses in `each`, and what backward needs.
+    template <class T>
+    void run(PyObject* out, PyObject* each, PyObject* largest, PyObject* log_sum) {
+        T* const losses = reinterpret_cast<T*>(memory_of(each));
+        ReleaseGil release(samples.count() * samples.classes);
+        const double counted = loss::cross_entropy<T>(
+            {samples, data_of<T>(operands[0]), target.as<int64_t>(), data_of<T>(operands[2]), ignore_index,
+             static_cast<T>(smoothing)},
+            losses, reinterpret_cast<T*>(memory_of(largest)), reinterpret_cast<T*>(memory_of(log_sum)));
+        if (mode == kNone) return;
+        double total = 0;
+        for (int64_t i = 0; i < samples.count(); ++i) total += losses[i];
+        *reinterpret_cast<T*>(memory_of(out)) = static_cast<T>(mode == kSum ? total : total / counted);
+        if (mode == kMean) factor = counted == 0 ? std::nan("") : 1 / counted;
+    }
+};
+
+// saved: (input, target, weight, largest, log_sum); ctx: (ignore_index, smoothing, factor, mode, ndim)
+int record_cross_entropy(const OpObject* op, const CrossEntropy& call, PyObject* result, PyObject* largest,
+                         PyObject* log_sum) {
+    PyObject* const ctx =
+        tuple_of(PyLong_FromLongLong(call.ignore_index), PyFloat_FromDouble(call.smoothing),
+                 PyFloat_FromDouble(call.factor), PyUnicode_InternFromString(mode_name(call.mode)),
+                 PyLong_FromLong(PyArray_NDIM(array_of(call.operands[0].tensor))));
+    NodeObject* const node = ctx != nullptr ? new_node(op->node, 1, 5, 1) : nullptr;
+    if (node == nullptr) {
+        Py_XDECREF(ctx);
+        return -1;
+    }
+    node->ctx = ctx;
+    set_edge(node, 0, call.operands[0].tensor);
+    for (int i = 0; i < 3; ++i) {
+        if (call.operands[i].tensor != nullptr)
+            save_tensor(node, i, call.operands[i].tensor);
+        else
+            save_object(node, i, Py_None);
+    }
+    save_object(node, 3, largest);
+    save_object(node, 4, log_sum);
+    int status = attach_output(node, 0, as_tensor(result));
+    if (status == 0) status = finish_node(node);
+    Py_DECREF(as_object(node));
+    return status;
+}
+
 }  // namespace
+
+PyObject* call_cross_entropy(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* names) {
+    OpObject* op = as_op(self);
+    PyObject* given[kMaxOpParams];
+    CrossEntropy call;
+    if (!sort_arguments(op->arguments, 2, args, PyVectorcall_NARGS(nargsf), names, given) ||
+        !call.read(args[0], args[1], given) || !call.read_smoothing(given[5]) || !call.all_are_classes())
+        return call_slow(op, args, nargsf, names);
+    if (!ask_needs(op, call.operands, 1)) return nullptr;
+    const int64_t count = call.samples.count();
+    PyObject* const each = new_array(call.target.ndim, call.target.shape, call.dtype);
+    PyObject* const out = call.mode == NllLoss::kNone ? Py_XNewRef(each) : new_array(0, nullptr, call.dtype);
+    PyObject* const largest = new_array(1, &count, call.dtype);
+    PyObject* const log_sum = new_array(1, &count, call.dtype);
+    PyObject* result = nullptr;
+    if (each != nullptr && out != nullptr && largest != nullptr && log_sum != nullptr) {
+        if (call.dtype == DType::float32)
+            call.run<float>(out, each, largest, log_sum);
+        else
+            call.run<double>(out, each, largest, log_sum);
+        result = wrap(Py_NewRef(out));
+        if (result != nullptr && call.operands[0].needs &&
+            record_cross_entropy(op, call, result, largest, log_sum) < 0)
+            Py_CLEAR(result);
+    }
+    for (PyObject* array : {each, out, largest, log_sum}) Py_XDECREF(array);
+    return result;
+}
 
 PyObject* call_layer_norm(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* names) {
     OpObject* op = as_op(self);

@@ -317,7 +317,12 @@ PyObject* call_operands(PyObject* self, PyObject* const* args, size_t nargsf, Py
     const Py_ssize_t count = PyVectorcall_NARGS(nargsf);
     const bool selects = op->kind == Kind::where;
     const int arity = op->kind == Kind::binary ? 2 : 3;
-    if (op->alternate != nullptr && count == arity && !is_tensor(args[arity - 1]))
+    // The alternate takes over with arguments that only it has, or a number as the last operand.
+    const OpObject* other =
+        op->alternate != nullptr && Py_TYPE(op->alternate) == Py_TYPE(self) ? as_op(op->alternate) : nullptr;
+    const bool more_arguments = other != nullptr && other->arguments != nullptr && op->arguments == nullptr;
+    if (op->alternate != nullptr &&
+        (more_arguments ? names != nullptr : count == arity && !is_tensor(args[arity - 1])))
         return PyObject_Vectorcall(op->alternate, args, nargsf, names);
     double params[kMaxOpParams];
     if (!read_params(op, arity, args, count, names, params)) return call_slow(op, args, nargsf, names);

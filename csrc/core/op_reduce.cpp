@@ -118,26 +118,6 @@ struct Reduced {
     }
 };
 
-// Records the node that gives the values of max or min along an axis: saved (indices), ctx (shape, dim,
-// keepdim).
-int record_selected(const Operand& input, PyObject* values, PyObject* indices, PyObject* node_type,
-                    const ArrayView& in, const Reduction& r) {
-    PyObject* const ctx = context_of(in, r);
-    NodeObject* const node =
-        ctx != nullptr ? new_node(reinterpret_cast<PyTypeObject*>(node_type), 1, 1, 1) : nullptr;
-    if (node == nullptr) {
-        Py_XDECREF(ctx);
-        return -1;
-    }
-    node->ctx = ctx;
-    set_edge(node, 0, input.tensor);
-    save_tensor(node, 0, as_tensor(indices));
-    int status = attach_output(node, 0, as_tensor(values));
-    if (status == 0) status = finish_node(node);
-    Py_DECREF(as_object(node));
-    return status;
-}
-
 // max or min along an axis; the op's `alternate` is (op of two tensors, node, type of the result).
 PyObject* extreme_along(const OpObject* op, const Operand& input, const ArrayView& in, const Reduction& r) {
     Reduced values(in, r, in.dtype);
@@ -151,25 +131,37 @@ PyObject* extreme_along(const OpObject* op, const Operand& input, const ArrayVie
         ReleaseGil release(in.numel());
         reduce::run(op->kernel, in, r.axes, values.view, &places.view, 0.0);
     }
-    PyObject* const selected = wrap(values.array);
-    PyObject* const indices = wrap(places.array);
-    PyObject* result = nullptr;
-    PyObject* const node_type = PyTuple_GET_ITEM(op->alternate, 1);
-    if (selected != nullptr && indices != nullptr &&
-        (!input.needs || record_selected(input, selected, indices, node_type, in, r) == 0)) {
-        PyTypeObject* const type = reinterpret_cast<PyTypeObject*>(PyTuple_GET_ITEM(op->alternate, 2));
-        result = type->tp_alloc(type, 2);  // a tuple whose items have names
-        if (result != nullptr) {
-            PyTuple_SET_ITEM(result, 0, Py_NewRef(selected));
-            PyTuple_SET_ITEM(result, 1, Py_NewRef(indices));
-        }
-    }
-    Py_XDECREF(selected);
-    Py_XDECREF(indices);
-    return result;
+    PyObject* const ctx = input.needs ? context_of(in, r) : nullptr;
+    return finish_selected(input, wrap(values.array), wrap(places.array),
+                           reinterpret_cast<PyTypeObject*>(PyTuple_GET_ITEM(op->alternate, 1)), ctx,
+                           reinterpret_cast<PyTypeObject*>(PyTuple_GET_ITEM(op->alternate, 2)));
 }
 
 }  // namespace
+
+PyObject* finish_selected(const Operand& input, PyObject* values, PyObject* indices, PyTypeObject* node_type,
+                          PyObject* ctx, PyTypeObject* type) {
+    PyObject* result = nullptr;
+    bool done = values != nullptr && indices != nullptr && (!input.needs || ctx != nullptr);
+    if (done && input.needs) {
+        NodeObject* const node = new_node(node_type, 1, 1, 1);
+        if (node != nullptr) {
+            node->ctx = Py_NewRef(ctx);
+            set_edge(node, 0, input.tensor);
+            save_tensor(node, 0, as_tensor(indices));
+        }
+        done = node != nullptr && attach_output(node, 0, as_tensor(values)) == 0 && finish_node(node) == 0;
+        Py_XDECREF(as_object(node));
+    }
+    if (done && (result = type->tp_alloc(type, 2)) != nullptr) {
+        PyTuple_SET_ITEM(result, 0, Py_NewRef(values));
+        PyTuple_SET_ITEM(result, 1, Py_NewRef(indices));
+    }
+    Py_XDECREF(values);
+    Py_XDECREF(indices);
+    Py_XDECREF(ctx);
+    return result;
+}
 
 PyObject* call_reduction(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* names) {
     OpObject* op = as_op(self);

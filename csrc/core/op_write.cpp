@@ -4,7 +4,6 @@
 #include "kernels/pointwise/pointwise.h"
 
 #include <algorithm>
-#include <cfloat>
 #include <cmath>
 #include <new>
 #include <utility>
@@ -65,11 +64,10 @@ bool Written::read(PyObject* value, DType dtype) {
         ::new (number) bool(value == Py_True);
         return true;
     }
-    if (dtype == DType::float32 && PyFloat_CheckExact(value)) {
-        const double real = PyFloat_AS_DOUBLE(value);
-        if (std::isfinite(real) && !(std::fabs(real) <= FLT_MAX)) return false;
-    }
-    return scalar_as(value, dtype, number);
+    if (!scalar_as(value, dtype, number)) return false;
+    // A finite number that is infinite as a float32 is an error.
+    const bool infinite = PyFloat_CheckExact(value) && std::isinf(PyFloat_AS_DOUBLE(value));
+    return dtype != DType::float32 || infinite || !std::isinf(*view.as<float>());
 }
 
 bool write_into(const ArrayView& target, const ArrayView& value) {

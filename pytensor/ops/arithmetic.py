@@ -116,7 +116,10 @@ def _add(input: Tensor, other: Tensor | float, *, alpha: float = 1, out: Tensor 
 
 
 _add.__name__ = _add.__qualname__ = "add"
-add = op(inplace=True)(make_op("binary", _add, kernel="add", node=AddBackward0, mixed=True))
+_add_scaled = make_op(
+    "binary", _add, kernel="add_scaled", node=AddBackward0, params=(1.0,), arguments=("alpha",), floats_only=True
+)
+add = op(inplace=True)(make_op("binary", _add, kernel="add", node=AddBackward0, mixed=True, alternate=_add_scaled))
 
 
 def _check_subtraction(input: Any, other: Any) -> None:

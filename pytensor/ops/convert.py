@@ -101,7 +101,11 @@ def _parse_to(args: tuple[Any, ...], device: Any, d: Any) -> tuple[Any, Any]:
     return (None if device is None else _device.device(device)), d
 
 
+_CPU = _device.device("cpu")
+
+
 @op(function=False)
+@quick("cast", ToCopyBackward0, alternate=_CPU)
 def to(
     input: Tensor,
     *args: Any,
@@ -165,6 +169,7 @@ def cuda_module() -> Any:
 
 
 @op(function=False)
+@quick("cast", ToCopyBackward0, alternate=_CPU, params=(-1.0,))
 def cpu(input: Tensor, memory_format: Any = preserve_format) -> Tensor:
     """The tensor on the CPU: itself when it is there.
 
@@ -244,7 +249,8 @@ def _define_casts() -> None:
             f"The tensor as {d}; itself when it is of that dtype.\n\n"
             f"    >>> import pytensor as torch\n    >>> torch.ones(2).{name}().dtype\n    {d}\n    "
         )
-        op(name=name, function=False)(convert)
+        number = float(dtypes.ALL.index(d))
+        op(name=name, function=False)(quick("cast", ToCopyBackward0, alternate=_CPU, params=(number,))(convert))
 
     for name, d in names.items():
         define(name, d)

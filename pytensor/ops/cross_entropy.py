@@ -141,7 +141,11 @@ def _checked_target(x: Any, target: Any, weight: Any, ignore_index: int) -> Any:
     return target
 
 
+_ARGUMENTS = ("weight", "size_average", "ignore_index", "reduce", "reduction")
+
+
 @op(namespace="nn.functional")
+@quick("cross_entropy", CrossEntropyBackward, arguments=(*_ARGUMENTS, "label_smoothing"))
 def cross_entropy(
     input: Tensor,
     target: Tensor,
@@ -254,7 +258,7 @@ def _nll_loss_backward(
 
 
 @op(namespace="nn.functional")
-@quick("nll_loss", NllLossBackward, arguments=("weight", "size_average", "ignore_index", "reduce", "reduction"))
+@quick("nll_loss", NllLossBackward, arguments=_ARGUMENTS)
 def nll_loss(
     input: Tensor,
     target: Tensor,

@@ -13,6 +13,7 @@ from pytensor.dtypes import INTEGER, can_cast
 from pytensor.ops.axes import fresh_copy, is_tensor, mask_of, zeros_beside
 from pytensor.ops.checks import broadcast_shapes_of, check_representable, check_tensor
 from pytensor.ops.out import write_out
+from pytensor.ops.pointwise_core import quick
 from pytensor.ops.registry import op
 from pytensor.typename import scalar_type_name
 
@@ -32,7 +33,8 @@ class MaskedFillBackward0(Node):
         return own, value
 
 
-@op(inplace=True)
+@op(inplace=True, inplace_kind="masked_fill_")
+@quick("masked_fill", MaskedFillBackward0)
 def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
     """``input`` with ``value`` where ``mask`` is true. Both are broadcast; the dtype stays.
 
@@ -185,6 +187,7 @@ def masked_scatter(input: Tensor, mask: Tensor, source: Tensor) -> Tensor:
 
 
 @op()
+@quick("nonzero")
 def nonzero(input: Tensor, *, out: Tensor | None = None, as_tuple: bool = False) -> Any:
     """The places of all nonzero elements: a row of indices for each, or with ``as_tuple`` a vector for each axis.
 
@@ -240,6 +243,7 @@ def nonzero_static(input: Tensor, *, size: int, fill_value: int = -1, out: Tenso
 
 
 @op(namespace="nn.functional")
+@quick("one_hot", arguments=("num_classes",))
 def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
     """Class numbers as rows of zeros with a one: shape ``(*, num_classes)``, int64.
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pytensor.autograd.node import Node, record
 from pytensor.backend import backend_of
 from pytensor.ops.checks import check_tensor
+from pytensor.ops.pointwise_core import quick
 from pytensor.ops.registry import op
 from pytensor.typename import scalar_type_name
 
@@ -34,6 +35,7 @@ class ConstantPadNdBackward0(Node):
 
 
 @op(method=False)
+@quick("pad", ConstantPadNdBackward0, arguments=("pad", "value"))
 def constant_pad_nd(input: Tensor, pad: Sequence[int], value: float = 0) -> Tensor:
     """Adds ``value`` around a tensor.
 
@@ -199,6 +201,7 @@ def pad_argument(pad: Any) -> tuple[int, ...]:
 
 
 @op(namespace="nn.functional")
+@quick("pad", ConstantPadNdBackward0, arguments=("pad", "mode", "value"))
 def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float | None = None) -> Tensor:
     """Pads a tensor.
 

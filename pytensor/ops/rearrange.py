@@ -14,6 +14,7 @@ from pytensor.backend.reference.array_module import array_module
 from pytensor.ops.checks import normalize_dim, normalize_dims, sizes_argument
 from pytensor.ops.out import write_out
 from pytensor.ops.parts import diagonal, diagonal_adjoint
+from pytensor.ops.pointwise_core import quick
 from pytensor.ops.registry import op
 from pytensor.ops.views import expand, permute, reshape
 
@@ -48,6 +49,7 @@ class FlipBackward0(Node):
 
 
 @op()
+@quick("flip", FlipBackward0)
 def flip(input: Tensor, *dims: Any) -> Tensor:
     """A copy with the order of some axes reversed.
 

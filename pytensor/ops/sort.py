@@ -15,6 +15,7 @@ from pytensor.ops.checks import check_tensor, normalize_dim
 from pytensor.ops.extremes import SelectedBackward
 from pytensor.ops.index import spread_elements
 from pytensor.ops.out import write_out
+from pytensor.ops.pointwise_core import quick
 from pytensor.ops.registry import op
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ def _sorted(input: Any, dim: int, descending: bool) -> tuple[Any, Any]:
 
 
 @op()
+@quick("sort", SortBackward0, arguments=("dim", "descending"), alternate=return_types.sort)
 @numpy_names
 def sort(input: Tensor, dim: int = -1, descending: bool = False, *, stable: bool | None = None, out: Any = None) -> Any:
     """Elements along ``dim`` in ascending or descending order, and where they came from.
@@ -105,6 +107,7 @@ def msort(input: Tensor, *, out: Tensor | None = None) -> Tensor:
 
 
 @op()
+@quick("sort", TopkBackward0, arguments=("k", "dim", "largest", "sorted"), alternate=return_types.topk)
 @numpy_names
 def topk(input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: bool = True, *, out: Any = None) -> Any:
     """The ``k`` greatest (or smallest) elements along ``dim`` in order, and where they are.
