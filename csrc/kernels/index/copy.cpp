@@ -94,8 +94,9 @@ int64_t compress(const uint8_t* mask, const char* x, int64_t n, char* to) {
 
 namespace {
 
-constexpr int64_t kCopyGrain = 1 << 17;  // bytes below which a second thread does not pay
-constexpr double kNsPerByte = 0.02;      // of the result
+constexpr double kNsPerByte = 0.02;  // of the result
+constexpr double kTurnedNs = 0.06;   // the same where lines become columns
+constexpr double kClearNs = 0.01;
 
 // The axes of a copy without those of size 1, in the order of out's strides, neighbours merged.
 struct CopyAxes {
@@ -193,8 +194,8 @@ void copy_planes(CopyAxes axes, int axis, int64_t item, const char* x, char* y) 
     const auto transpose = item == 4 ? kernels.transpose4 : kernels.transpose8;
     constexpr int64_t kStrip = 64;  // columns of a plane that are one piece of work
     const int64_t strips = (columns + kStrip - 1) / kStrip;
-    const int64_t bytes = rows * kStrip * item;
-    parallel_for(0, axes.numel() * strips, kCopyGrain / bytes + 1, [&](int64_t begin, int64_t end) {
+    const Work work = {static_cast<double>(rows * kStrip * item) * kTurnedNs};
+    parallel_for(0, axes.numel() * strips, work, [&](int64_t begin, int64_t end) {
         for (int64_t t = begin; t < end; ++t) {
             int64_t from, to;
             axes.offsets(t / strips, from, to);
@@ -223,7 +224,7 @@ void copy(const ArrayView& in, const ArrayView& out) {
     const int64_t step_out = axes.out[last];
     axes.drop(last);
     if (axes.count == 0) {  // one line, in parts
-        parallel_for(0, n, kCopyGrain / item, [&](int64_t begin, int64_t end) {
+        parallel_for(0, n, Work{static_cast<double>(item) * kNsPerByte, 64}, [&](int64_t begin, int64_t end) {
             copy_any_line(item, in.data + begin * step_in, step_in, out.data + begin * step_out, step_out,
                           end - begin);
         });
@@ -251,7 +252,7 @@ void copy(const ArrayView& in, const ArrayView& out) {
 }
 
 void clear(const ArrayView& out) {
-    parallel_for(0, out.nbytes(), 4 * kCopyGrain, [&](int64_t begin, int64_t end) {
+    parallel_for(0, out.nbytes(), Work{kClearNs, 64}, [&](int64_t begin, int64_t end) {
         std::memset(out.data + begin, 0, static_cast<size_t>(end - begin));
     });
 }
@@ -262,22 +263,23 @@ void triangle(const ArrayView& in, bool upper, int64_t diagonal, const ArrayView
     const int64_t item = item_size(in.dtype);
     const int64_t rows = in.shape[in.ndim - 2];
     const int64_t n = in.shape[in.ndim - 1];
-    parallel_for(0, total / n, kCopyGrain / (n * item) + 1, [&](int64_t begin, int64_t end) {
-        for (int64_t r = begin; r < end; ++r) {
-            const int64_t edge = r % rows + diagonal + (upper ? 0 : 1);  // where the zeros end or begin
-            const size_t cut = static_cast<size_t>((edge < 0 ? 0 : edge < n ? edge : n) * item);
-            const size_t whole = static_cast<size_t>(n * item);
-            const char* from = in.data + r * n * item;
-            char* to = out.data + r * n * item;
-            if (upper) {
-                std::memset(to, 0, cut);
-                std::memcpy(to + cut, from + cut, whole - cut);
-            } else {
-                std::memcpy(to, from, cut);
-                std::memset(to + cut, 0, whole - cut);
+    parallel_for(
+        0, total / n, Work{static_cast<double>(n * item) * kNsPerByte + 2}, [&](int64_t begin, int64_t end) {
+            for (int64_t r = begin; r < end; ++r) {
+                const int64_t edge = r % rows + diagonal + (upper ? 0 : 1);  // where the zeros end or begin
+                const size_t cut = static_cast<size_t>((edge < 0 ? 0 : edge < n ? edge : n) * item);
+                const size_t whole = static_cast<size_t>(n * item);
+                const char* from = in.data + r * n * item;
+                char* to = out.data + r * n * item;
+                if (upper) {
+                    std::memset(to, 0, cut);
+                    std::memcpy(to + cut, from + cut, whole - cut);
+                } else {
+                    std::memcpy(to, from, cut);
+                    std::memset(to + cut, 0, whole - cut);
+                }
             }
-        }
-    });
+        });
 }
 
 }  // namespace pt::index

@@ -45,14 +45,19 @@ PT_INLINE void copy_short(const char* from, char* to, int64_t bytes) {
         for (int64_t b = 0; b < bytes; ++b) to[b] = from[b];
 }
 
-// One vector or more; the last one may overlap the one before.
+// One vector or more, four at a time; the last one may overlap the one before.
 PT_INLINE void copy_vectors(const char* from, char* to, int64_t bytes) {
-    const auto move = [&](int64_t b) {
-        store(reinterpret_cast<int32_t*>(to + b), load(reinterpret_cast<const int32_t*>(from + b)));
-    };
-    const int64_t last = bytes - PT_VEC_BYTES;
-    for (int64_t b = 0; b < last; b += PT_VEC_BYTES) move(b);
-    move(last);
+    constexpr int64_t kBytes = PT_VEC_BYTES;
+    const auto get = [&](int64_t b) { return load(reinterpret_cast<const int32_t*>(from + b)); };
+    const auto put = [&](int64_t b, Vec<int32_t> v) { store(reinterpret_cast<int32_t*>(to + b), v); };
+    int64_t b = 0;
+    for (; b + 4 * kBytes <= bytes; b += 4 * kBytes) {
+        Vec<int32_t> v[4];
+        for (int u = 0; u < 4; ++u) v[u] = get(b + u * kBytes);
+        for (int u = 0; u < 4; ++u) put(b + u * kBytes, v[u]);
+    }
+    for (; b + kBytes <= bytes; b += kBytes) put(b, get(b));
+    if (b < bytes) put(bytes - kBytes, get(bytes - kBytes));
 }
 
 // From some kilobytes on the processor's own copy instruction moves whole lines of the cache without reading
@@ -69,9 +74,16 @@ PT_INLINE void copy_bytes(const char* from, char* to, int64_t bytes) {
     copy_vectors(from, to, bytes);
 }
 
+// Short lines that do not follow each other are too far apart for the processor to fetch ahead by itself.
 static void copy_lines(const char* from, int64_t from_step, char* to, int64_t to_step, int64_t bytes,
                        int64_t count) {
-    for (int64_t k = 0; k < count; ++k, from += from_step, to += to_step) copy_bytes(from, to, bytes);
+    constexpr int64_t kAhead = 8;
+    const bool fetched = from_step != bytes && bytes >= 64 && bytes <= 1024;
+    for (int64_t k = 0; k < count; ++k, from += from_step, to += to_step) {
+        if (fetched && k + kAhead < count)
+            for (int64_t b = 0; b < bytes; b += 64) __builtin_prefetch(from + kAhead * from_step + b);
+        copy_bytes(from, to, bytes);
+    }
 }
 
 static void join_pieces(const Piece* pieces, int64_t count, int64_t row, int64_t begin, int64_t end,

@@ -1,10 +1,10 @@
 #include "kernels/index/index.h"
 
 #include "base/parallel.h"
-#include "base/pool.h"
 #include "kernels/index/copy.h"
 #include "kernels/index/kernels.h"
 #include "kernels/index/lines.h"
+#include "kernels/index/order.h"
 #include "kernels/index/types.h"
 
 namespace pt::index {
@@ -160,24 +160,6 @@ void add_rows(const ArrayView& out, int axis, const int64_t* index, int64_t n, c
 }
 
 constexpr int64_t kLongRow = 64;  // bytes from which putting the rows in order pays
-
-// The numbers of the n rows in the order of where they go, first come first: those of slice i are
-// order[start[i]] ... order[start[i + 1] - 1].
-struct Order {
-    pool::Scratch room;
-    int64_t* start;
-    int64_t* order;
-
-    Order(const int64_t* index, int64_t n, int64_t size)
-        : room(static_cast<size_t>(size + 1 + n) * sizeof(int64_t)),
-          start(room.as<int64_t>()),
-          order(start + size + 1) {
-        for (int64_t i = 0; i <= size; ++i) start[i] = 0;
-        for (int64_t k = 0; k < n; ++k) ++start[index[k]];
-        for (int64_t i = 1; i <= size; ++i) start[i] += start[i - 1];
-        for (int64_t k = n - 1; k >= 0; --k) order[--start[index[k]]] = k;
-    }
-};
 
 }  // namespace
 

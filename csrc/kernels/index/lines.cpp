@@ -82,6 +82,22 @@ bool has_all_lines(const Lines& l) {
     return true;
 }
 
+// Along the indexed axis of an x that is only read: anything may be cut.
+bool walk_read(const Lines& lines, const Errand& errand) {
+    std::atomic<bool> inside{true};
+    parallel_for(0, lines.count * lines.length, Work{errand.ns}, [&](int64_t first, int64_t last) {
+        Cursor at(lines, first / lines.length);
+        for (int64_t i = first; i < last; at.next()) {
+            const int64_t begin = i % lines.length;
+            const int64_t end = std::min(begin + last - i, lines.length);
+            if (!at.is_inside(begin, end)) return inside.store(false, std::memory_order_relaxed);
+            errand.along(at.stretch(begin, end));
+            i += end - begin;
+        }
+    });
+    return inside.load(std::memory_order_relaxed);
+}
+
 // Along the indexed axis: an index stays in its line of x.
 bool walk_along(const Lines& lines, const Errand& errand) {
     const int64_t bytes = lines.size * item_size(lines.x.dtype);
@@ -219,7 +235,7 @@ bool walk_columns(const Lines& lines, const Errand& errand) {
 }  // namespace
 
 bool walk(const Lines& lines, const Errand& errand) {
-    if (lines.axis == lines.last) return walk_along(lines, errand);
+    if (lines.axis == lines.last) return (errand.writes_x ? walk_along : walk_read)(lines, errand);
     return errand.writes_x && lines.step_index == 0 ? walk_rows(lines, errand) : walk_columns(lines, errand);
 }
 

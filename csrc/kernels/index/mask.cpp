@@ -11,7 +11,10 @@
 
 namespace pt::index {
 
-constexpr int64_t kMaskChunk = 1 << 14;  // elements that are counted and moved together
+constexpr int64_t kMaskChunk = 1 << 14;            // elements that are counted and moved together
+constexpr Work kCountWork = {0.015 * kMaskChunk};  // of a chunk
+constexpr Work kMoveWork = {0.25 * kMaskChunk};
+constexpr Work kFillWork = {0.1};  // of an element
 
 int64_t count_set(const uint8_t* mask, int64_t n) {
     int64_t total = 0;
@@ -34,13 +37,13 @@ void for_chunks(const uint8_t* mask, int64_t n, const Body& body) {
     pool::Scratch scratch(static_cast<size_t>(chunks) * sizeof(int64_t));
     int64_t* const before = scratch.as<int64_t>();
     const auto end_of = [&](int64_t c) { return (c + 1) * kMaskChunk < n ? (c + 1) * kMaskChunk : n; };
-    parallel_for(0, chunks, 8, [&](int64_t begin, int64_t end) {
+    parallel_for(0, chunks, kCountWork, [&](int64_t begin, int64_t end) {
         for (int64_t c = begin; c < end; ++c)
             before[c] = count_set(mask + c * kMaskChunk, end_of(c) - c * kMaskChunk);
     });
     int64_t sum = 0;
     for (int64_t c = 0; c < chunks; ++c) sum += std::exchange(before[c], sum);
-    parallel_for(0, chunks, 2, [&](int64_t begin, int64_t end) {
+    parallel_for(0, chunks, kMoveWork, [&](int64_t begin, int64_t end) {
         for (int64_t c = begin; c < end; ++c) body(c * kMaskChunk, end_of(c), before[c]);
     });
 }
@@ -133,7 +136,7 @@ void expand(const ArrayView& x, const ArrayView& mask, const ArrayView& source) 
     void (*run)(char*, const uint8_t*, int64_t, const char*, int64_t) = nullptr;
     with_size(item, [&](auto t) { run = count == 1 ? fill_chunk<decltype(t)> : expand_chunk<decltype(t)>; });
     if (count == 1)
-        parallel_for(0, x.numel(), kMaskChunk, [&](int64_t begin, int64_t end) {
+        parallel_for(0, x.numel(), kFillWork, [&](int64_t begin, int64_t end) {
             run(x.data + begin * item, bits + begin, end - begin, source.data, 1);
         });
     else

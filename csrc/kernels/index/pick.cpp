@@ -1,6 +1,9 @@
 #include "kernels/index/pick.h"
 
+#include <algorithm>
+#include <atomic>
 #include <cstring>
+#include <type_traits>
 
 #include "base/parallel.h"
 #include "base/pool.h"
@@ -10,7 +13,8 @@
 namespace pt::index {
 namespace {
 
-constexpr int64_t kPickGrain = 8192;  // elements below which a second thread does not pay
+constexpr double kPlaceNs = 0.7;  // of an index
+constexpr double kPickNs = 0.8;   // of an element
 
 // Axes that x and its result have in common, outermost first; those of size 1 are left out, and neighbours
 // that both arrays walk in one stride are one.
@@ -144,7 +148,10 @@ struct Write {
     static void lines(char* x, const char* y, size_t bytes) { std::memcpy(x, y, bytes); }
     template <class T>
     static void run(T& x, const T& y) {
-        x = y;
+        if constexpr (std::is_integral_v<T>)
+            __atomic_store_n(&x, y, __ATOMIC_RELAXED);  // several threads may store the same number
+        else
+            x = y;
     }
 };
 struct Add {
@@ -171,9 +178,9 @@ void walk(const Picked& p, bool cut_anywhere, void (*run)(const Part&)) {
         l.outer.at(l.outer.count, o, x, y);
         run({l, p.places, p.x.data + x, p.result.data + y, first, last, begin, end});
     };
+    const double ns = kPickNs + static_cast<double>(l.inner.numel - 1) * kPickNs / 4;  // of an index
     if (cut_anywhere) {
-        const int64_t grain = kPickGrain / l.inner.numel + 1;
-        parallel_for(0, l.outer.numel * l.numbers, grain, [&](int64_t begin, int64_t end) {
+        parallel_for(0, l.outer.numel * l.numbers, Work{ns}, [&](int64_t begin, int64_t end) {
             for (int64_t i = begin; i < end;) {
                 const int64_t o = i / l.numbers, m = i % l.numbers;
                 const int64_t some = end - i < l.numbers - m ? end - i : l.numbers - m;
@@ -182,13 +189,13 @@ void walk(const Picked& p, bool cut_anywhere, void (*run)(const Part&)) {
             }
         });
     } else if (l.outer.numel > 1) {
-        const int64_t grain = kPickGrain / (l.numbers * l.inner.numel) + 1;
-        parallel_for(0, l.outer.numel, grain, [&](int64_t begin, int64_t end) {
-            for (int64_t o = begin; o < end; ++o) outer(o, 0, l.numbers, 0, last_size);
-        });
+        parallel_for(0, l.outer.numel, Work{ns * static_cast<double>(l.numbers)},
+                     [&](int64_t begin, int64_t end) {
+                         for (int64_t o = begin; o < end; ++o) outer(o, 0, l.numbers, 0, last_size);
+                     });
     } else {
-        const int64_t grain = kPickGrain * last_size / (l.numbers * l.inner.numel) + 16;
-        parallel_for(0, last_size, grain,
+        const double column = ns * static_cast<double>(l.numbers) / static_cast<double>(last_size);
+        parallel_for(0, last_size, Work{column, 16},
                      [&](int64_t begin, int64_t end) { outer(0, 0, l.numbers, begin, end); });
     }
 }
@@ -208,6 +215,13 @@ int64_t add_line(const char* index, int64_t step, int64_t n, int64_t size, int64
     return signs;
 }
 
+// Is one number written, to single elements?
+bool is_one_number(const Picked& p) {
+    bool all = p.index_axes == p.result.ndim;
+    for (int i = 0; i < p.result.ndim; ++i) all = all && (p.result.strides[i] == 0 || p.result.shape[i] == 1);
+    return all;
+}
+
 }  // namespace
 
 bool find_places(const ArrayView& x, const int* axes, const ArrayView* indices, int count, int ndim,
@@ -215,22 +229,29 @@ bool find_places(const ArrayView& x, const int* axes, const ArrayView* indices, 
     int64_t numbers = 1;
     for (int i = 0; i < ndim; ++i) numbers *= shape[i];
     if (numbers == 0) return true;
-    std::memset(places, 0, static_cast<size_t>(numbers) * sizeof(int64_t));
-    int64_t signs = 0;
-    for (int k = 0; k < count; ++k) {
-        const OwnedView index = OwnedView::broadcast(indices[k], ndim, shape);
-        Shared steps;
-        for (int i = 0; i < ndim; ++i) steps.add(shape[i], index.strides[i], 0);
-        const int last = steps.count - 1;
-        const int64_t n = last >= 0 ? steps.size[last] : 1;
-        for (int64_t line = 0; line * n < numbers; ++line) {
-            int64_t at, none;
-            steps.at(last, line, at, none);
-            signs |= add_line(index.data + at, last >= 0 ? steps.x[last] : 0, n, x.shape[axes[k]],
-                              x.strides[axes[k]], places + line * n);
+    std::atomic<bool> inside{true};
+    parallel_for(0, numbers, Work{kPlaceNs * count}, [&](int64_t begin, int64_t end) {
+        std::memset(places + begin, 0, static_cast<size_t>(end - begin) * sizeof(int64_t));
+        int64_t signs = 0;
+        for (int k = 0; k < count; ++k) {
+            const OwnedView index = OwnedView::broadcast(indices[k], ndim, shape);
+            Shared steps;
+            for (int i = 0; i < ndim; ++i) steps.add(shape[i], index.strides[i], 0);
+            const int last = steps.count - 1;
+            const int64_t n = last >= 0 ? steps.size[last] : 1;
+            const int64_t step = last >= 0 ? steps.x[last] : 0;
+            for (int64_t i = begin; i < end;) {
+                int64_t at, none;
+                steps.at(last, i / n, at, none);
+                const int64_t some = std::min(end - i, n - i % n);
+                signs |= add_line(index.data + at + i % n * step, step, some, x.shape[axes[k]],
+                                  x.strides[axes[k]], places + i);
+                i += some;
+            }
         }
-    }
-    return signs >= 0;
+        if (signs < 0) inside.store(false, std::memory_order_relaxed);
+    });
+    return inside.load(std::memory_order_relaxed);
 }
 
 void pick(const Picked& picked) {
@@ -240,7 +261,9 @@ void pick(const Picked& picked) {
 
 void put(const Picked& picked) {
     if (picked.result.numel() == 0) return;
-    with_size(item_size(picked.x.dtype), [&](auto t) { walk(picked, false, run_part<decltype(t), Write>); });
+    const int64_t item = item_size(picked.x.dtype);
+    const bool anyhow = item <= 8 && is_one_number(picked);  // then it does not matter who comes last
+    with_size(item, [&](auto t) { walk(picked, anyhow, run_part<decltype(t), Write>); });
 }
 
 void put_add(const Picked& picked) {

@@ -3,6 +3,7 @@
 #include "kernels/index/sort.h"
 
 #include <algorithm>
+#include <bit>
 
 #include "base/parallel.h"
 #include "base/pool.h"
@@ -135,7 +136,8 @@ void search_sorted(const ArrayView& edges, const ArrayView& values, bool right, 
     const int64_t row = edges.ndim <= 1 || values.ndim == 0 ? total : values.shape[values.ndim - 1];
     with_sortable(values.dtype, [&](auto t) {
         using T = decltype(t);
-        parallel_for(0, total, 4096, [&](int64_t begin, int64_t end) {
+        const Work work = {1 + 0.5 * static_cast<double>(std::bit_width(static_cast<uint64_t>(n))), 8};
+        parallel_for(0, total, work, [&](int64_t begin, int64_t end) {
             for (int64_t i = begin; i < end;) {
                 const int64_t r = i / row;
                 const int64_t stop = std::min(end, (r + 1) * row);

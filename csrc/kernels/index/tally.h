@@ -10,6 +10,7 @@
 namespace pt::index {
 
 constexpr int64_t kCountGrain = 1 << 16;  // elements below which a second thread does not pay
+constexpr double kCountNs = 0.6;          // of an element
 constexpr int64_t kTables = 4;            // a table that was just written is not read at once again
 constexpr int64_t kFewBins = 1 << 13;     // bins of which that many tables stay in the nearest caches
 
@@ -29,7 +30,8 @@ void count_bins(int64_t n, int64_t bins, int64_t* out, const Bins& each) {
     pool::Scratch scratch(room);
     int64_t* const tables = scratch.as<int64_t>();
     std::memset(tables, 0, room);
-    parallel_for(0, parts, 1, [&](int64_t begin, int64_t end) {
+    const Work work = {static_cast<double>(n / parts) * kCountNs};
+    parallel_for(0, parts, work, [&](int64_t begin, int64_t end) {
         for (int64_t p = begin; p < end; ++p) {
             int64_t* const own = tables + p * kTables * width + 1;
             each(n * p / parts, n * (p + 1) / parts,

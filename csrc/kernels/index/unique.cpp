@@ -24,7 +24,7 @@ int64_t unique_close(const T* x, int64_t n, int64_t low, int64_t range, T* value
         counts[found++] = count;
     }
     if (inverse != nullptr)
-        parallel_for(0, n, kCountGrain, [&](int64_t begin, int64_t end) {
+        parallel_for(0, n, Work{kCountNs}, [&](int64_t begin, int64_t end) {
             for (int64_t i = begin; i < end; ++i) inverse[i] = of[static_cast<int64_t>(x[i]) - low];
         });
     return found;
