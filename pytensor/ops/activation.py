@@ -12,11 +12,11 @@ from typing import Any
 
 from pytensor import _C
 from pytensor.autograd.node import Node
-from pytensor.dtypes import BOOL
+from pytensor.dtypes import BOOL, FLOATING, INTEGER
 from pytensor.ops.checks import check_tensor
 from pytensor.ops.inplace import inplace as store_inplace
 from pytensor.ops.pointwise_core import apply_pointwise, make_op, unary
-from pytensor.ops.pointwise_rules import check_float, fused, kernel_op, number_like, zeros_where
+from pytensor.ops.pointwise_rules import fused, kernel_op, not_implemented_for, number_like, zeros_where
 from pytensor.ops.registry import op
 from pytensor.ops.select import where
 from pytensor.tensor import Tensor
@@ -54,8 +54,13 @@ def gradient_op(kernel: str) -> Any:
     return make_op("binary", slow, kernel=kernel, params=(0.0,) * len(names), arguments=names, required=len(names))
 
 
-def activation(kernel: str, node: type[Node], label: str) -> tuple[Callable[..., Any], Callable[..., Any]]:
+def activation(
+    kernel: str, node: type[Node], label: str, least: int = FLOATING
+) -> tuple[Callable[..., Any], Callable[..., Any]]:
     """What an activation function is made of.
+
+    Args:
+        least: the lowest category of dtypes that it takes.
 
     Returns:
         ``compute(input, params, inplace)``, its definition, and a decorator ``quick(*arguments)`` that puts C in front
@@ -64,7 +69,8 @@ def activation(kernel: str, node: type[Node], label: str) -> tuple[Callable[...,
 
     def apply(input: Any, params: tuple[float, ...]) -> Any:
         check_tensor(input, kernel, "input", 1)
-        check_float(label, input)
+        if not least <= input.dtype.category <= FLOATING:
+            raise not_implemented_for(label, input)
         return apply_pointwise(kernel, node, (input,), params=params, ctx=params)
 
     def compute(input: Any, params: tuple[float, ...], inplace: bool = False) -> Any:
@@ -210,7 +216,7 @@ class ThresholdBackward0(FusedNode):
         return (fused(self.kernel, grad, input, (limit,)),)
 
 
-_threshold, _quick_threshold = activation("threshold", ThresholdBackward0, "threshold_cpu")
+_threshold, _quick_threshold = activation("threshold", ThresholdBackward0, "threshold_cpu", INTEGER)
 
 
 @op(namespace="nn.functional", inplace=True, inplace_function=True)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from pytensor.autograd.grad_mode import no_grad
 from pytensor.dtypes import promote_types
 from pytensor.ops.norms import vector_norm
+from pytensor.ops.rearrange import broadcast_tensors
 from pytensor.ops.registry import op
 from pytensor.typename import scalar_type_name
 
@@ -40,6 +41,8 @@ def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -
             f"expected common dtype to be floating point, yet common dtype is {scalar_type_name(common)}"
         )
     x1, x2 = x1.to(common), x2.to(common)
+    if x1.shape != x2.shape:  # a length is that of the broadcast vector
+        x1, x2 = broadcast_tensors(x1, x2)
     # Each vector is divided by its own length: the product of two lengths could overflow.
     return ((x1 / _length(x1, dim, eps)) * (x2 / _length(x2, dim, eps))).sum(dim)
 

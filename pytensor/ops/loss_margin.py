@@ -7,8 +7,10 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from pytensor.autograd.node import wrap
+from pytensor.dtypes import FLOATING, get_default_dtype
 from pytensor.ops.loss_pair import broadcast_together, pair_loss
 from pytensor.ops.loss_reduction import reduced, reduction_mode
+from pytensor.ops.pointwise_core import result_type
 from pytensor.ops.registry import op
 
 if TYPE_CHECKING:
@@ -78,7 +80,10 @@ def margin_ranking_loss(
             "margin_ranking_loss : All input tensors should have same dimension but got sizes: "
             f"input1: {input1.shape}, input2: {input2.shape}, target: {target.shape} "
         )
-    return pair_loss("hinge", "clamp_min", *broadcast_together(input1 - input2, target), mode, margin)
+    difference, target = broadcast_together(input1 - input2, target)
+    if result_type(difference, target).category < FLOATING:  # the margin counts as a float
+        difference, target = difference.to(get_default_dtype()), target.to(get_default_dtype())
+    return pair_loss("hinge", "clamp_min", difference, target, mode, margin)
 
 
 @op(namespace="nn.functional")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -151,7 +152,7 @@ def native_batch_norm(
         saved = (input, weight, running_mean, running_var)
     elif array.size == 0:
         y = array.copy()
-        empty = np.full(input.shape[1], math.nan, array.dtype)
+        empty = np.full(input.shape[1] if input.ndim > 1 else 0, math.nan, array.dtype)
         saved = (input, weight, empty, empty)
     else:
         y, mean, var = backend.batch_norm_train(array, *vectors, momentum, eps)
@@ -301,6 +302,13 @@ def _group_norm_backward(
     return recorded(NativeGroupNormBackwardBackward0, (grad, x, weight), results, asked, saved, ctx)
 
 
+def _of_nothing(input: Tensor, weight: Any, bias: Any, shape: Sequence[int]) -> Tensor:
+    """The norm of an empty tensor. Its gradients are empty or zeros; ``shape`` lays weight and bias beside the input."""
+    y = input.clone()
+    y = y if weight is None else y * weight.reshape(shape)
+    return y if bias is None else y + bias.reshape(shape)
+
+
 def _group_norm(
     node: type[Node], input: Tensor, weight: Any, bias: Any, sizes: tuple[int, int, int], eps: float, shape: Any
 ) -> Any:
@@ -341,7 +349,7 @@ def layer_norm(
     _check_dtypes(input, "LayerNormKernelImpl", weight, bias)
     channels = math.prod(shape)
     if channels == 0:
-        return record(NativeLayerNormBackward0, (), input._array.copy())
+        return _of_nothing(input, weight, bias, shape)
     sizes = (input.numel() // channels, channels, 1)
     return _group_norm(NativeLayerNormBackward0, input, weight, bias, sizes, eps, tuple(shape))
 
@@ -421,7 +429,7 @@ def group_norm(
             )
     _check_dtypes(input, "GroupNormKernelImpl", weight, bias)
     if input.numel() == 0:
-        return record(NativeGroupNormBackward0, (), input._array.copy())
+        return _of_nothing(input, weight, bias, (channels, *[1] * (input.ndim - 2)))
     sizes = (batch, channels, num_groups)
     return _group_norm(NativeGroupNormBackward0, input, weight, bias, sizes, eps, (channels,))
 

@@ -175,7 +175,9 @@ def unfold_method(input: Tensor, dimension: int, size: int, step: int) -> Tensor
         raise RuntimeError(f"maximum size for tensor at dimension {at} is {length} but size is {size}")
     if step <= 0:
         raise RuntimeError(f"step is {step} but must be > 0")
-    array = input._array
+    array = input._array if input.ndim else input._array.reshape(1)
+    if input.ndim == 0:
+        return view(input, array[:size], AsStridedBackward0, geometry(array, address(array), (size,), (1,)))
     shape = (*array.shape[:at], (length - size) // step + 1, *array.shape[at + 1 :], size)
     strides = (*array.strides[:at], array.strides[at] * step, *array.strides[at + 1 :], array.strides[at])
     out = array_module(array).lib.stride_tricks.as_strided(array, shape, strides)

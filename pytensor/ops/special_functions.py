@@ -226,7 +226,9 @@ def logit(input: Tensor, eps: float | None = None, *, out: Tensor | None = None)
     """
     check_tensor(input, "logit", "input", 1)
     x = input.detach()
+    if x.dtype.category < FLOATING:
+        x = x.to(get_default_dtype())
     if eps is not None:
-        x = clamp(x.to(get_default_dtype()) if x.dtype.category < FLOATING else x, eps, 1 - eps)
+        x = clamp(x, eps, 1 - eps)
     result = (x / (1 - x)).log()
     return write_out(record(LogitBackward0, (input,), result._array, saved=(input,), ctx=eps), out, "logit")
