@@ -31,6 +31,8 @@ def windows(draw, values="any", dilated=True):
         return tuple(draw(st.integers(low, high)) for _ in range(axes))
 
     kernel = draw(st.sampled_from([(2,) * axes, (3,) * axes])) if draw(st.booleans()) else per_axis(1, 5)
+    if axes == 1 and draw(st.booleans()):
+        kernel = (draw(st.integers(4, 80)),)  # also windows of several vectors
     stride = per_axis(1, 4) if draw(st.integers(0, 2)) == 0 else (2,) * axes
     dilation = per_axis(1, 3) if dilated and draw(st.integers(0, 2)) == 0 else (1,) * axes
     padding = tuple(draw(st.integers(0, k // 2)) for k in kernel)

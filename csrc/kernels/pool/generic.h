@@ -66,6 +66,40 @@ static Vec<T> max_along(Rows<const T> src, int64_t count, const Window& w, const
     return total;
 }
 
+// The same for wide windows, of at least two vectors and without dilation: a lane per tap, one output at a
+// time.
+template <class T, bool Tracked>
+static Vec<T> max_along_wide(Rows<const T> src, int64_t count, const Window& w, const Marks<T>& marks,
+                             int64_t, T* best_out, IntOf<T>* mark_out, int64_t pitch) {
+    constexpr T lowest = -static_cast<T>(__builtin_inf());
+    Vec<T> total{};
+    for (int64_t r = 0; r < count; ++r, src.first += src.pitch, best_out += pitch, mark_out += pitch)
+        for (int64_t ow = 0; ow < w.out[2]; ++ow) {
+            const T* taps = src.first + ow * w.stride[2];
+            Vec<T> best = broadcast(lowest);
+            each_vector<T>(w.kernel[2], [&](int64_t i, int used) __attribute__((always_inline)) {
+                const Vec<T> v = load_upto(taps + i, used, lowest);
+                total += v;
+                best = max_hw<T>(v, best);
+            });
+            best_out[ow] = max_lanes<T>(best);
+            if constexpr (Tracked) {
+                mark_out[ow] = marks.first[ow];
+                if (best_out[ow] == lowest) continue;
+                int64_t i = 0;
+                int lane = lanes<T>;
+                for (; i < w.kernel[2] && lane == lanes<T>; i += lanes<T>) {
+                    const int used = static_cast<int>(at_most(w.kernel[2] - i, lanes<T>));
+                    lane = first_lane<T>(load_upto(taps + i, used, lowest) == broadcast(best_out[ow]));
+                }
+                const auto won =
+                    static_cast<IntOf<T>>(i - lanes<T> + lane);  // beyond the window only with NaN
+                mark_out[ow] = marks.lane[ow] + won * static_cast<IntOf<T>>(marks.step);
+            }
+        }
+    return total;
+}
+
 // Pooled rows (a, b) of `count` windows below each other: best[a * block + b * row + ow], the next window's
 // `step` further and its marks greater by `mark_step`.
 template <class T>
@@ -167,9 +201,10 @@ struct MaxKernels {
     template <bool Tracked>
     static MaxKernels of(const Window& w) {
         const int64_t rows = w.kernel[0] == 1 ? w.kernel[1] : 0;
-        return {w.stride[2] == 1   ? along_with<1, Tracked>(w)
-                : w.stride[2] == 2 ? along_with<2, Tracked>(w)
-                                   : max_along<T, 0, 0, Tracked, false>,
+        return {w.stride[2] == 1                                    ? along_with<1, Tracked>(w)
+                : w.stride[2] == 2                                  ? along_with<2, Tracked>(w)
+                : w.dilation[2] == 1 && w.kernel[2] >= 2 * lanes<T> ? max_along_wide<T, Tracked>
+                                                                    : max_along<T, 0, 0, Tracked, false>,
                 rows == 2   ? max_down<T, 2, Tracked, false>
                 : rows == 3 ? max_down<T, 3, Tracked, false>
                             : max_down<T, 0, Tracked, false>,

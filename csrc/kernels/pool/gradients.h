@@ -419,14 +419,23 @@ static void max_scatter(const T* grad, const uint8_t* offsets, T* grad_x, int64_
         for (int64_t b = 0; b < w.kernel[1]; ++b)
             for (int64_t c = 0; c < w.kernel[2]; ++c)
                 at[tap++] = (a * w.dilation[0] * w.in[1] + b * w.dilation[1]) * w.in[2] + c * w.dilation[2];
-    for (int64_t p = 0; p < planes; ++p, grad_x += w.in_size()) {
-        fill(grad_x, w.in_size(), T(0));
+    // Two planes in turn: neighbouring windows often have the same winner, and an addition waits for the
+    // last.
+    const int64_t ins = w.in_size(), outs = w.out_size();
+    for (int64_t turns; planes > 0;
+         planes -= turns, grad += turns * outs, offsets += turns * outs, grad_x += turns * ins) {
+        turns = at_most(planes, 2);
+        fill(grad_x, turns * ins, T(0));
+        int64_t o = 0;
         for (int64_t od = 0; od < w.out[0]; ++od)
             for (int64_t oh = 0; oh < w.out[1]; ++oh) {
                 T* to =
                     grad_x - w.padding[2] +
                     ((od * w.stride[0] - w.padding[0]) * w.in[1] + oh * w.stride[1] - w.padding[1]) * w.in[2];
-                for (int64_t ow = 0; ow < w.out[2]; ++ow, to += w.stride[2]) to[at[*offsets++]] += *grad++;
+                for (int64_t ow = 0; ow < w.out[2]; ++ow, ++o, to += w.stride[2]) {
+                    to[at[offsets[o]]] += grad[o];
+                    if (turns == 2) to[ins + at[offsets[outs + o]]] += grad[outs + o];
+                }
             }
     }
 }

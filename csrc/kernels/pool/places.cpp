@@ -56,24 +56,22 @@ void max_forward_at(const T* x, const int64_t* const* starts, T* values, int64_t
 
 namespace {
 
-// put(place in the plane of `large`, small[i]) for every index; false when one lies outside. Small and large
-// may be written or read. Neighbouring outputs often share a place, and the second addition waits for the
-// first: several planes in turn keep them apart.
-template <bool Clear, class Large, class Small, class Put>
-bool by_places(Large* large, const int64_t* indices, Small* small, int64_t planes, int64_t large_size,
+// Clears the planes of `large` and calls put(place in its plane, small[i]) for every index; false when one
+// lies outside. Neighbouring outputs often share a place, and the second addition waits for the first:
+// several planes in turn keep them apart.
+template <class T, class Put>
+bool by_places(T* large, const int64_t* indices, const T* small, int64_t planes, int64_t large_size,
                int64_t small_size, const Put& put) {
     constexpr int64_t kTurns = 2;
     std::atomic<bool> inside = true;
-    const double ns =
-        (Clear ? 0.04 : 0) * static_cast<double>(large_size) + 0.5 * static_cast<double>(small_size);
+    const double ns = 0.04 * static_cast<double>(large_size) + 0.5 * static_cast<double>(small_size);
     parallel_for(0, planes, Work{ns, kTurns}, [&](int64_t p, int64_t last) {
         bool all_inside = true;
         const auto size = static_cast<uint64_t>(large_size);
         for (; p < last; p += kTurns) {
             const int64_t turns = std::min(kTurns, last - p);
-            Large* const plane = large + p * large_size;
-            if constexpr (Clear)
-                std::memset(plane, 0, static_cast<size_t>(turns * large_size) * sizeof(Large));
+            T* const plane = large + p * large_size;
+            std::memset(plane, 0, static_cast<size_t>(turns * large_size) * sizeof(T));
             const auto one = [&](int64_t i, int64_t o) {
                 const int64_t at = (p + i) * small_size + o;
                 const auto place = static_cast<uint64_t>(indices[at]);
@@ -100,15 +98,28 @@ bool by_places(Large* large, const int64_t* indices, Small* small, int64_t plane
 template <class T>
 bool scatter_backward(const T* grad, const int64_t* indices, T* grad_x, int64_t planes, int64_t out_size,
                       int64_t in_size) {
-    return by_places<true>(grad_x, indices, grad, planes, in_size, out_size, [](T& to, T v) { to += v; });
+    return by_places(grad_x, indices, grad, planes, in_size, out_size, [](T& to, T v) { to += v; });
 }
 template <class T>
 bool unpool(const T* x, const int64_t* indices, T* out, int64_t planes, int64_t x_size, int64_t out_size) {
-    return by_places<true>(out, indices, x, planes, out_size, x_size, [](T& to, T v) { to = v; });
+    return by_places(out, indices, x, planes, out_size, x_size, [](T& to, T v) { to = v; });
 }
 template <class T>
 bool gather(const T* x, const int64_t* indices, T* out, int64_t planes, int64_t out_size, int64_t x_size) {
-    return by_places<false>(x, indices, out, planes, x_size, out_size, [](T v, T& to) { to = v; });
+    if (x_size == 0) return planes * out_size == 0;
+    std::atomic<bool> inside = true;
+    parallel_for(0, planes, Work{0.5 * static_cast<double>(out_size)}, [&](int64_t begin, int64_t end) {
+        const auto size = static_cast<uint64_t>(x_size);
+        bool outside = false;
+        for (int64_t p = begin; p < end; ++p)
+            for (int64_t o = p * out_size; o < (p + 1) * out_size; ++o) {
+                const auto place = static_cast<uint64_t>(indices[o]);
+                outside |= place >= size;
+                out[o] = x[static_cast<uint64_t>(p * x_size) + (place < size ? place : 0)];
+            }
+        if (outside) inside = false;
+    });
+    return inside;
 }
 
 #define PT_INSTANTIATE(T)                                                                                \
