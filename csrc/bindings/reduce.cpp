@@ -60,7 +60,7 @@ py::object reduce_run(const std::string& name, const py::object& array, uint64_t
 py::object reduce_scan(const std::string& name, const py::object& array, int axis, bool reverse) {
     PT_CHECK(name == "cumsum" || name == "cumprod", "unknown scan " + name);
     const ArrayView in = view(array, "input");
-    PT_CHECK(in.dtype == DType::float32 || in.dtype == DType::float64, name + ": no kernel for this dtype");
+    PT_CHECK(reduce::can_scan(in.dtype), name + ": no kernel for this dtype");
     PT_CHECK(axis >= 0 && axis < in.ndim, name + ": no such axis");
     const py::object result = make_array(in.ndim, in.shape, in.dtype);
     const ArrayView out = view_of(result);

@@ -125,18 +125,19 @@ def mode(input: Tensor, dim: int = -1, keepdim: bool = False, *, out: Any = None
         if input.ndim:
             rank = np.zeros([1 if i == dim else n for i, n in enumerate(input.shape)], dtype=np.int64)
     else:
-        rank = _end_of_longest_run(backend_of(input._array).sort(input._array, dim)[0], dim)
+        rank = _end_of_longest_run(input._array, dim)
     return write_out(return_types.mode(pick_sorted(ModeBackward0, input, rank, dim, keepdim)), out, "mode")
 
 
-def _end_of_longest_run(lines: Any, dim: int) -> Any:
-    """Of the runs of equal elements in sorted lines, the place where the first longest one ends."""
-    x = np.moveaxis(lines, dim, -1)
-    n = x.shape[-1]
-    order = np.arange(n)
+def _end_of_longest_run(array: Any, dim: int) -> Any:
+    """Of the runs of equal elements in the sorted lines along ``dim``, the place where the first longest one ends."""
+    lines = np.ascontiguousarray(np.moveaxis(array, dim, -1))  # sorting and counting go through each line twice
+    x = backend_of(lines).sort(lines, lines.ndim - 1)[0]
+    order = np.arange(x.shape[-1])
     starts = np.ones(x.shape, dtype=bool)
     starts[..., 1:] = x[..., 1:] != x[..., :-1]
-    length = order - np.maximum.accumulate(np.where(starts, order, 0), axis=-1)
+    first = backend_of(lines).cumulative_extreme("cummax", np.where(starts, order, 0), lines.ndim - 1)[0]
+    length = order - first
     return np.moveaxis(length.argmax(axis=-1, keepdims=True), -1, dim)
 
 

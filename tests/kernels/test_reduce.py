@@ -314,6 +314,19 @@ def test_running_extremes_of_long_lines(machine, dtype):
                 np.testing.assert_array_equal(np.signbit(got), np.signbit(want))
 
 
+@pytest.mark.parametrize("dtype", ["int64", "int32", "bool"])
+def test_scans_of_integers(machine, dtype):
+    info = np.iinfo("int64" if dtype == "bool" else dtype)
+    x = np.random.default_rng(0).integers(info.min, info.max, (5, 7, 130), dtype=info.dtype).astype(dtype)
+    for name in ("cumsum", "cumprod"):
+        for axis in range(3):
+            for layout in (x, x[:, ::-1], x[:1, 3:4], x.T):
+                for reverse in (False, True):
+                    got, want = (b.cumulative(name, layout, axis, reverse) for b in (cpu, reference))
+                    assert got.dtype == want.dtype
+                    np.testing.assert_array_equal(got, want)
+
+
 def test_scans_of_long_lines(machine):
     x = np.random.default_rng(0).standard_normal((3, 1001)).astype("float32") * 0.1 + 1
     x[1, 500], x[2, 700] = np.nan, np.inf

@@ -75,7 +75,7 @@ using ScanKernel = void (*)(const ScanBlock& block);
 
 struct Kernels {
     Kernel at[kKinds][kTypes];
-    ScanKernel scan[2][2];           // sum, product of float32, float64
+    ScanKernel scan[2][3];           // sum, product of float32, float64, int64
     ScanKernel extremes[2][kTypes];  // least, greatest so far
 };
 

@@ -132,10 +132,11 @@ using Moments = Loops<T, Welford>;
 template <class T, bool Product>
 void scan(const ScanBlock& b) {
     for (int64_t j = 0; j < b.lines; ++j) {
-        double total = Product;
+        std::conditional_t<std::is_floating_point_v<T>, double, uint64_t> total = Product;
         for (int64_t i = 0; i < b.n; ++i) {
             const T x = *reinterpret_cast<const T*>(b.in + j * b.line_in + i * b.step_in);
-            total = Product ? total * x : total + x;
+            total =
+                Product ? total * static_cast<decltype(total)>(x) : total + static_cast<decltype(total)>(x);
             *reinterpret_cast<T*>(b.out + j * b.line_out + i * b.step_out) = static_cast<T>(total);
         }
     }
@@ -173,7 +174,8 @@ const Kernels kernels = {
 #include "kernels/reduce/kernels.inc"
 #undef PT_KERNEL
     },
-    {{&scan<float, false>, &scan<double, false>}, {&scan<float, true>, &scan<double, true>}},
+    {{&scan<float, false>, &scan<double, false>, &scan<int64_t, false>},
+     {&scan<float, true>, &scan<double, true>, &scan<int64_t, true>}},
     {PT_EXTREMES_OF(false), PT_EXTREMES_OF(true)},
 };
 

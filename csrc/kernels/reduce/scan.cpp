@@ -89,11 +89,15 @@ void run(const Arrays& arrays, ScanKernel kernel, const Cost& cost) {
 
 }  // namespace
 
+bool can_scan(DType dtype) {
+    return dtype == DType::float32 || dtype == DType::float64 || dtype == DType::int64;
+}
+
 void scan(Scan op, const ArrayView& in, int axis, const ArrayView& out, bool reverse) {
-    PT_ASSERT(in.dtype == DType::float32 || in.dtype == DType::float64);
+    PT_ASSERT(can_scan(in.dtype));
     if (in.numel() == 0) return;
-    const bool wide = in.dtype == DType::float64;
-    const ScanKernel kernel = PT_SELECT(Kernels).scan[static_cast<int>(op)][wide ? 1 : 0];
+    const int type = in.dtype == DType::int64 ? 2 : in.dtype == DType::float64 ? 1 : 0;
+    const ScanKernel kernel = PT_SELECT(Kernels).scan[static_cast<int>(op)][type];
     run({in, out, nullptr, axis, reverse}, kernel, {0.15, 0.3});
 }
 

@@ -1,8 +1,8 @@
 // Cumulative sums and products along one axis.
 //
-// Contract: `in` and `out` have the same shape and dtype (float32 or float64), any strides, and do not
-// overlap. Accumulated in double precision in the order of the axis, so results do not depend on the number
-// of threads.
+// Contract: `in` and `out` have the same shape and dtype (float32, float64 or int64), any strides, and do not
+// overlap. Floats are accumulated in double precision (float64 in the order of the axis), integers modulo
+// 2^64; results do not depend on the number of threads.
 #pragma once
 
 #include "base/array_view.h"
@@ -11,6 +11,7 @@ namespace pt::reduce {
 
 enum class Scan : int { sum, product };
 
+bool can_scan(DType dtype);
 // reverse: from the end of the axis to its beginning.
 void scan(Scan op, const ArrayView& in, int axis, const ArrayView& out, bool reverse);
 

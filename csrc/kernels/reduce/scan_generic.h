@@ -29,12 +29,26 @@ PT_INLINE Vec<T> last_lane(Vec<T> v) {
     return __builtin_shuffle(v, broadcast(static_cast<typename int_of<sizeof(T)>::type>(lanes<T> - 1)));
 }
 
+template <class T>
+struct WideOf {
+    using type = T;
+};
+template <>
+struct WideOf<float> {
+    using type = double;
+};
+
 template <class T, template <class> class Functor>
 struct ScanOf {
+    // Floats are accumulated in double precision; integers wrap at 64 bits.
+    using Wide = typename AccumulatorOf<typename WideOf<T>::type>::type;
+    using Op = Functor<Wide>;
+
     static void run(const ScanBlock& b) {
         constexpr int64_t item = sizeof(T);
         if (b.line_in == item && b.line_out == item && b.lines >= lanes<T>) return side_by_side(b);
-        if constexpr (sizeof(T) == 4) {  // doubles keep the order of their additions
+        if constexpr (sizeof(T) ==
+                      4) {  // 64-bit integers need no help, doubles keep the order of their additions
             if (b.step_in == item && b.step_out == item) {
                 for (int64_t i = 0; i < b.lines; ++i)
                     straight(reinterpret_cast<const T*>(b.in + i * b.line_in), b.n,
@@ -43,7 +57,8 @@ struct ScanOf {
             }
         }
         int64_t i = 0;
-        for (; i + 4 <= b.lines; i += 4) some<4>(b, i);
+        if constexpr (is_float<T>)  // an integer addition takes one cycle: nothing to hide
+            for (; i + 4 <= b.lines; i += 4) some<4>(b, i);
         for (; i < b.lines; ++i) some<1>(b, i);
     }
 
@@ -76,24 +91,24 @@ struct ScanOf {
     static void some(const ScanBlock& b, int64_t first) {
         const char* x = b.in + first * b.line_in;
         char* y = b.out + first * b.line_out;
-        double acc[W];
-        for (int u = 0; u < W; ++u) acc[u] = Functor<double>::identity();
+        Wide acc[W];
+        for (int u = 0; u < W; ++u) acc[u] = Op::identity();
         for (int64_t i = 0; i < b.n; ++i)
             for (int u = 0; u < W; ++u) {
                 const T v = *reinterpret_cast<const T*>(x + i * b.step_in + u * b.line_in);
-                acc[u] = Functor<double>::join(acc[u], static_cast<double>(v));
+                acc[u] = Op::join(acc[u], static_cast<Wide>(v));
                 *reinterpret_cast<T*>(y + i * b.step_out + u * b.line_out) = static_cast<T>(acc[u]);
             }
     }
 
     static void side_by_side(const ScanBlock& b) {
-        double acc[kScanLines];
-        for (int64_t j = 0; j < b.lines; ++j) acc[j] = Functor<double>::identity();
+        Wide acc[kScanLines];
+        for (int64_t j = 0; j < b.lines; ++j) acc[j] = Op::identity();
         for (int64_t i = 0; i < b.n; ++i) {
             const T* x = reinterpret_cast<const T*>(b.in + i * b.step_in);
             T* __restrict y = reinterpret_cast<T*>(b.out + i * b.step_out);
             for (int64_t j = 0; j < b.lines; ++j) {
-                acc[j] = Functor<double>::join(acc[j], static_cast<double>(x[j]));
+                acc[j] = Op::join(acc[j], static_cast<Wide>(x[j]));
                 y[j] = static_cast<T>(acc[j]);
             }
         }
@@ -197,12 +212,9 @@ struct ExtremesOf {
 
 }  // namespace pt::reduce::PT_ISA
 
-#define PT_SCANS                                                  \
-    {                                                             \
-        {&ScanOf<float, Sum>::run, &ScanOf<double, Sum>::run}, {  \
-            &ScanOf<float, Prod>::run, &ScanOf<double, Prod>::run \
-        }                                                         \
-    }
+#define PT_SCANS_OF(functor) \
+    {&ScanOf<float, functor>::run, &ScanOf<double, functor>::run, &ScanOf<int64_t, functor>::run}
+#define PT_SCANS {PT_SCANS_OF(Sum), PT_SCANS_OF(Prod)}
 #define PT_EXTREMES_OF(greatest)                                               \
     {&ExtremesOf<float, greatest>::run, &ExtremesOf<double, greatest>::run,    \
      &ExtremesOf<uint8_t, greatest>::run, &ExtremesOf<int32_t, greatest>::run, \

@@ -19,6 +19,8 @@ def cumulative(name: str, x: np.ndarray, axis: int, reverse: bool = False) -> np
     """See :func:`pytensor.backend.reference.cumulative`."""
     if x.dtype in _KERNEL_TYPES and x.ndim > 0:
         return _C.reduce_scan(name, x, axis, reverse)
+    if x.dtype.kind in "bi" and x.ndim > 0:
+        return _C.reduce_scan(name, x.astype(np.int64, copy=False), axis, reverse)
     return plain.cumulative(name, x, axis, reverse)
 
 
