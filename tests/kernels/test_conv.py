@@ -229,6 +229,7 @@ def test_large_problems(level, threads, dtype):
         (3, 130, 70, 9, 3, 1, 1),
         (5, 600, 65, 5, 1, 1, 1),
         (2, 6, 4, 65, 5, 2, 2),
+        (3, 4, 66, 40, 3, 2, 2),
         (2, 64, 64, 17, 3, 1, 64),
     ]:
         x = rng.normal(size=(batch, channels, side, side)).astype(dtype)
@@ -239,8 +240,10 @@ def test_large_problems(level, threads, dtype):
         size, taps = x.shape[2:], w.shape[2:]
         actual = cpu.conv_grad_input(y, w, None, size, *where)
         assert_close(actual, lambda y, w, at=where, n=size: reference.conv_grad_input(y, w, None, n, *at), y, w)
-        actual, _ = cpu.conv_grad_weight(y, x, taps, *where, False)
-        assert_close(actual, lambda y, x, at=where, n=taps: reference.conv_grad_weight(y, x, n, *at, False)[0], y, x)
+        for i, actual in enumerate(cpu.conv_grad_weight(y, x, taps, *where, True)):
+            assert_close(
+                actual, lambda y, x, at=where, n=taps, i=i: reference.conv_grad_weight(y, x, n, *at, True)[i], y, x
+            )
 
 
 @given(problems("any"))
