@@ -18,6 +18,7 @@
 #pragma once
 
 #include "base/parallel.h"
+#include "kernels/conv/stage.h"
 #include "kernels/conv/winograd_phases.h"
 #include "kernels/conv/winograd_weight_tiles.h"
 
@@ -118,6 +119,13 @@ struct Convolution {
     }
     int64_t weight_size() const { return method.points * slice_of(most_rows(), weight_row_of(depth)); }
 
+    // What they take, for Work.
+    double part_ns() const {
+        return flops_ns(2 * method.points * most_rows() * depth * tiling.width * tiling.planes);
+    }
+    double weights_ns() const { return 0.6 * static_cast<double>(weight_size()); }  // read with strides
+    double sources_ns() const { return bytes_ns(2 * static_cast<int64_t>(source_bytes()) / p.channels); }
+
     void give_up_unless(bool good) {
         if (!good) __atomic_store_n(&gave_up, 1, __ATOMIC_RELAXED);
     }
@@ -176,15 +184,17 @@ struct Convolution {
         }
     }
 
-    // Many blocks: the weights are transformed once, and threads take blocks. The unit is a part of a block's
-    // results, so that threads' shares differ by one at most.
+    // Many blocks: the weights are transformed once, and threads take blocks; where there are not so many,
+    // the unit is a part of a block's results, so that threads' shares differ by one at most.
     void by_blocks() {
         pool::Scratch all_weights(sizeof(float) * static_cast<size_t>(parts * weight_size()));
         float* weights = all_weights.as<float>();
-        parallel_for(0, parts, 1, [&](int64_t begin, int64_t end) {
+        parallel_for(0, parts, Work{weights_ns()}, [&](int64_t begin, int64_t end) {
             for (int64_t i = begin; i < end; ++i) transform_weights(i, weights + i * weight_size());
         });
-        parallel_for(0, tiling.all_blocks() * parts, 1, [&](int64_t begin, int64_t end) {
+        const int64_t all = tiling.all_blocks() * parts, threads = num_threads();
+        const Work work{part_ns(), tiling.all_blocks() >= 8 * threads ? parts : ceil_div(all, threads)};
+        parallel_for(0, all, work, [&](int64_t begin, int64_t end) {
             pool::Scratch sources(source_bytes()), products(product_bytes());
             Block block;
             for (int64_t unit = begin; unit < end && !has_given_up(); ++unit) {
@@ -204,10 +214,11 @@ struct Convolution {
         Block block;
         for (int64_t number = 0; number < tiling.all_blocks() && !has_given_up(); ++number) {
             tiling.lay_out(p, number, block);
-            parallel_for(0, p.channels, 1 + 64 / block.count, [&](int64_t begin, int64_t end) {
+            const Work work{sources_ns(), 1 + 64 / block.count};
+            parallel_for(0, p.channels, work, [&](int64_t begin, int64_t end) {
                 transform_sources(block, begin, end, sources.as<float>());
             });
-            parallel_for(0, parts, 1, [&](int64_t begin, int64_t end) {
+            parallel_for(0, parts, Work{weights_ns() + part_ns()}, [&](int64_t begin, int64_t end) {
                 pool::Scratch weights(sizeof(float) * static_cast<size_t>(weight_size()));
                 pool::Scratch products(product_bytes());
                 for (int64_t i = begin; i < end && !has_given_up(); ++i) {

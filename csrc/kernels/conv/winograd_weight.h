@@ -57,7 +57,8 @@ struct WeightGradient {
 
     // All strips, and as many shares of the rows of grad_output in between.
     void transform(const Block& block, float* sources, float* packed, float* grads) {
-        parallel_for(0, 2 * strips, 1, [&](int64_t begin, int64_t end) {
+        const Work work{bytes_ns(2 * sizeof(float) * method.points * chunks * strip_size())};
+        parallel_for(0, 2 * strips, work, [&](int64_t begin, int64_t end) {
             Floats squares{};
             for (int64_t unit = begin; unit < end; ++unit) {
                 const int64_t s = unit / 2, c = s * kColumns;
@@ -96,6 +97,9 @@ struct WeightGradient {
             }
     }
 
+    double product_ns(int64_t points, int64_t rows) const {
+        return flops_ns(2 * points * rows * grad_row() * tiling.depth);
+    }
     static size_t bytes(int64_t count) { return sizeof(float) * static_cast<size_t>(count); }
     // Of a single block each part's sums are needed for a moment only.
     bool keeps_sums() const { return parts == 1 || tiling.all_blocks() > 1; }
@@ -103,18 +107,20 @@ struct WeightGradient {
 
     // Threads take parts of the rows ...
     void by_parts(const Block& block, const float* packed, const float* grads, int64_t number, float* all) {
-        parallel_for(0, parts, 1, [&](int64_t begin, int64_t end) {
-            pool::Scratch mine(keeps_sums() ? 0 : bytes(part_size()));
-            for (int64_t i = begin; i < end; ++i) {
-                float* weights = keeps_sums() ? all + i * part_size() : mine.as<float>();
-                multiply(block, {0, method.points}, part(i), packed, grads, number > 0, weights);
-                if (is_last(number)) method.gather(p, tiling, weights, part(i).begin, part(i).end, result);
-            }
-        });
+        parallel_for(0, parts, Work{product_ns(method.points, ceil_div(p.rows, parts))},
+                     [&](int64_t begin, int64_t end) {
+                         pool::Scratch mine(keeps_sums() ? 0 : bytes(part_size()));
+                         for (int64_t i = begin; i < end; ++i) {
+                             float* weights = keeps_sums() ? all + i * part_size() : mine.as<float>();
+                             multiply(block, {0, method.points}, part(i), packed, grads, number > 0, weights);
+                             if (is_last(number))
+                                 method.gather(p, tiling, weights, part(i).begin, part(i).end, result);
+                         }
+                     });
     }
     // ... or, where these are few, elements of the tiles.
     void few_rows(const Block& block, const float* packed, const float* grads, int64_t number, float* all) {
-        parallel_for(0, method.points, 1, [&](int64_t begin, int64_t end) {
+        parallel_for(0, method.points, Work{product_ns(1, p.rows)}, [&](int64_t begin, int64_t end) {
             multiply(block, {begin, end}, {0, p.rows}, packed, grads, number > 0, all);
         });
         if (is_last(number)) method.gather(p, tiling, all, 0, p.rows, result);
