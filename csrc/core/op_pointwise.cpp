@@ -116,7 +116,7 @@ bool read_params(const OpObject* op, int operands, PyObject* const* args, Py_ssi
         case Check::ordered:
             return params[0] <= params[1];
         case Check::not_negative:
-            return params[0] >= 0;
+            return params[0] >= 0 && std::isfinite(params[0]);
         case Check::not_zero:
             return params[0] != 0;
         case Check::none:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from pytensor import _C
 from pytensor.dtypes import BOOL, FLOATING, finfo
 from pytensor.ops.activation import FusedNode, activation
@@ -148,13 +150,13 @@ def softshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
     """``input`` moved towards 0 by ``lambd``, and 0 where it was nearer.
 
     Raises:
-        RuntimeError: for a negative ``lambd``.
+        RuntimeError: for a ``lambd`` that is negative or not finite.
 
     >>> import pytensor as torch
     >>> torch.nn.functional.softshrink(torch.tensor([-1.0, 0.3]))
     tensor([-0.5000,  0.0000])
     """
-    if lambd < 0:
+    if not 0 <= lambd < math.inf:
         raise RuntimeError(
             f"lambda must be in range [0, {finfo(input.dtype).max:g}] for input dtype {scalar_type_name(input.dtype)}, "
             f"but found {lambd:g}"

@@ -238,9 +238,9 @@ _OPS = {
     "relu": lambda xp, x: xp.where(x < 0, xp.zeros((), x.dtype), x),
     "leaky_relu": lambda xp, x, slope: xp.where(x > 0, x, x * slope),
     "elu": lambda xp, x, alpha, scale, input_scale: xp.where(
-        x > 0, x * scale, alpha * scale * xp.expm1(xp.minimum(x, 0) * input_scale)
+        x < 0, alpha * scale * xp.expm1(xp.minimum(x, 0) * input_scale), x * scale
     ),
-    "celu": lambda xp, x, alpha: xp.where(x > 0, x, alpha * xp.expm1(xp.minimum(x, 0) / alpha)),
+    "celu": lambda xp, x, alpha: xp.where(x < 0, alpha * xp.expm1(xp.minimum(x, 0) / alpha), x),
     "prelu": lambda xp, x, weight: xp.where(x > 0, x, weight * x),
     "glu": lambda xp, a, b: a * _sigmoid(xp, b),
     "gelu": lambda xp, x: x * _cdf(xp, x),
@@ -274,7 +274,9 @@ _OPS = {
     "threshold_backward": lambda xp, g, x, threshold: xp.where(x <= threshold, xp.zeros((), g.dtype), g),
     "leaky_relu_backward": lambda xp, g, x, slope: xp.where(x > 0, g, g * slope),
     "elu_backward": _elu_backward,
-    "celu_backward": lambda xp, g, x, alpha: xp.where(x <= 0, g * xp.exp(xp.minimum(x, 0) / alpha), g),
+    "celu_backward": lambda xp, g, x, alpha: xp.where(
+        x <= 0, g * (1 / np.float64(alpha) * alpha) * xp.exp(xp.minimum(x, 0) / alpha), g
+    ),
     "gelu_backward": lambda xp, g, x: g * (_cdf(xp, x) + x * _pdf(xp, x)),
     "gelu_tanh_backward": _gelu_tanh_backward,
     "silu_backward": _silu_backward,
