@@ -62,6 +62,22 @@ def general(function: str, shape: tuple[int, ...], *args, backward: bool, channe
     return Row(name, setup, bytes=FLOAT * prod(shape))
 
 
+def unpool(shape: tuple[int, ...], backward: bool) -> Row:
+    """Maxima back to where 2x2 pooling found them."""
+
+    def setup(lib):
+        f = lib.nn.functional
+        x, indices = f.max_pool2d(randn(lib, *shape[:2], 2 * shape[2], 2 * shape[3]), 2, return_indices=True)
+        if not backward:
+            return lambda: f.max_unpool2d(x, indices, 2)
+        y = f.max_unpool2d(x.requires_grad_(), indices, 2)
+        g = randn(lib, *y.shape, seed=1)
+        return lambda: lib.autograd.grad(y, x, g, retain_graph=True)
+
+    name = f"max_unpool2d 2x2 of {'x'.join(map(str, shape))}{', backward' if backward else ''}"
+    return Row(name, setup, bytes=5 * FLOAT * prod(shape))
+
+
 IMAGES = (16, 64, 56, 56)
 
 ROWS = [
@@ -96,3 +112,17 @@ ROWS += [
     for backward in (False, True)
 ]
 ROWS += [general("max_pool2d", IMAGES, 3, 2, 1, backward=backward, channels_last=True) for backward in (False, True)]
+ROWS += [
+    general(*row, backward=backward)
+    for row in (
+        ("avg_pool2d", (16, 256, 28, 28), 2),  # DenseNet's transitions
+        ("max_pool2d", (8, 256, 20, 20), 5, 1, 2),  # YOLOv5's pyramid
+        ("max_pool1d", (16, 256, 100), 100),  # sentence classification: maximum over time
+    )
+    for backward in (False, True)
+]
+ROWS += [unpool((4, 512, 22, 30), backward) for backward in (False, True)]  # SegNet's decoder
+ROWS += [
+    adaptive((16, 1280, 7, 7), 1, False),  # MobileNetV2's head
+    general("adaptive_avg_pool2d", (16, 2048, 7, 7), 1, backward=False, channels_last=True),  # ResNet-50's
+]

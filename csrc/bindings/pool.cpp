@@ -292,8 +292,8 @@ py::object max_forward_at(const py::object& x, const std::vector<py::object>& st
     });
 }
 
-// Planes by flat indices: `large` is the shape whose planes, its `axes` trailing axes, the indices point
-// into.
+// Planes by flat indices, None when one lies outside its plane: `large` is the shape whose planes, its `axes`
+// trailing axes, the indices point into.
 template <class Body>
 py::object by_indices(const py::object& from, const py::object& indices, const Sizes& large, int axes,
                       const Sizes& shape, const Body& body) {
@@ -307,8 +307,7 @@ py::object by_indices(const py::object& from, const py::object& indices, const S
     py::object result = filled(p, shape, in.dtype, [&]<class T>(T* out) {
         inside = body(in.as<T>(), at.as<int64_t>(), out, p.planes, p.window.out_size(), p.window.in_size());
     });
-    PT_CHECK(inside, "indices: found an index outside its plane");
-    return result;
+    return inside ? result : py::object(py::none());
 }
 
 py::object scatter(const py::object& x, const py::object& indices, const Sizes& shape, int axes, bool add) {

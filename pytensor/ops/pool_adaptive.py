@@ -316,14 +316,13 @@ def _max_unpool(
             f"Expected shape of indices to be same as that of the input tensor ({list(input.shape)}) but got indices "
             f"tensor with shape: {list(indices.shape)}"
         )
-    plane = math.prod(out)
-    wrong = backend_of(input._array).bad_target(indices._array, plane, 0)  # 0 needs no check
-    if wrong is not None or (plane == 0 and indices.numel()):
+    backend, lead = backend_of(input._array), tuple(input.shape)[: input.ndim - axes]
+    result = backend.pool_unpool(input._array, indices._array, (*lead, *out), axes)
+    if result is None:
+        wrong = backend.bad_target(indices._array, math.prod(out), 0)  # 0 needs no check
         raise RuntimeError(
             f"Found an invalid max index: {wrong} (output volumes are of size {'x'.join(map(str, out))})"
         )
-    lead = tuple(input.shape)[: input.ndim - axes]
-    result = backend_of(input._array).pool_unpool(input._array, indices._array, (*lead, *out), axes)
     return record(MaxUnpoolBackward, (input,), result, saved=(indices,), ctx=axes)
 
 

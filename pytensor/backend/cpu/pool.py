@@ -112,10 +112,16 @@ def adaptive_max_pool(x, out_size):
     return _C.pool_adaptive_max_forward(_dense(x), out_size)
 
 
+def _inside(result):
+    if result is None:
+        raise ValueError("indices: found an index outside its plane")
+    return result
+
+
 def pool_scatter(grad, indices, in_shape, axes):
     if not _has_kernel(grad):
         return plain.pool_scatter(grad, indices, in_shape, axes)
-    return _C.pool_scatter(_dense(grad), _dense(indices), in_shape, axes, True)
+    return _inside(_C.pool_scatter(_dense(grad), _dense(indices), in_shape, axes, True))
 
 
 def pool_unpool(x, indices, shape, axes):
@@ -127,4 +133,4 @@ def pool_unpool(x, indices, shape, axes):
 def pool_gather(x, indices, axes):
     if not _has_kernel(x):
         return plain.pool_gather(x, indices, axes)
-    return _C.pool_gather(_dense(x), _dense(indices), axes)
+    return _inside(_C.pool_gather(_dense(x), _dense(indices), axes))

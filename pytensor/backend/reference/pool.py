@@ -264,10 +264,15 @@ def pool_scatter(grad, indices, in_shape, axes):
 
 
 def pool_unpool(x, indices, shape, axes):
-    """Zeros with x stored at flat positions of each plane; of values for one place the last stays."""
+    """Zeros with x stored at flat positions of each plane; of values for one place the last stays.
+
+    None when a position lies outside its plane.
+    """
     xp = array_module(x)
-    planes = math.prod(shape[: len(shape) - axes])
-    result = xp.zeros((planes, math.prod(shape[len(shape) - axes :])), x.dtype)
+    planes, size = math.prod(shape[: len(shape) - axes]), math.prod(shape[len(shape) - axes :])
+    if ((indices < 0) | (indices >= size)).any():
+        return None
+    result = xp.zeros((planes, size), x.dtype)
     if x.size:
         xp.put_along_axis(result, indices.reshape(planes, -1), x.reshape(planes, -1), axis=1)
     return result.reshape(shape)
