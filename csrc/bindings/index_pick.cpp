@@ -88,7 +88,7 @@ bool index_put(const py::object& target, const py::tuple& axes, const py::tuple&
     const ArrayView x = writable_view(target, "out");
     const ArrayView values = view(source, "source");
     const Key key(x, axes, indices);
-    PT_CHECK(values.dtype == x.dtype && (add ? index::can_add(x.dtype) : index::can_move(x.dtype)),
+    PT_CHECK(values.dtype == x.dtype && (add ? index::can_put_add(x.dtype) : index::can_move(x.dtype)),
              "index: no kernel for these dtypes");
     const int ndim = static_cast<int>(key.result.size());
     bool fits = values.ndim <= ndim;

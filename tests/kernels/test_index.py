@@ -55,14 +55,14 @@ def check_scatter(case):
     assert intact()
 
 
-@given(cases((*ADDED, "uint8", "float16"), "any"), st.booleans())
+@given(cases((*ADDED, "bool", "uint8", "int8", "int16", "float16", "complex64"), "any"), st.booleans())
 def check_combined(case, repeated):
     x, axis, index, source = case
     if repeated and index.shape[:axis] + index.shape[axis + 1 :] == x.shape[:axis] + x.shape[axis + 1 :]:
         first = tuple(slice(None) if d == axis else slice(0, 1) for d in range(x.ndim))
         index = np.broadcast_to(index[first].astype(np.int64), index.shape)
     outside = np.where(index == index.max(), x.shape[axis], index)
-    for name in ("store", "sum", "prod", "amax", "amin"):
+    for name in ("store", "sum", "prod", "amax", "amin")[: 3 if x.dtype.kind == "c" else 5]:
         ours, intact = guarded(x)
         wanted = x.copy()
         with np.errstate(all="ignore"):
@@ -306,7 +306,7 @@ def test_what_the_kernels_refuse():
     with pytest.raises(ValueError, match="read-only"):
         _C.index_scatter(1, np.broadcast_to(x, x.shape), 0, index, x)
     with pytest.raises(ValueError, match="no kernel"):
-        _C.index_scatter(1, x.astype(np.int16), 0, index, x.astype(np.int16))
+        _C.index_scatter(1, x.astype(np.float16), 0, index, x.astype(np.float16))
 
 
 def test_indices_outside_are_found_before_they_are_used(threads):

@@ -24,17 +24,17 @@ struct Sum {
     }
     template <class T>
     static void run(T& x, T y) {
-        x += y;
+        x = static_cast<T>(x + y);
     }
 };
 struct Product {
     template <class T>
     static constexpr T neutral() {
-        return T{1};
+        return T(1);
     }
     template <class T>
     static void run(T& x, T y) {
-        x *= y;
+        x = static_cast<T>(x * y);
     }
 };
 // y where it is better or NaN, else x. Written as a value: of a store under a condition compilers make a
@@ -97,13 +97,15 @@ Errand errand_of(DType dtype, bool include_self) {
         errand.first = store_of(sizeof(T));
     };
     if constexpr (std::is_same_v<Op, Max> || std::is_same_v<Op, Min>)
-        with_wide(dtype, set);
+        with_ordered(dtype, set);
     else
-        with_number(dtype, set);
+        with_summed(dtype, set);
     return errand;
 }
 
 Errand errand_of(Reduction reduction, DType dtype, bool include_self) {
+    if (dtype == DType::boolean && reduction == Reduction::sum) reduction = Reduction::max;
+    if (dtype == DType::boolean && reduction == Reduction::product) reduction = Reduction::min;
     switch (reduction) {
         case Reduction::store: {
             Errand errand;
@@ -135,7 +137,10 @@ bool of_slices(const ArrayView& out, int axis, const ArrayView& index, const Arr
 }  // namespace
 
 bool can_reduce(Reduction reduction, DType dtype) {
-    return reduction == Reduction::store ? can_move(dtype) : can_add(dtype);
+    const bool half = dtype == DType::float16 || dtype == DType::bfloat16;
+    const bool complex = dtype == DType::complex64 || dtype == DType::complex128;
+    const bool ordered = reduction == Reduction::max || reduction == Reduction::min;
+    return can_move(dtype) && (reduction == Reduction::store || !(half || (complex && ordered)));
 }
 
 bool scatter(Reduction reduction, const ArrayView& start, const ArrayView& out, int axis,
@@ -145,7 +150,8 @@ bool scatter(Reduction reduction, const ArrayView& start, const ArrayView& out, 
         if (fresh) copy(start, out);
         return index.numel() == 0;
     }
-    if (reduction == Reduction::sum && include_self && of_slices(out, axis, index, source)) {
+    if (reduction == Reduction::sum && include_self && can_add(out.dtype) &&
+        of_slices(out, axis, index, source)) {
         const int64_t* const places = index.as<int64_t>();
         const int64_t n = index.shape[axis];
         if (!in_bounds(places, n, out.shape[axis])) return false;

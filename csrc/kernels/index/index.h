@@ -27,7 +27,7 @@ bool gather(const ArrayView& in, int axis, const ArrayView& index, const ArrayVi
 // other; NaN wins as an extreme. Where include_self is false, places that are met begin with the first of
 // their sources. `source` is at least as large as index. `start` is `out`, or both are C-contiguous.
 enum class Reduction : int { store, sum, product, max, min };
-bool can_reduce(Reduction reduction, DType dtype);  // store: any that moves; the others: those of can_add()
+bool can_reduce(Reduction reduction, DType dtype);  // any but halves, and extremes of complex numbers
 bool scatter(Reduction reduction, const ArrayView& start, const ArrayView& out, int axis,
              const ArrayView& index, const ArrayView& source, bool include_self = true);
 

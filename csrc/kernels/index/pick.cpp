@@ -158,7 +158,7 @@ struct Add {
     static constexpr bool kMoves = false;
     template <class T>
     static void run(T& x, const T& y) {
-        x += y;
+        x = static_cast<T>(x + y);
     }
 };
 
@@ -266,9 +266,11 @@ void put(const Picked& picked) {
     with_size(item, [&](auto t) { walk(picked, anyhow, run_part<decltype(t), Write>); });
 }
 
+bool can_put_add(DType dtype) { return dtype != DType::boolean && can_reduce(Reduction::sum, dtype); }
+
 void put_add(const Picked& picked) {
     if (picked.result.numel() == 0) return;
-    with_number(picked.x.dtype, [&](auto t) { walk(picked, false, run_part<decltype(t), Add>); });
+    with_summed(picked.x.dtype, [&](auto t) { walk(picked, false, run_part<decltype(t), Add>); });
 }
 
 }  // namespace pt::index

@@ -29,6 +29,8 @@ bool find_places(const ArrayView& x, const int* axes, const ArrayView* indices, 
 
 void pick(const Picked& picked);     // result = what is addressed in x; any dtype
 void put(const Picked& picked);      // the other way round
-void put_add(const Picked& picked);  // adds; a dtype of can_add()
+void put_add(const Picked& picked);  // adds; a dtype of can_put_add()
+
+bool can_put_add(DType dtype);  // any but bool and halves
 
 }  // namespace pt::index

@@ -6,6 +6,7 @@
 
 #include "base/check.h"
 #include "base/dtype.h"
+#include "kernels/index/complex.h"
 
 namespace pt::index {
 
@@ -55,6 +56,39 @@ void with_number(DType dtype, const Fn& fn) {
         else
             fn(t);
     });
+}
+
+// Further types for what is scattered: small integers, and complex numbers, which have no order.
+template <class Fn>
+void with_ordered(DType dtype, const Fn& fn) {
+    switch (dtype) {
+        case DType::boolean:
+        case DType::uint8:
+            return fn(uint8_t{});
+        case DType::int8:
+            return fn(int8_t{});
+        case DType::int16:
+            return fn(int16_t{});
+        default:
+            return with_wide(dtype, fn);
+    }
+}
+
+template <class Fn>
+void with_summed(DType dtype, const Fn& fn) {
+    switch (dtype) {
+        case DType::uint8:
+        case DType::int8:
+            return fn(uint8_t{});
+        case DType::int16:
+            return fn(uint16_t{});
+        case DType::complex64:
+            return fn(Complex<float>{});
+        case DType::complex128:
+            return fn(Complex<double>{});
+        default:
+            return with_number(dtype, fn);
+    }
 }
 
 }  // namespace pt::index

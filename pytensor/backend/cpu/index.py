@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -54,12 +55,26 @@ def gather(x: np.ndarray, axis: int, index: np.ndarray) -> np.ndarray | None:
 _REDUCTIONS = {"store": 0, "sum": 1, "prod": 2, "amax": 3, "amin": 4}
 
 
+@functools.cache
+def _is_half(dtype: np.dtype) -> bool:
+    return dtype.itemsize == 2 and dtype.name in ("float16", "bfloat16")
+
+
 def _has_scatter(name: str, x: np.ndarray, index: np.ndarray) -> bool:
-    return x.dtype in (_MOVED if name == "store" else _ADDED) and 0 < x.ndim == index.ndim
+    if not 0 < x.ndim == index.ndim:
+        return False
+    if name == "store":
+        return x.dtype in COPIED or _is_half(x.dtype)
+    return x.dtype in COPIED and not _is_half(x.dtype) and (name in ("sum", "prod") or x.dtype.kind != "c")
 
 
 def scatter(name: str, out: np.ndarray, axis: int, index: np.ndarray, source: Any) -> bool:
     """See :func:`pytensor.backend.reference.scatter`."""
+    if name != "store" and _is_half(out.dtype):
+        total = scattered(name, out, axis, index, source)
+        if total is not None:
+            out[...] = total
+        return total is not None
     if not _has_scatter(name, out, index):
         return plain.scatter(name, out, axis, index, source)
     return _C.index_scatter(_REDUCTIONS[name], out, axis, _int64(index), _like(source, index, out))
@@ -68,7 +83,11 @@ def scatter(name: str, out: np.ndarray, axis: int, index: np.ndarray, source: An
 def scattered(
     name: str, x: np.ndarray, axis: int, index: np.ndarray, source: Any, include_self: bool = True
 ) -> np.ndarray | None:
-    """See :func:`pytensor.backend.reference.scattered`."""
+    """See :func:`pytensor.backend.reference.scattered`. Halves are combined in float32 and rounded once, as PyTorch's."""
+    if name != "store" and _is_half(x.dtype):
+        wide = scattered(name, x.astype(np.float32), axis, index, _wide(source), include_self)
+        with np.errstate(over="ignore"):
+            return None if wide is None else wide.astype(x.dtype)
     if not _has_scatter(name, x, index):
         return plain.scattered(name, x, axis, index, source, include_self)
     start = _straight(x)
@@ -76,6 +95,10 @@ def scattered(
     values = _like(source, index, x)
     inside = _C.index_scatter(_REDUCTIONS[name], out, axis, _int64(index), values, start, include_self)
     return out if inside else None
+
+
+def _wide(source: Any) -> Any:
+    return source.astype(np.float32) if getattr(source, "ndim", 0) else np.float32(source)
 
 
 def _like(source: Any, index: np.ndarray, x: np.ndarray) -> np.ndarray:
@@ -97,15 +120,20 @@ def add_rows(out: np.ndarray, axis: int, index: np.ndarray, source: np.ndarray) 
     """See :func:`pytensor.backend.reference.add_rows`."""
     if out.dtype in _ADDED and out.flags.c_contiguous and index.ndim == 1:
         return _C.index_add_rows(out, axis, np.ascontiguousarray(_int64(index)), np.ascontiguousarray(source))
-    return plain.add_rows(out, axis, index, source)
+    return scatter("sum", out, axis, *_repeated(axis, index, source))
 
 
 def plus_rows(x: np.ndarray, axis: int, index: np.ndarray, source: np.ndarray) -> np.ndarray | None:
     """See :func:`pytensor.backend.reference.plus_rows`."""
     if x.dtype in _ADDED and x.flags.c_contiguous and x.ndim and index.ndim == 1:
         return _C.index_plus_rows(x, axis, np.ascontiguousarray(_int64(index)), np.ascontiguousarray(source))
-    out = copied(x)
-    return out if add_rows(out, axis, index, source) else None
+    return scattered("sum", x, axis, *_repeated(axis, index, source))
+
+
+def _repeated(axis: int, index: np.ndarray, source: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """A vector of indices of slices as the indices of their elements, and the slices."""
+    shape = [index.size if d == axis else 1 for d in range(source.ndim)]
+    return np.broadcast_to(index.reshape(shape), source.shape), source
 
 
 def copied(x: np.ndarray) -> np.ndarray:
@@ -152,7 +180,14 @@ def put(
     out: np.ndarray, axes: tuple[int, ...], indices: tuple[np.ndarray, ...], source: np.ndarray, accumulate: bool
 ) -> bool:
     """See :func:`pytensor.backend.reference.put`."""
-    if out.dtype not in (_ADDED if accumulate else COPIED):
+    if accumulate and _is_half(out.dtype):
+        wide = out.astype(np.float32)
+        if not put(wide, axes, indices, _wide(source), True):
+            return False
+        with np.errstate(over="ignore"):
+            out[...] = wide
+        return True
+    if out.dtype not in COPIED or (accumulate and out.dtype.kind == "b"):
         return plain.put(out, axes, indices, source, accumulate)
     return _C.index_put(out, axes, tuple(map(_int64, indices)), source, accumulate)
 

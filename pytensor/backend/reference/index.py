@@ -71,11 +71,18 @@ _UFUNCS = {"sum": "add", "prod": "multiply", "amax": "maximum", "amin": "minimum
 
 def scatter(name: str, out: Any, axis: int, index: Any, source: Any) -> bool:
     """``out[index[i][j]][j]`` becomes, for axis 0, the ``sum prod amax amin`` of itself and all ``source[i][j]`` that go
-    there, or for ``store`` the last of them in row-major order, in place. ``source`` may be a number."""
+    there, or for ``store`` the last of them in row-major order, in place. ``source`` may be a number. Halves are combined
+    in float32 and rounded once, as PyTorch's are."""
     if index.size == 0:
         return True
     if not in_bounds(index, _size(out, axis)):
         return False
+    if name != "store" and _is_half(out.dtype):
+        wide = out.astype(np.float32)
+        scatter(name, wide, axis, index, source)
+        with np.errstate(over="ignore"):
+            out[...] = wide
+        return True
     xp = array_module(out)
     lines, places, values = _with_axes(out, index, xp.asarray(source, dtype=out.dtype))
     at, part = (
@@ -97,6 +104,10 @@ def scattered(name: str, x: Any, axis: int, index: Any, source: Any, include_sel
     if not include_self and index.size and in_bounds(index, _size(out, axis)):
         scatter("store", out, axis, index, _neutral(name, out.dtype))
     return out if scatter(name, out, axis, index, source) else None
+
+
+def _is_half(dtype: Any) -> bool:
+    return dtype.itemsize == 2 and dtype.kind not in "iu"
 
 
 def _neutral(name: str, dtype: Any) -> Any:
