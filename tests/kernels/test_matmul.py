@@ -140,6 +140,37 @@ def test_transposed_operands(sizes, dtype):
                 assert_close(cpu.matmul(x, y), x, y)
 
 
+@given(st.data())
+def test_small_batched_products(data):
+    """Of up to a vector of columns: one call for a row of products, whatever lies between them."""
+    small = st.sampled_from([1, 2, 3, 4, 5, 8, 9, 15, 16, 17])
+    m, n, k = data.draw(small), data.draw(small), data.draw(small | st.sampled_from([0, 31, 32, 33]))
+    dtype, count = data.draw(st.sampled_from(["float32", "float64"])), data.draw(st.sampled_from([1, 2, 19]))
+    a = data.draw(arrays(dtype, (2, count, m, k), "finite"))
+    b = data.draw(
+        arrays(dtype, data.draw(st.sampled_from([(2, count, k, n), (1, count, k, n), (2, 1, k, n)])), "finite")
+    )
+    bias = data.draw(st.none() | arrays(dtype, (n,), "smooth"))
+    for level, threads in SETTINGS:
+        _C.set_cpu_level(level)
+        _C.set_num_threads(threads)
+        assert_close(cpu.matmul(a, b, bias, "relu"), a, b, bias, "relu")
+
+
+@pytest.mark.parametrize("m", range(1, 14))
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_dot_products_of_rows(m, dtype):
+    rng = np.random.default_rng(m)
+    a = rng.standard_normal((m, 300)).astype(dtype)
+    for n in (1, 2, 7, 33):
+        b, bias = rng.standard_normal((n, 300)).astype(dtype), rng.standard_normal(n).astype(dtype)
+        for level, threads in SETTINGS:
+            _C.set_cpu_level(level)
+            _C.set_num_threads(threads)
+            assert_close(cpu.matmul(a, b.T, bias, "relu"), a, b.T, bias, "relu")
+            assert_close(cpu.matmul(np.asfortranarray(a), b.T, bias), a, b.T, bias)
+
+
 @st.composite
 def packed_products(draw):
     """(a, b, bias, what c holds before or None) for a packed b."""

@@ -10,10 +10,10 @@
 namespace pt::matmul::PT_ISA {
 
 constexpr int kFewRows = 4;
-constexpr int64_t kFewParallel = int64_t{1} << 17;  // multiplications that are worth a thread
-constexpr int64_t kAhead =
-    8192;  // bytes of a row: what the hardware fetches ahead by itself ends with a page
-constexpr int kTogether = kRegisters == 32 ? 8 : 4;  // rows of B that are added in one pass over c
+constexpr int kDotRows = 12;          // up to which dot products with contiguous columns beat packing them
+constexpr int64_t kDotDepth = 128;    // from which on
+constexpr int kTogether = 4;          // rows of B that are added in one pass over c
+constexpr double kNsPerByte = 0.012;  // of B, from the third cache
 
 // How B is read: as it is, or widened (half.h).
 template <class T>
@@ -38,7 +38,7 @@ static void combine(const T* a, int64_t a_row, int64_t a_k, const typename In::T
 #pragma GCC unroll 8
         for (int k = 0; k < Depth; ++k) {
             const Vec<T> x = read(b + k * b_k + j);
-            __builtin_prefetch(reinterpret_cast<const char*>(b + k * b_k + j) + kAhead);
+            __builtin_prefetch(b + (k + Depth) * b_k + j);  // the next pass: a page of its own, often
 #pragma GCC unroll 4
             for (int r = 0; r < Rows; ++r) sums[r] += factors[r][k] * x;
         }
@@ -64,7 +64,7 @@ static void combine(const T* a, int64_t a_row, int64_t a_k, const typename In::T
 template <class T, class In, int Rows>
 static void combine_rows(const Problem<T>& p, const typename In::Type* b, int64_t begin, int64_t end, T* c,
                          int64_t c_row) {
-    constexpr int together = Rows > 2 ? kTogether / 2 : kTogether;
+    constexpr int together = Rows > 2 && kRegisters == 16 ? kTogether / 2 : kTogether;
     constexpr int64_t width = 1024;  // of c, which stays in the level 1 cache
     if (p.k == 0) {                  // no step below would write c
         for (int r = 0; r < Rows; ++r)
@@ -141,12 +141,20 @@ PT_INLINE bool reads_columns(const Problem<T>& p) {
     return p.b_k == 1 && (p.b_col != 1 || p.n == 1);
 }
 
+// A column of C. Rows of B are to be read in long pieces.
+template <class In, class T>
+PT_INLINE Work few_work(const Problem<T>& p, int64_t rows, bool dots) {
+    const double bytes = static_cast<double>(p.k) * static_cast<double>(sizeof(typename In::Type));
+    const double arithmetic = 0.015 * static_cast<double>(p.k * rows * static_cast<int64_t>(sizeof(T))) / 4;
+    const int64_t piece = p.n / (2 * num_threads()), least = 4 * lanes<T>;
+    return {bytes * kNsPerByte + arithmetic, dots ? 16 : piece < least ? least : piece / 16 * 16};
+}
+
 template <class T, class In, int Rows>
 static void few_rows(const Problem<T>& p, const typename In::Type* b) {
     const Output<T> out{p.c, p.c_row, p.c_col, p.bias, p.bias_row, p.bias_col, p.activation, false};
     const bool dots = reads_columns(p);
-    const int64_t grain = 1 + kFewParallel / (Rows * p.k + 1);  // columns that are worth a thread
-    parallel_for(0, p.n, grain, [&](int64_t begin, int64_t end) {
+    parallel_for(0, p.n, few_work<In>(p, Rows, dots), [&](int64_t begin, int64_t end) {
         if (dots) {
             dot_columns<T, In, Rows>(p, b, begin, end);
         } else if (p.c_col == 1) {
@@ -163,7 +171,34 @@ static void few_rows(const Problem<T>& p, const typename In::Type* b) {
     });
 }
 
-// p.m <= kFewRows, and B, which begins at `b`, is contiguous along one axis.
+// Dot products of more rows, kFewRows at a time with the columns of B that are in the level 1 cache.
+template <class T, class In>
+static void many_dots(const Problem<T>& p, const typename In::Type* b) {
+    constexpr int64_t columns = 4;
+    const Output<T> out{p.c, p.c_row, p.c_col, p.bias, p.bias_row, p.bias_col, p.activation, false};
+    const int64_t groups = (p.m + kFewRows - 1) / kFewRows;
+    parallel_for(0, p.n, few_work<In>(p, p.m, true), [&](int64_t begin, int64_t end) {
+        for (int64_t j = begin; j < end; j += columns) {
+            const int64_t last = end - j < columns ? end : j + columns;
+            for (int64_t g = 0; g < groups; ++g) {
+                const int64_t i = p.m * g / groups, next = p.m * (g + 1) / groups;
+                Problem<T> part = p;
+                part.a += i * p.a_row;
+                part.c += i * p.c_row;
+                if (next - i == 4)
+                    dot_columns<T, In, 4>(part, b, j, last);
+                else if (next - i == 3)
+                    dot_columns<T, In, 3>(part, b, j, last);
+                else
+                    dot_columns<T, In, 2>(part, b, j, last);
+            }
+        }
+        if (out.has_epilogue()) finish(out, Part{0, p.m, begin, end - begin});
+    });
+}
+
+// p.m <= kFewRows, or p.m <= kDotRows and columns of B are contiguous. B, which begins at `b`, is contiguous
+// along one axis.
 template <class T, class In = AsIs<T>>
 static void multiply_few(const Problem<T>& given, const typename In::Type* b) {
     Problem<T> p = given;
@@ -183,8 +218,10 @@ static void multiply_few(const Problem<T>& given, const typename In::Type* b) {
         few_rows<T, In, 2>(p, b);
     else if (p.m == 3)
         few_rows<T, In, 3>(p, b);
-    else
+    else if (p.m == 4)
         few_rows<T, In, 4>(p, b);
+    else
+        many_dots<T, In>(p, b);
 }
 
 }  // namespace pt::matmul::PT_ISA

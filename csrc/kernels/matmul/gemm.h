@@ -34,8 +34,14 @@ template <class T>
 constexpr int64_t kBlockColumns = 8192 / sizeof(T);
 constexpr int64_t kSmallB = int64_t{1} << 19;  // bytes of B; fewer are packed by one thread while others wait
 constexpr int64_t kColumnsInPlace = 1024;      // of B, up to which packing A costs more than it brings
-constexpr double kNsPerMultiplyAdd = 0.01;
+constexpr double kNsPerMultiplyAdd = 0.01;     // of floats
 constexpr int64_t kParallel = int64_t{1} << 18;  // multiplications that are worth a second thread
+
+// What m x n elements of C over a depth of k take.
+template <class T>
+PT_INLINE Work product_work(int64_t m, int64_t n, int64_t k, int64_t unit = 1) {
+    return {static_cast<double>(m * n * k) * kNsPerMultiplyAdd * sizeof(T) / 4, unit};
+}
 
 // [begin, end) of the part `index` of `count` even parts of n.
 struct Range {
@@ -198,17 +204,17 @@ static void gemm_of_small_b(int64_t m, int64_t n, int64_t k, const A& a, const B
     }
     // Four parts per thread, so that one which comes late costs little; each reads all of B once more.
     const int64_t tiles = ceil_div(m, shape.rows), least = tiles / (threads == 1 ? 1 : 4 * threads);
-    const double ns = static_cast<double>(shape.rows * n * k) * kNsPerMultiplyAdd;
-    parallel_for(0, tiles, Work{ns, least < 1 ? 1 : least}, [&](int64_t begin, int64_t end) {
-        const Range rows{begin * shape.rows, end == tiles ? m : end * shape.rows};
-        pool::Scratch packed_a(bytes_of_a<T>(shape, ceil_div(k, passes)));
-        for (int64_t pass = 0; pass < passes; ++pass) {
-            const Range depth = even_part(k, pass, passes);
-            multiply_block(a, out,
-                           Block{shape, rows, Range{0, strips}, 0, n, depth, pass == 0, pass == passes - 1},
-                           PackedStrips<T>{packed(depth), shape.columns * depth.size(), 0}, packed_a.as<T>());
-        }
-    });
+    parallel_for(
+        0, tiles, product_work<T>(shape.rows, n, k, least < 1 ? 1 : least), [&](int64_t begin, int64_t end) {
+            const Range rows{begin * shape.rows, end == tiles ? m : end * shape.rows};
+            pool::Scratch packed_a(bytes_of_a<T>(shape, ceil_div(k, passes)));
+            for (int64_t pass = 0; pass < passes; ++pass) {
+                const Range depth = even_part(k, pass, passes);
+                multiply_block(
+                    a, out, Block{shape, rows, Range{0, strips}, 0, n, depth, pass == 0, pass == passes - 1},
+                    PackedStrips<T>{packed(depth), shape.columns * depth.size(), 0}, packed_a.as<T>());
+            }
+        });
 }
 
 // Some rows and strips of columns of a product.
@@ -240,7 +246,8 @@ static void gemm(int64_t m, int64_t n, int64_t k, const A& a, const B& b, const 
     const TileShape shape = tile_shape<T>(n);
     const int64_t strips = ceil_div(n, shape.columns);
     const Grid grid = grid_of(threads, m, n);
-    parallel_for(0, grid.rows * grid.columns, 1, [&](int64_t begin, int64_t end) {
+    const int64_t parts = grid.rows * grid.columns;
+    parallel_for(0, parts, product_work<T>(ceil_div(m, parts), n, k), [&](int64_t begin, int64_t end) {
         for (int64_t part = begin; part < end; ++part)
             gemm_part<T>(a, b, out, shape, even_part(m, part / grid.columns, grid.rows),
                          even_part(strips, part % grid.columns, grid.columns), n, k);

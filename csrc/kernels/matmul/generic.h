@@ -51,16 +51,14 @@ PT_INLINE Problem<T> rows_of(const Problem<T>& p, int64_t begin, int64_t end) {
 // The same on all threads, which share out the columns of C, or the rows where columns are few.
 template <class T>
 static void multiply_in_place(const Problem<T>& p) {
-    const int threads = p.m * p.n * p.k < kParallel ? 1 : num_threads();
-    if (threads == 1) return multiply_in_place(p, 0, p.n);
     const TileShape shape = tile_shape<T>(p.n);
     const int64_t strips = ceil_div(p.n, shape.columns), tiles = ceil_div(p.m, shape.rows);
-    if (strips >= 2 * threads)
-        parallel_for(0, strips, 1, [&](int64_t begin, int64_t end) {
+    if (strips >= 2 * num_threads())
+        parallel_for(0, strips, product_work<T>(p.m, shape.columns, p.k), [&](int64_t begin, int64_t end) {
             multiply_in_place(p, begin * shape.columns, end == strips ? p.n : end * shape.columns);
         });
     else
-        parallel_for(0, tiles, 1, [&](int64_t begin, int64_t end) {
+        parallel_for(0, tiles, product_work<T>(shape.rows, p.n, p.k), [&](int64_t begin, int64_t end) {
             const int64_t last = end == tiles ? p.m : end * shape.rows;
             multiply_in_place(rows_of(p, begin * shape.rows, last), 0, p.n);
         });
@@ -79,7 +77,12 @@ static void multiply(const Problem<T>& given) {
     if (work <= kSmall && (p.n > kFewRows || p.k <= 64) && reads_in_place(p))
         return multiply_in_place(p, 0, p.n);
     if (p.n <= kFewRows && p.m > p.n) p = transposed(p);
+    // A strip whose sums fit the registers: as few rows, they would be loaded and stored all the time.
+    if (p.m <= kFewRows && p.n > 1 && p.n <= kMaxVecs * lanes<T> && work < kParallel && reads_in_place(p))
+        return multiply_in_place(p, 0, p.n);
     if (p.m <= kFewRows && (p.b_col == 1 || p.b_k == 1)) return multiply_few(p, p.b);
+    if (p.m <= kDotRows && p.k >= kDotDepth && p.n > 1 && p.b_col != 1 && reads_columns(p))
+        return multiply_few(p, p.b);
     if (p.m <= kRowsInPlace && reads_in_place(p)) return multiply_in_place(p);
     // B has to be packed, unless the transposed product has the smaller one to pack.
     if (p.b_col != 1 && p.m < p.n && (p.a_k == 1 || p.a_row == 1)) p = transposed(p);

@@ -1,10 +1,11 @@
 #include "kernels/matmul/generic.h"
 #include "kernels/matmul/integers.h"
+#include "kernels/matmul/small.h"
 
 namespace pt::matmul::PT_ISA {
 
 const Kernels kernels = {
-#define PT_MATMUL_KERNEL(dtype, T) &multiply<T>, &multiply_packed<T>, &pack<T>,
+#define PT_MATMUL_KERNEL(dtype, T) &multiply<T>, &multiply_small<T>, &multiply_packed<T>, &pack<T>,
 #include "kernels/matmul/kernels.inc"
 #undef PT_MATMUL_KERNEL
     &multiply_float16,

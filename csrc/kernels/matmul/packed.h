@@ -17,8 +17,8 @@ constexpr int64_t kPackedColumns = kMaxVecs * lanes<T>;
 template <class T>
 static void pack(int64_t k, int64_t n, const T* b, int64_t b_k, int64_t b_col, T* to) {
     const int64_t strips = ceil_div(n, kPackedColumns<T>);
-    const int64_t grain = 1 + (int64_t{1} << 16) / (k * kPackedColumns<T> + 1);
-    parallel_for(0, strips, grain, [&](int64_t begin, int64_t end) {
+    const double bytes = static_cast<double>(k * kPackedColumns<T>) * sizeof(T);
+    parallel_for(0, strips, Work{0.03 * bytes}, [&](int64_t begin, int64_t end) {
         for (int64_t s = begin; s < end; ++s) {
             const int64_t j = s * kPackedColumns<T>, left = n - j;
             pack_columns(b + j * b_col, b_k, b_col,
@@ -125,22 +125,25 @@ static void multiply_packed(const PackedProblem<T>& p) {
     const int64_t work = p.m * p.n * (p.k + 1);
     const int threads = work < kParallel ? 1 : num_threads();
     if (p.m <= 6) {
-        // Parts of whole groups of strips, so that results do not depend on where they are cut.
-        const int64_t groups = ceil_div(strips, 2), grain = threads == 1 ? groups : 1;
-        return parallel_for(0, groups, grain, [&](int64_t begin, int64_t end) {
+        // Parts of whole groups of strips, so that results do not depend on where they are cut. Few rows wait
+        // for B.
+        const int64_t groups = ceil_div(strips, 2);
+        const Work each = product_work<T>(p.m < 3 ? 3 : p.m, 2 * kPackedColumns<T>, p.k);
+        return parallel_for(0, groups, each, [&](int64_t begin, int64_t end) {
             multiply_wide(p, out, Range{begin * 2, end == groups ? strips : end * 2});
         });
     }
     if (threads == 1) return multiply_packed_part(p, out, Range{0, p.m}, Range{0, strips});
     if (tiles >= 2 * threads)
-        parallel_for(0, tiles, 1, [&](int64_t begin, int64_t end) {
+        parallel_for(0, tiles, product_work<T>(rows, p.n, p.k), [&](int64_t begin, int64_t end) {
             multiply_packed_part(p, out, Range{begin * rows, end == tiles ? p.m : end * rows},
                                  Range{0, strips});
         });
     else
-        parallel_for(0, strips, 1, [&](int64_t begin, int64_t end) {
-            multiply_packed_part(p, out, Range{0, p.m}, Range{begin, end});
-        });
+        parallel_for(0, strips, product_work<T>(p.m, kPackedColumns<T>, p.k),
+                     [&](int64_t begin, int64_t end) {
+                         multiply_packed_part(p, out, Range{0, p.m}, Range{begin, end});
+                     });
 }
 
 }  // namespace pt::matmul::PT_ISA

@@ -59,6 +59,11 @@ void pack(int64_t k, int64_t n, const T* b, int64_t b_k, int64_t b_col, T* to) {
         for (int64_t j = 0; j < n; ++j) to[i * n + j] = b[i * b_k + j * b_col];
 }
 
+template <class T>
+bool multiply_small(const Problem<T>&, const BatchSteps&, int64_t) {
+    return false;
+}
+
 float widened(uint16_t bits, bool bfloat) {
     if (bfloat) return std::bit_cast<float>(static_cast<uint32_t>(bits) << 16);
     return static_cast<float>(std::bit_cast<Float16>(bits));
@@ -109,7 +114,8 @@ void multiply_integers(const Problem<T>& p) {
 
 namespace plain {
 const Kernels kernels = {
-#define PT_MATMUL_KERNEL(dtype, T) &matmul::multiply<T>, &matmul::multiply_packed<T>, &matmul::pack<T>,
+#define PT_MATMUL_KERNEL(dtype, T) \
+    &matmul::multiply<T>, &matmul::multiply_small<T>, &matmul::multiply_packed<T>, &matmul::pack<T>,
 #include "kernels/matmul/kernels.inc"
 #undef PT_MATMUL_KERNEL
     &matmul::multiply_half<false>,        &matmul::multiply_half<true>,

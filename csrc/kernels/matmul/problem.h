@@ -24,6 +24,11 @@ struct Problem {
     Activation activation;
 };
 
+// How far the matrices of neighbouring products of a batch are apart.
+struct BatchSteps {
+    int64_t a, b, out;
+};
+
 // The same with a B that pack() wrote and rows of c that are contiguous; `add`: c is added to the product.
 template <class T>
 struct PackedProblem {
@@ -39,9 +44,10 @@ struct PackedProblem {
 };
 
 struct Kernels {
-#define PT_MATMUL_KERNEL(dtype, T)                                    \
-    void (*multiply_##dtype)(const Problem<T>& problem);              \
-    void (*multiply_packed_##dtype)(const PackedProblem<T>& problem); \
+#define PT_MATMUL_KERNEL(dtype, T)                                                                   \
+    void (*multiply_##dtype)(const Problem<T>& problem);                                             \
+    bool (*multiply_small_##dtype)(const Problem<T>& first, const BatchSteps& steps, int64_t count); \
+    void (*multiply_packed_##dtype)(const PackedProblem<T>& problem);                                \
     void (*pack_##dtype)(int64_t k, int64_t n, const T* b, int64_t b_k, int64_t b_col, T* to);
 #include "kernels/matmul/kernels.inc"
 #undef PT_MATMUL_KERNEL

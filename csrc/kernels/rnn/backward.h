@@ -41,7 +41,7 @@ static void backward_step(const BackwardRun<T>& run, int64_t i, Range rows, Rang
         const int64_t unit = strip * w.units;
         const auto multiply = [&](Range part) {
             const T* a = run.gates_grad + (walk.row(i + 1) + part.begin) * run.grad_row;
-            multiply_strip(w, strip, a, run.grad_row, part.end - part.begin, sums, false);
+            multiply_strip(w, strip, a, run.grad_row, part.end - part.begin, sums);
         };
         const auto finish = [&](Range part, bool has_sums, bool ended) {
             const Incoming<T> h{has_sums ? sums : nullptr, sums_row, ended || mode == Mode::gru, true};
@@ -73,7 +73,7 @@ static void unproject_step(const BackwardRun<T>& run, int64_t i, Range rows, Ran
     for (int64_t strip = strips.begin; strip < strips.end; ++strip)
         each_tile(intersection(rows, {0, run.b.walk.batch(i)}), w.tile_rows(), [&](Range part) {
             const T* a = run.state_grad + (run.b.walk.row(i) + part.begin) * state;
-            multiply_strip(w, strip, a, state, part.end - part.begin, sums, false);
+            multiply_strip(w, strip, a, state, part.end - part.begin, sums);
             cell_grads<T, Mode::lstm>(run, i, part, strip * w.units, w.units,
                                       Incoming<T>{sums, w.vecs * lanes<T>, false, false});
         });

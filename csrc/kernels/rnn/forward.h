@@ -22,11 +22,9 @@ static void forward_step(const ForwardRun<T>& run, int64_t i, Range rows, Range 
         const auto tile = [&](Range part, const T* h, int64_t h_row) {
             const int64_t rows = part.end - part.begin;
             prefetch_cells(run, i, part, strip * w.units);
-            multiply_strip(w, strip, h + part.begin * h_row, h_row, rows, sums, false);
-            if (run.fused) {
-                const T* x = a.x + (walk.row(i) + part.begin) * input;
-                multiply_strip(run.input, strip, x, input, rows, sums, true);
-            }
+            const Factors<T> both[] = {{h + part.begin * h_row, h_row, w, strip},
+                                       {a.x + (walk.row(i) + part.begin) * input, input, run.input, strip}};
+            multiply_strips(both, run.fused ? 2 : 1, rows, sums);
             apply_cells<T, mode>(run, i, part, strip * w.units, w.units, sums, w.vecs * lanes<T>, lanes<T>);
         };
         each_tile(intersection(rows, {0, carried}), w.tile_rows(),
@@ -57,7 +55,7 @@ static void project_step(const ForwardRun<T>& run, int64_t i, Range rows, Range 
     for (int64_t strip = strips.begin; strip < strips.end; ++strip)
         each_tile(intersection(rows, {0, run.f.walk.batch(i)}), w.tile_rows(), [&](Range part) {
             multiply_strip(w, strip, run.unprojected + part.begin * hidden, hidden, part.end - part.begin,
-                           sums, false);
+                           sums);
             const int64_t column = strip * w.units;
             put_rows(sums, w.vecs * lanes<T>, part.end - part.begin, least(w.units, w.columns - column),
                      a.y + (first + part.begin) * a.y_row + column, a.y_row);

@@ -101,13 +101,60 @@ static Packed<T> pack(const Operand<T>& from, int64_t rows, T* to) {
     return p;
 }
 
+// Rows of a matrix, a_row apart and contiguous, and the strip of a packed one that they are multiplied with.
+template <class T>
+struct Factors {
+    const T* a;
+    int64_t a_row;
+    const Packed<T>& b;
+    int64_t strip;
+};
+
+// One factor of a tile's product.
+template <class T>
+struct TileFactors {
+    const T* a;
+    int64_t a_row, depth;
+    const T* b;
+};
+
+// The products of `count` pairs, added up: the sums stay in registers from one to the next, since storing and
+// adding them takes as long as 4 or 5 steps of the depth.
+template <class T, int Rows, int Vecs>
+static void tile(const TileFactors<T>* from, int count, T* sums, int64_t sums_row) {
+    constexpr int L = lanes<T>;
+    Vec<T> total[Rows][Vecs] = {};
+    for (const TileFactors<T>* end = from + count; from != end; ++from) {
+        const int64_t a_row = from->a_row;
+        const T* b = from->b;
+        const T* rows[(Rows + 2) / 3];
+#pragma GCC unroll 4
+        for (int g = 0; g < (Rows + 2) / 3; ++g) rows[g] = from->a + 3 * g * a_row;
+        for (int64_t k = 0; k < from->depth; ++k, b += Vecs * L) {
+            Vec<T> row[Vecs];
+#pragma GCC unroll 4
+            for (int v = 0; v < Vecs; ++v) row[v] = load(b + v * L);
+#pragma GCC unroll 12
+            for (int r = 0; r < Rows; ++r) {
+                const Vec<T> x = broadcast(rows[r / 3][r % 3 * a_row + k]);
+#pragma GCC unroll 4
+                for (int v = 0; v < Vecs; ++v) total[r][v] += x * row[v];
+            }
+        }
+    }
+#pragma GCC unroll 12
+    for (int r = 0; r < Rows; ++r)
+#pragma GCC unroll 4
+        for (int v = 0; v < Vecs; ++v) store(sums + r * sums_row + v * L, total[r][v]);
+}
+
 template <class T>
 struct TileTable {
-    products::Tile<T> of[kMaxPart + 1][kMaxRows + 1];
+    void (*of[kMaxPart + 1][kMaxRows + 1])(const TileFactors<T>*, int, T*, int64_t);
 };
 template <class T, int Rows, int Vecs>
 static constexpr void fill_tiles(TileTable<T>& table) {
-    table.of[Vecs][Rows] = &products::tile<T, Rows, Vecs, false>;
+    table.of[Vecs][Rows] = &tile<T, Rows, Vecs>;
     if constexpr (Rows < products::max_rows(Vecs))
         fill_tiles<T, Rows + 1, Vecs>(table);
     else if constexpr (Vecs < kMaxPart)
@@ -122,18 +169,28 @@ static constexpr TileTable<T> make_tiles() {
 template <class T>
 static constexpr TileTable<T> tiles = make_tiles<T>();
 
-// sums[r][vector] = the rows of a (contiguous, a_row apart; at most tile_rows()) times a strip, or is added
-// to that. Rows of sums are all the vectors of the strip.
+// sums[r][vector] = the sum of the products of `count` pairs, one or two; at most tile_rows() rows. Rows of
+// sums are all the vectors of the strip; the strips are of one form.
 template <class T>
-PT_INLINE void multiply_strip(const Packed<T>& b, int64_t strip, const T* a, int64_t a_row, int64_t rows,
-                              T* sums, bool add) {
+PT_INLINE void multiply_strips(const Factors<T>* from, int count, int64_t rows, T* sums) {
     constexpr int L = lanes<T>;
-    const T* data = b.data + strip * b.strip_size();
+    const Packed<T>& b = from[0].b;
     for (int v = 0; v < b.vecs; v += b.part) {
         const int vecs = static_cast<int>(least(b.part, b.vecs - v));
-        tiles<T>.of[vecs][rows](b.depth, a, a_row, 1, data + b.depth * v * L, vecs * L, L, sums + v * L,
-                                b.vecs * L, add);
+        TileFactors<T> factors[2];
+        for (int i = 0; i < count; ++i) {
+            const Packed<T>& w = from[i].b;
+            factors[i] = {from[i].a, from[i].a_row, w.depth,
+                          w.data + from[i].strip * w.strip_size() + w.depth * v * L};
+        }
+        tiles<T>.of[vecs][rows](factors, count, sums + v * L, b.vecs * L);
     }
+}
+template <class T>
+PT_INLINE void multiply_strip(const Packed<T>& b, int64_t strip, const T* a, int64_t a_row, int64_t rows,
+                              T* sums) {
+    const Factors<T> factors{a, a_row, b, strip};
+    multiply_strips(&factors, 1, rows, sums);
 }
 
 // body(part) for tiles of rows, as even as can be.
