@@ -227,14 +227,17 @@ class Tensor(_C.TensorBase):
 
     def size(self, dim: int | None = None) -> Any:
         """The shape, or the size of one axis."""
-        if dim is None:
-            return self.shape
-        from pytensor.ops.checks import normalize_dim
-
         shape = self.shape
-        if not shape:
-            raise IndexError("Dimension specified as 0 but tensor has no dimensions")
-        return shape[normalize_dim(dim, len(shape))]
+        if dim is None:
+            return shape
+        try:
+            return shape[dim]
+        except IndexError:
+            from pytensor.ops.checks import normalize_dim
+
+            if not shape:
+                raise IndexError("Dimension specified as 0 but tensor has no dimensions") from None
+            return normalize_dim(dim, len(shape))  # raises, in PyTorch's words
 
     def stride(self, dim: int | None = None) -> Any:
         """How many elements lie between neighbours along each axis (or one)."""

@@ -270,6 +270,18 @@ PyObject* function_reshape_view(PyObject*, PyObject* const* args, Py_ssize_t cou
     return view;
 }
 
+}  // namespace
+
+bool is_cpu(PyObject* device) {
+    if (PyUnicode_CheckExact(device)) return PyUnicode_CompareWithASCIIString(device, "cpu") == 0;
+    if (registry.cpu == nullptr || Py_TYPE(device) != Py_TYPE(registry.cpu)) return false;
+    const int same = PyObject_RichCompareBool(device, registry.cpu, Py_EQ);
+    if (same < 0) PyErr_Clear();
+    return same == 1;
+}
+
+namespace {
+
 // record() and view() run for every op: METH_FASTCALL costs a third of a pybind11 call.
 PyMethodDef functions[] = {
     {"record", reinterpret_cast<PyCFunction>(reinterpret_cast<void*>(function_record)),
@@ -309,6 +321,7 @@ void add_functions(py::module_& m) {
               for (size_t i = 0; i < dtypes.size(); ++i) registry.dtypes[i] = dtypes[i].inc_ref().ptr();
           });
     m.def("set_default_dtype", [](int type_number) { registry.default_dtype = dtype_of_type(type_number); });
+    m.def("register_cpu", [](py::object device) { registry.cpu = device.inc_ref().ptr(); });
     m.def("set_default_cpu", [](bool cpu) { registry.default_cpu = cpu; });
     m.def("register_autograd", [](py::object marker, py::object refresh_view, py::object version_error,
                                   py::object freed_error, std::vector<py::object> index_nodes) {

@@ -21,10 +21,11 @@ struct Options {
     bool requires_grad = false;
 };
 
-// dtype= (a real type that NumPy has) and requires_grad=; false for any other keyword.
+// dtype= (a real type that NumPy has), requires_grad=, device= the CPU; false for any other keyword.
 bool read_options(PyObject* const* values, PyObject* names, Options* options) {
     static PyObject* const dtype_name = PyUnicode_InternFromString("dtype");
     static PyObject* const grad_name = PyUnicode_InternFromString("requires_grad");
+    static PyObject* const device_name = PyUnicode_InternFromString("device");
     const Py_ssize_t keywords = names != nullptr ? PyTuple_GET_SIZE(names) : 0;
     for (Py_ssize_t i = 0; i < keywords; ++i) {
         PyObject* const name = PyTuple_GET_ITEM(names, i);
@@ -37,6 +38,8 @@ bool read_options(PyObject* const* values, PyObject* names, Options* options) {
         } else if (name == grad_name) {
             if (value != Py_True && value != Py_False) return false;
             options->requires_grad = value == Py_True;
+        } else if (name == device_name) {
+            if (value != Py_None && !is_cpu(value)) return false;
         } else {
             return false;
         }

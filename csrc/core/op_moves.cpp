@@ -71,20 +71,18 @@ PyObject* finish_with(const OpObject* op, PyObject* out, const Operand& input, P
 }
 
 // What to() is asked for: a dtype or the CPU. False for Python.
-bool read_target(const OpObject* op, PyObject* value, DType* dtype) {
+bool read_target(PyObject* value, DType* dtype) {
     for (int d = 0; d < static_cast<int>(DType::complex64); ++d)
         if (registry.dtypes[d] == value) {
             *dtype = static_cast<DType>(d);
             return true;
         }
-    if (PyUnicode_CheckExact(value)) return PyUnicode_CompareWithASCIIString(value, "cpu") == 0;
-    return Py_TYPE(value) == Py_TYPE(op->alternate) &&
-           PyObject_RichCompareBool(value, op->alternate, Py_EQ) == 1;
+    return is_cpu(value);
 }
 
 }  // namespace
 
-// to(x, dtype or device) and the casts by name, whose dtype is params[0]; cpu(). `alternate`: the CPU.
+// to(x, dtype or device) and the casts by name, whose dtype is params[0]; cpu().
 PyObject* call_cast(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* names) {
     OpObject* const op = as_op(self);
     const Py_ssize_t count = PyVectorcall_NARGS(nargsf) + (names != nullptr ? PyTuple_GET_SIZE(names) : 0);
@@ -99,7 +97,7 @@ PyObject* call_cast(PyObject* self, PyObject* const* args, size_t nargsf, PyObje
             plain = PyUnicode_CompareWithASCIIString(name, "dtype") == 0 ||
                     PyUnicode_CompareWithASCIIString(name, "device") == 0;
         }
-        plain = plain && read_target(op, args[1], &dtype);
+        plain = plain && read_target(args[1], &dtype);
     }
     if (plain && dtype == in.dtype) return Py_NewRef(args[0]);
     if (!plain || dtype == DType::bfloat16 || !pointwise::castable(in.dtype) || !pointwise::castable(dtype)) {
@@ -116,9 +114,9 @@ PyObject* call_cast(PyObject* self, PyObject* const* args, size_t nargsf, PyObje
         ReleaseGil release(result.numel());
         pointwise::cast(in, result);
     }
-    PyObject* const ctx = input.needs ? pair_of(Py_NewRef(op->alternate),
-                                                Py_NewRef(registry.dtypes[static_cast<int>(in.dtype)]))
-                                      : nullptr;
+    PyObject* const ctx =
+        input.needs ? pair_of(Py_NewRef(registry.cpu), Py_NewRef(registry.dtypes[static_cast<int>(in.dtype)]))
+                    : nullptr;
     return finish_with(op, out, input, ctx);
 }
 

@@ -103,6 +103,7 @@ struct Registry {
     PyObject* on_node = nullptr;        // (node): anomaly mode, else null
     DType default_dtype = DType::float32;
     bool default_cpu = true;            // new tensors are made on the CPU
+    PyObject* cpu = nullptr;            // device("cpu")
     PyTypeObject* index_nodes[4] = {};  // select, slice, unsqueeze, alias
 };
 extern Registry registry;
@@ -139,6 +140,8 @@ void release_saved(NodeObject* node);     // frees the saved values
 // Has the gradient the shape and dtype of this output, of this tensor? (CUDA arrays: false, Python looks.)
 bool fits_output(const NodeObject* node, int output_nr, const TensorObject* gradient);
 bool same_meta(const TensorObject* tensor, const TensorObject* gradient);
+
+bool is_cpu(PyObject* device);  // "cpu" or device("cpu")
 
 PyObject* size_from(int ndim, const int64_t* shape);  // pytensor.Size
 

@@ -101,11 +101,11 @@ def _parse_to(args: tuple[Any, ...], device: Any, d: Any) -> tuple[Any, Any]:
     return (None if device is None else _device.device(device)), d
 
 
-_CPU = _device.device("cpu")
+_C.register_cpu(_device.device("cpu"))
 
 
 @op(function=False)
-@quick("cast", ToCopyBackward0, alternate=_CPU)
+@quick("cast", ToCopyBackward0)
 def to(
     input: Tensor,
     *args: Any,
@@ -169,7 +169,7 @@ def cuda_module() -> Any:
 
 
 @op(function=False)
-@quick("cast", ToCopyBackward0, alternate=_CPU, params=(-1.0,))
+@quick("cast", ToCopyBackward0, params=(-1.0,))
 def cpu(input: Tensor, memory_format: Any = preserve_format) -> Tensor:
     """The tensor on the CPU: itself when it is there.
 
@@ -250,7 +250,7 @@ def _define_casts() -> None:
             f"    >>> import pytensor as torch\n    >>> torch.ones(2).{name}().dtype\n    {d}\n    "
         )
         number = float(dtypes.ALL.index(d))
-        op(name=name, function=False)(quick("cast", ToCopyBackward0, alternate=_CPU, params=(number,))(convert))
+        op(name=name, function=False)(quick("cast", ToCopyBackward0, params=(number,))(convert))
 
     for name, d in names.items():
         define(name, d)

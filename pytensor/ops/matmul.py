@@ -11,7 +11,7 @@ from pytensor.backend import backend_of
 from pytensor.dtypes import BOOL
 from pytensor.ops.checks import broadcast_shapes_of, check_same_device, check_tensor
 from pytensor.ops.out import write_out
-from pytensor.ops.pointwise_core import make_op
+from pytensor.ops.pointwise_core import make_op, quick
 from pytensor.ops.registry import op
 from pytensor.typename import c_type_name, scalar_type_name
 
@@ -205,6 +205,7 @@ op(name="__rmatmul__", function=False)(_reflected_operator)
 
 
 @op()
+@quick("matmul", MmBackward0)
 def mm(input: Tensor, mat2: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The product of two matrices (m, k) and (k, n).
 
