@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from pytensor import _C
+from pytensor.backend.cpu.pointwise import cast
 from pytensor.backend.reference import index as plain
 
 __all__ = [
@@ -85,9 +86,8 @@ def scattered(
 ) -> np.ndarray | None:
     """See :func:`pytensor.backend.reference.scattered`. Halves are combined in float32 and rounded once, as PyTorch's."""
     if name != "store" and _is_half(x.dtype):
-        wide = scattered(name, x.astype(np.float32), axis, index, _wide(source), include_self)
-        with np.errstate(over="ignore"):
-            return None if wide is None else wide.astype(x.dtype)
+        wide = scattered(name, _wide(x), axis, index, _wide(source), include_self)
+        return None if wide is None else cast(wide, x.dtype)
     if not _has_scatter(name, x, index):
         return plain.scattered(name, x, axis, index, source, include_self)
     start = _straight(x)
@@ -98,7 +98,7 @@ def scattered(
 
 
 def _wide(source: Any) -> Any:
-    return source.astype(np.float32) if getattr(source, "ndim", 0) else np.float32(source)
+    return cast(source, np.dtype(np.float32)) if getattr(source, "ndim", 0) else np.float32(source)
 
 
 def _like(source: Any, index: np.ndarray, x: np.ndarray) -> np.ndarray:
@@ -181,11 +181,10 @@ def put(
 ) -> bool:
     """See :func:`pytensor.backend.reference.put`."""
     if accumulate and _is_half(out.dtype):
-        wide = out.astype(np.float32)
+        wide = _wide(out)
         if not put(wide, axes, indices, _wide(source), True):
             return False
-        with np.errstate(over="ignore"):
-            out[...] = wide
+        out[...] = cast(wide, out.dtype)
         return True
     if out.dtype not in COPIED or (accumulate and out.dtype.kind == "b"):
         return plain.put(out, axes, indices, source, accumulate)
