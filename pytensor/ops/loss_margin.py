@@ -6,8 +6,8 @@ import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from pytensor.autograd.node import wrap
 from pytensor.dtypes import FLOATING, get_default_dtype
+from pytensor.ops.like import zeros_like
 from pytensor.ops.loss_pair import broadcast_together, pair_loss
 from pytensor.ops.loss_reduction import reduced, reduction_mode
 from pytensor.ops.pointwise_core import result_type
@@ -282,8 +282,10 @@ def multilabel_margin_loss(
     if t.numel() and (int(t.min()) < -1 or int(t.max()) >= classes):
         raise RuntimeError("target out of range")
     listed = (t == -1).long().cumsum(1) == 0
-    index = t.masked_fill(~listed, 0)
-    is_target = wrap(listed._array.astype("int64") * 0).scatter_add(1, index, listed.long()) > 0
+    if t.numel():  # lists are short: pairs of their targets and the classes, not of all classes
+        listed = listed[:, : int(listed.sum(1).max())]
+    index = t[:, : listed.shape[1]].masked_fill(~listed, 0)
+    is_target = zeros_like(t).scatter_add(1, index, listed.long()) > 0
     excess = (1 - x.gather(1, index).unsqueeze(2) + x.unsqueeze(1)).clamp_min(0)
     ignored = ~listed.unsqueeze(2) | is_target.unsqueeze(1)
     losses = excess.masked_fill(ignored, 0).sum([1, 2]) / classes
