@@ -170,6 +170,7 @@ struct Residues {
 constexpr int64_t kLeastGroups = 8;  // images' groups that are worth a unit of work each
 constexpr int64_t kMostDirectRows = 32, kPackingRows = 8, kLeastDirectDepth = 128;
 constexpr int64_t kLaneDepth = 32;
+constexpr int64_t kFewPanels = 16;
 
 // packed_product(), direct_product() or lane_product(): see Plan::way_of.
 enum class Way { packed, direct, lanes };
@@ -183,7 +184,9 @@ struct Plan {
     Stage<T> stage;
     int64_t groups;
     Way way;
-    int64_t tile;  // rows of weights that lie together
+    int64_t tile;        // rows of weights that lie together
+    int64_t row_stride;  // of the weights, where they are read as they lie; else 0
+    const T* own_weights;
     TableSpace table_space;
     pool::Scratch table_list, packed_weights, packed_bias;
 
@@ -197,9 +200,11 @@ struct Plan {
           groups(p.groups),
           way(way_of(p, side, residues)),
           tile(way == Way::lanes ? lanes<T> : kMr),
+          row_stride(reads_weights(p, side, weight) ? weight.strides[0] : 0),
+          own_weights(static_cast<const T*>(weight.data)),
           table_space(depth_of(p)),
           table_list(sizeof(Tables<T>) * residues.total()),
-          packed_weights(sizeof(T) * padded_rows() * depth_of(p)),
+          packed_weights(row_stride > 0 ? 0 : sizeof(T) * padded_rows() * depth_of(p)),
           packed_bias(sizeof(T) * padded_rows()) {
         pack_bias(bias, groups, side.rows, padded_rows() / groups, packed_bias.template as<T>());
         int64_t done = 0;
@@ -210,10 +215,11 @@ struct Plan {
             t.offsets = table_space.memory.template as<int64_t>() + 2 * done;
             t.weights = t.offsets + side.channels * taps[0].total * taps[1].total * taps[2].total;
             fill_tables(stage, taps, side.channels, weight, side.channel_axis, t);
+            if (row_stride > 0) continue;
             const int64_t group_stride = p.out_channels / p.groups * weight.strides[0];
             const auto pack = way == Way::lanes ? &pack_weights<T, lanes<T>> : &pack_weights<T, kMr>;
-            pack(static_cast<const T*>(weight.data), t, groups, group_stride, side.rows,
-                 weight.strides[side.row_axis], way == Way::packed ? (t.depth + kDepth - 1) / kDepth : 1,
+            pack(own_weights, t, groups, group_stride, side.rows, weight.strides[side.row_axis],
+                 way == Way::packed ? (t.depth + kDepth - 1) / kDepth : 1,
                  packed_weights.template as<T>() + done * padded_rows());
             done += t.depth;
         }
@@ -237,10 +243,25 @@ struct Plan {
         if (one && width > 1 && along * (depth + kLaneDepth) < least * depth) return Way::lanes;
         return is_direct ? Way::direct : Way::packed;
     }
+    // Where few panels of columns meet the weights, packing these costs more than it gains: they are read as
+    // they lie when the channels and taps of a row follow each other, in the order of k.
+    bool reads_weights(const Problem& p, const Sides& side, const Operand& weight) const {
+        const int64_t columns = p.batch * side.result[0] * side.result[1] * side.result[2];
+        if (way != Way::packed || side.channel_axis != 1 || columns > kFewPanels * kNr<T>) return false;
+        if (weight.strides[0] <= 0) return false;
+        int64_t size = 1;
+        for (int a = 2; a >= -1; --a) {
+            const int64_t count = a >= 0 ? p.kernel[a] : side.channels;
+            if (count > 1 && weight.strides[a >= 0 ? 2 + a : 1] != size) return false;
+            size *= count;
+        }
+        return true;
+    }
     int64_t depth_of(const Problem& p) const {
         return side.channels * p.kernel[0] * p.kernel[1] * p.kernel[2];
     }
     int64_t padded_rows() const { return (side.rows + tile - 1) / tile * tile * groups; }
+    const T* first_weights() const { return row_stride > 0 ? own_weights : packed_weights.template as<T>(); }
     Tables<T>* tables() const { return table_list.template as<Tables<T>>(); }
 
     // The product of one residue over the first image of `source`, into `out`.
@@ -255,7 +276,8 @@ struct Plan {
         q.weights = weights;
         q.bias = packed_bias.template as<T>();
         q.bias_group = padded_rows() / groups;
-        q.weight_group = q.bias_group * q.depth;
+        q.row_stride = row_stride;
+        q.weight_group = row_stride > 0 ? side.rows * row_stride : q.bias_group * q.depth;
         q.offsets = tables()[residue].offsets;
         q.source = source;
         q.source_image = stage.image;
@@ -284,7 +306,7 @@ static void run_by_images(const Plan<T>& plan, int64_t batch, int64_t depth, T* 
     for (int64_t n = 0; n < batch; n += together) {
         const int64_t images = batch - n < together ? batch - n : together;
         const T* source = stage_images(stage, n, images, plan.side.channels * plan.groups, staged.as<T>());
-        const T* weights = plan.packed_weights.template as<T>();
+        const T* weights = plan.first_weights();
         for (int64_t i = 0; i < plan.residues.total(); ++i) {
             Product<T> q = plan.product(i, weights, source, out);
             weights += q.depth * plan.padded_rows();

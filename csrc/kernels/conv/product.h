@@ -27,7 +27,10 @@ template <class T>
 struct Product {
     int64_t groups, images, rows, depth;  // rows and depth of each group
     int64_t grid[3];
-    const T* weights;        // packed, [group][pass over the depth][tile][k][kMr]
+    // [group][pass over the depth][tile][k][kMr]; with a row_stride [group][row][k], in the weights
+    // themselves.
+    const T* weights;
+    int64_t row_stride;
     const int64_t* offsets;  // [depth]
     const T* source;
     int64_t source_group, source_image, source_step[2];  // the last axis has step 1
@@ -153,17 +156,20 @@ static void pack_rows(const T* source, const int64_t* offsets, int64_t depth, co
 // c[r][j] (+)= sum_k a[k][r] * b[k][j] for Rows rows and the first Vectors vectors of a panel; the first pass
 // starts from the bias.
 template <class T, int Rows, int Vectors>
-static void tile(int64_t depth, const T* a, const T* b, const T* bias, bool first, T* c, int64_t ldc) {
+static void tile(int64_t depth, const T* a, int64_t a_row, int64_t a_k, const T* b, const T* bias, bool first,
+                 T* c, int64_t ldc) {
     constexpr int L = lanes<T>;
     Vec<T> sums[Rows][Vectors] = {};
-    for (int64_t k = 0; k < depth; ++k, a += kMr, b += kNr<T>) {
-        __builtin_prefetch(a + kMr * 64);  // weights come from the third cache
+    const T *low = a,
+            *high = a + (Rows > 3 ? 3 * a_row : 0);  // so that few registers hold all rows' addresses
+    for (int64_t k = 0; k < depth; ++k, low += a_k, high += a_k, b += kNr<T>) {
+        __builtin_prefetch(low + 64 * a_k);  // weights come from the third cache
         Vec<T> bv[Vectors];
 #pragma GCC unroll 4
         for (int v = 0; v < Vectors; ++v) bv[v] = load(b + v * L);
 #pragma GCC unroll 6
         for (int r = 0; r < Rows; ++r) {
-            const Vec<T> x = broadcast(a[r]);
+            const Vec<T> x = broadcast(r < 3 ? low[r * a_row] : high[(r - 3) * a_row]);
 #pragma GCC unroll 4
             for (int v = 0; v < Vectors; ++v) sums[r][v] += x * bv[v];
         }
@@ -179,7 +185,7 @@ static void tile(int64_t depth, const T* a, const T* b, const T* bias, bool firs
 }
 
 template <class T>
-using Tile = void (*)(int64_t, const T*, const T*, const T*, bool, T*, int64_t);
+using Tile = void (*)(int64_t, const T*, int64_t, int64_t, const T*, const T*, bool, T*, int64_t);
 template <class T>
 struct Tiles {
     Tile<T> of[kNv + 1][kMr + 1];  // [vectors][rows]
@@ -270,7 +276,9 @@ static void product_panels(const Product<T>& p, int64_t group, int64_t first, in
     const int64_t all = p.tiles();
     T* out = p.out + group * p.out_group;
     const T* source = p.source + group * p.source_group;
-    const T* weights = p.weights + group * all * p.depth * kMr;
+    const bool packed_weights = p.row_stride == 0;
+    const T* weights = p.weights + group * p.weight_group;
+    const int64_t a_row = packed_weights ? 1 : p.row_stride, a_k = packed_weights ? kMr : 1;
     const T* bias = p.bias + group * all * kMr;
     const int64_t sums_size = all * kMr * kNr<T>, packed_size = kDepth * kNr<T>;
     const int64_t passes = p.depth > 0 ? (p.depth + kDepth - 1) / kDepth : 1;
@@ -285,15 +293,17 @@ static void product_panels(const Product<T>& p, int64_t group, int64_t first, in
         for (int64_t i = begin; i < end; ++i) {
             const int64_t m = i * kMr;
             const int rows = p.rows - m < kMr ? static_cast<int>(p.rows - m) : kMr;
-            const T* a = weights + (k0 * all + i * (k1 - k0)) * kMr;
+            const T* a =
+                weights + (packed_weights ? (k0 * all + i * (k1 - k0)) * kMr : m * p.row_stride + k0);
             for (int j = 0; j < count; ++j) {
                 const T* b = packed + j * packed_size;
                 const Tile<T> compute = all_tiles<T>.of[panels[j].vectors][rows];
                 if (panels[j].direct)
-                    compute(k1 - k0, a, b, bias + m, pass == 0,
+                    compute(k1 - k0, a, a_row, a_k, b, bias + m, pass == 0,
                             out + panels[j].outs[0].out + m * p.out_channel, p.out_channel);
                 else
-                    compute(k1 - k0, a, b, bias + m, pass == 0, sums + j * sums_size + m * kNr<T>, kNr<T>);
+                    compute(k1 - k0, a, a_row, a_k, b, bias + m, pass == 0, sums + j * sums_size + m * kNr<T>,
+                            kNr<T>);
             }
         }
     }

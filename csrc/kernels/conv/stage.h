@@ -9,8 +9,9 @@
 #pragma once
 
 #include "base/parallel.h"
+#include "kernels/conv/lane_mask.h"
 #include "kernels/conv/problem.h"
-#include "simd/vec.h"
+#include "simd/shuffle.h"
 
 namespace pt::conv::PT_ISA {
 
@@ -100,13 +101,24 @@ PT_INLINE void copy_row(const T* from, int64_t stride, int64_t first, int64_t la
 
 PT_INLINE int64_t clamp(int64_t x, int64_t low, int64_t high) { return x < low ? low : x > high ? high : x; }
 
-#if defined(__AVX512VL__)
-// Rows of at most one vector: a masked load and a masked store each.
+constexpr int64_t kChannelsAhead = 4;
+
+// Rows whose phases, one or two, take at most one vector each. Whole vectors are written, what comes next
+// overwrites what is too much, but for the last ones. The hardware does not guess that short rows of many
+// channels follow each other in memory: fetching ahead is three times as fast.
 template <class T>
 static void stage_narrow_channel(const Stage<T>& s, const T* from, T* to) {
-    const int64_t w = s.reach.lo[2], first = w < 0 ? -w : 0;
-    const int64_t begin = clamp(first, 0, s.phase), end = clamp(s.in[2] - w, begin, s.phase);
-    const unsigned keep = ((1u << end) - 1u) & ~((1u << begin) - 1u), all = (1u << s.phase) - 1u;
+    constexpr int64_t L = lanes<T>;
+    const int64_t step = s.reach.step[2], w = s.reach.lo[2], width = s.in[2];
+    const LaneMask<T> low = lanes_between<T>(-w, width - w), high = lanes_between<T>(-w - L, width - w - L);
+    const T* end = to + s.channel;
+    const int64_t ahead = kChannelsAhead * s.array.strides[1], ahead_to = kChannelsAhead * s.channel;
+    const auto put = [&](T* at, Vec<T> v) {
+        if (at + L <= end)
+            store(at, v);
+        else
+            store_n(at, v, static_cast<int>(s.phase));
+    };
     for (int64_t i = 0; i < s.extent[0]; ++i) {
         const int64_t d = i + s.reach.lo[0];
         const bool d_inside = d >= 0 && d < s.in[0];
@@ -114,26 +126,29 @@ static void stage_narrow_channel(const Stage<T>& s, const T* from, T* to) {
         T* row = to + i * s.plane;
         for (int64_t j = 0; j < s.extent[1]; ++j, row += s.row) {
             const int64_t h = j + s.reach.lo[1];
-            const unsigned mask = d_inside && h >= 0 && h < s.in[1] ? keep : 0u;
-            const T* at = plane + (mask != 0 ? h * s.array.strides[3] : 0);
-            if constexpr (sizeof(T) == 4)
-                _mm512_mask_storeu_ps(row, static_cast<__mmask16>(all),
-                                      _mm512_maskz_loadu_ps(static_cast<__mmask16>(mask), at));
-            else
-                _mm512_mask_storeu_pd(row, static_cast<__mmask8>(all),
-                                      _mm512_maskz_loadu_pd(static_cast<__mmask8>(mask), at));
+            const bool inside = d_inside && h >= 0 && h < s.in[1];
+            const T* at = plane + h * s.array.strides[3];
+            __builtin_prefetch(at + ahead);
+            __builtin_prefetch(row + ahead_to, 1);
+            const Vec<T> a = inside ? load_where<T>(at, low) : Vec<T>{};
+            if (step == 1) {
+                put(row, a);
+                continue;
+            }
+            const Vec<T> b = inside ? load_where<T>(at + L, high) : Vec<T>{};
+            constexpr auto all = std::make_integer_sequence<int, lanes<T>>();
+            put(row, even_lanes_of<T>(a, b, all));
+            put(row + s.phase, odd_lanes_of<T>(a, b, all));
         }
     }
 }
-#endif
 
 // One (image, channel) with its padding and phases.
 template <class T>
 static void stage_channel(const Stage<T>& s, const T* from, T* to) {
     const int64_t step = s.reach.step[2], w_stride = s.array.strides[4];
-#if defined(__AVX512VL__)
-    if (step == 1 && w_stride == 1 && s.phase <= lanes<T>) return stage_narrow_channel(s, from, to);
-#endif
+    if (kMasksAreFree && step <= 2 && w_stride == 1 && s.phase <= lanes<T>)
+        return stage_narrow_channel(s, from, to);
     for (int64_t f = 0; f < step; ++f) {  // element q of phase f is coordinate w = lo + f + q * step
         const int64_t w = s.reach.lo[2] + f;
         const int64_t first = w < 0 ? (-w + step - 1) / step : 0;
