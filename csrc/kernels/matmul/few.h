@@ -147,7 +147,7 @@ PT_INLINE Work few_work(const Problem<T>& p, int64_t rows, bool dots) {
     const double bytes = static_cast<double>(p.k) * static_cast<double>(sizeof(typename In::Type));
     const double arithmetic = 0.015 * static_cast<double>(p.k * rows * static_cast<int64_t>(sizeof(T))) / 4;
     const int64_t piece = p.n / (2 * num_threads()), least = 4 * lanes<T>;
-    return {bytes * kNsPerByte + arithmetic, dots ? 16 : piece < least ? least : piece / 16 * 16};
+    return {bytes * kNsPerByte + arithmetic, dots ? 16 : piece < least ? least : piece / lanes<T> * lanes<T>};
 }
 
 template <class T, class In, int Rows>
