@@ -182,3 +182,14 @@ def test_pooling_refuses_them_too(numbers):
     nn.functional.max_pool2d(x, 2, (2, 2))
     with pytest.raises(TypeError, match=list(numbers)[-1]):
         nn.functional.max_pool2d(x, **numbers)
+
+
+def test_fewer_tiles_of_weights_than_threads():
+    """Twelve output channels are one tile; shared among two threads that was a division by zero."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        y = torch.nn.functional.conv2d(torch.ones(16, 54, 8, 8), torch.ones(12, 54, 3, 3), padding=1)
+    finally:
+        torch.set_num_threads(before)
+    assert y[0, 0, 1, 1] == 54 * 9

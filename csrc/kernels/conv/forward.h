@@ -111,7 +111,8 @@ template <class T, int Rows>
 static void pack_weights(const T* weight, const Tables<T>& tables, int64_t groups, int64_t group_stride,
                          int64_t rows, int64_t row_stride, int64_t passes, T* packed) {
     const int64_t tiles = (rows + Rows - 1) / Rows, depth = tables.depth, threads = num_threads();
-    const Work work{0.3 * static_cast<double>(depth * Rows), groups * tiles / threads};
+    const Work work{0.3 * static_cast<double>(depth * Rows),
+                    groups * tiles > threads ? groups * tiles / threads : 1};
     parallel_for(0, groups * tiles, work, [&](int64_t begin, int64_t end) {
         for (int64_t pass = 0; pass < passes; ++pass) {
             const int64_t k0 = depth * pass / passes, k1 = depth * (pass + 1) / passes;
