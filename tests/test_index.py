@@ -155,3 +155,10 @@ def test_an_index_that_was_changed_in_place_is_noticed(pick):
     i.mul_(0)
     with pytest.raises(RuntimeError, match="modified by an inplace operation"):
         y.sum().backward()
+
+
+def test_halves_add_up_in_float32_also_without_axes():
+    ones, index = torch.ones(3000, dtype=torch.float16), torch.zeros(3000, dtype=torch.int64)
+    assert torch.zeros(1, dtype=torch.float16).scatter_add(0, index, ones).item() == 3000
+    one = torch.tensor(1.5, dtype=torch.float16)
+    assert one.scatter_add(0, torch.tensor(0), one).item() == 3

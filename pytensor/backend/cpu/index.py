@@ -98,7 +98,7 @@ def scattered(
 
 
 def _wide(source: Any) -> Any:
-    return cast(source, np.dtype(np.float32)) if getattr(source, "ndim", 0) else np.float32(source)
+    return cast(source, np.dtype(np.float32)) if isinstance(source, np.ndarray) else np.float32(source)
 
 
 def _like(source: Any, index: np.ndarray, x: np.ndarray) -> np.ndarray:
