@@ -24,8 +24,12 @@ def test_norms_of_nothing_have_gradients(shape, norm):
     assert by_w.tolist() == [0, 0]
 
 
-def test_batch_norm_of_an_empty_vector():
-    assert F.batch_norm(torch.zeros(0), torch.zeros(0), torch.ones(0), training=True).shape == (0,)
+def test_batch_norm_of_nothing():
+    for training in (True, False):
+        assert F.batch_norm(torch.zeros(0), torch.zeros(0), torch.ones(0), training=training).shape == (0,)
+        x, w = torch.zeros(0, 3, 2, requires_grad=True), torch.ones(3, requires_grad=True)
+        y = F.batch_norm(x, torch.zeros(3), torch.ones(3), w, w, training=training)
+        assert [g.tolist() for g in torch.autograd.grad(y.sum(), [x, w])] == [[], [0, 0, 0]]
 
 
 def test_cosine_similarity_broadcasts_along_its_dimension():
@@ -72,3 +76,31 @@ def test_remainders_by_tensors_and_numbers_have_gradients():
     assert (x // 2).grad_fn.name() == "NotImplemented"
     with pytest.raises(RuntimeError, match="derivative for floor_divide"):
         (x // 2).sum().backward()
+
+
+def test_sizes_by_name():
+    x = torch.arange(6.0).reshape(shape=(2, 3))
+    assert x.flip(dims=(0,)).tolist() == torch.flip(x, dims=[0]).tolist() == [[3, 4, 5], [0, 1, 2]]
+    assert x.permute(dims=(1, 0)).shape == torch.permute(x, dims=(1, 0)).shape == x.view(size=(3, 2)).shape == (3, 2)
+    assert x.expand(size=(4, 2, 3)).shape == (4, 2, 3)
+    assert x.repeat(repeats=(2, 1)).tolist() == x.tile(dims=(2, 1)).tolist() == torch.cat((x, x), axis=0).tolist()
+    assert x.sum_to_size(size=(1, 3)).tolist() == [[3, 5, 7]]
+    assert len(x.split(split_size=1, dim=1)) == 3
+    assert x.view(dtype=torch.int32).dtype is torch.int32
+
+
+def test_half_precision_without_axes():
+    """NumPy makes scalars of such results; tensors hold arrays."""
+    x = torch.tensor(1.5, dtype=torch.float16, requires_grad=True)
+    for f in (F.mse_loss, F.l1_loss, F.smooth_l1_loss):
+        (g,) = torch.autograd.grad(f(x, torch.zeros_like(x)), x)
+        assert isinstance(g.numpy(), np.ndarray)
+    assert isinstance(F.dropout(x).detach().numpy(), np.ndarray)
+
+
+def test_half_precision_divided_by_numbers():
+    """The number stays a float32: 0.1 as a float16 is less than a tenth, and 1 would hold it ten times."""
+    x = torch.tensor([1.0, -3.5], dtype=torch.float16)
+    assert torch.div(x, 2, rounding_mode="floor").tolist() == [0, -2]
+    assert torch.div(x, 2, rounding_mode="trunc").tolist() == [0, -1]
+    assert (x // 0.1).tolist() == torch.floor_divide(x, 0.1).tolist() == [9, -35]

@@ -60,7 +60,8 @@ py::object run(const std::string& name, const py::tuple& inputs, const py::tuple
              "pointwise: " + name + ": wrong number of parameters");
     ArrayView views[3];
     for (int i = 0; i < arity; ++i) views[i] = view(inputs[i], "inputs");
-    const bool selects = name == "where", scales = name == "mul" || name == "div";
+    const bool selects = name == "where";
+    const bool scales = name == "mul" || name == "div" || name == "floor_divide" || name == "trunc_divide";
     const DType dtype = views[scales ? 0 : arity - 1].dtype;
     for (int i = 0; i < arity; ++i) {
         const bool number = scales && i == 1 && views[1].dtype == DType::float32 && views[1].numel() == 1 &&

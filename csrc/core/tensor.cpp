@@ -302,7 +302,20 @@ PyTypeObject make_tensor_type() {
 
 PyTypeObject TensorType = make_tensor_type();
 
+namespace {
+
+// NumPy's functions make scalars of results without axes: an array again (takes the reference).
+PyObject* scalar_to_array(PyObject* scalar) {
+    PyObject* array = PyArray_FromScalar(scalar, nullptr);
+    Py_DECREF(scalar);
+    return array;
+}
+
+}  // namespace
+
 PyObject* wrap(PyObject* array) {
+    if (array != nullptr && !PyArray_CheckExact(array) && PyArray_IsScalar(array, Generic))
+        array = scalar_to_array(array);
     if (array == nullptr) return nullptr;
     PyTypeObject* type = registry.tensor_class;
     PyObject* self = type->tp_alloc(type, 0);  // zeroed

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import operator
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from pytensor import _C
@@ -12,6 +13,7 @@ from pytensor.dtypes import FLOATING, dtype, finfo
 
 __all__ = [
     "broadcast_shapes_of",
+    "by_name",
     "check_floating",
     "check_representable",
     "check_same_device",
@@ -101,6 +103,22 @@ def broadcast_shapes_of(*shapes: Sequence[int]) -> tuple[int, ...]:
                     )
                 result[i] = size
     return tuple(result)
+
+
+def by_name(*names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Lets what a function takes as ``*sizes`` come as one keyword too: ``x.permute(dims=(1, 0))``."""
+
+    def decorate(fn: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(fn)
+        def naming(*args: Any, **kwargs: Any) -> Any:
+            for name in names:
+                if name in kwargs:
+                    args = (*args, kwargs.pop(name))
+            return fn(*args, **kwargs)
+
+        return naming
+
+    return decorate
 
 
 def sizes_argument(sizes: tuple[Any, ...]) -> tuple[int, ...]:

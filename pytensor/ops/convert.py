@@ -261,18 +261,18 @@ _define_casts()
 
 @op(function=False)
 @quick("write", tensors_only=True)
-def copy_(input: Tensor, src: Tensor, non_blocking: bool = False) -> Tensor:
-    """Stores ``src``, broadcast and cast, in the tensor, in place.
+def copy_(input: Tensor, other: Tensor, non_blocking: bool = False) -> Tensor:
+    """Stores ``other``, broadcast and cast, in the tensor, in place.
 
     >>> import pytensor as torch
     >>> torch.zeros(2, 2).copy_(torch.tensor([1, 2]))
     tensor([[1., 2.],
             [1., 2.]])
     """
-    if not isinstance(src, _C.TensorBase):
-        raise TypeError(f"copy_(): argument 'src' (position 1) must be Tensor, not {type(src).__name__}")
+    if not isinstance(other, _C.TensorBase):
+        raise TypeError(f"copy_(): argument 'other' (position 1) must be Tensor, not {type(other).__name__}")
     check_inplace(input)
-    return store(input, _copied(input, src))
+    return store(input, _copied(input, other))
 
 
 def _copied(input: Tensor, src: Tensor) -> Tensor:

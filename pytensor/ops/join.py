@@ -12,7 +12,8 @@ from pytensor.autograd.node import Node, record, view, views
 from pytensor.backend import backend_of
 from pytensor.backend.reference.array_module import array_module
 from pytensor.dtypes import promote_types
-from pytensor.ops.checks import check_same_device, normalize_dim
+from pytensor.ops.axes import numpy_names
+from pytensor.ops.checks import by_name, check_same_device, normalize_dim
 from pytensor.ops.out import write_out
 from pytensor.ops.parts import narrow
 from pytensor.ops.pointwise_core import quick
@@ -86,6 +87,7 @@ class CatBackward0(Node):
 
 @op(method=False, aliases=("concat", "concatenate"))
 @quick("cat", CatBackward0)
+@numpy_names
 def cat(tensors: Sequence[Tensor], dim: int = 0, *, out: Tensor | None = None) -> Tensor:
     """Tensors joined along an existing axis; 1-d tensors without elements are skipped.
 
@@ -138,6 +140,7 @@ class StackBackward0(Node):
 
 @op(method=False)
 @quick("stack", StackBackward0)
+@numpy_names
 def stack(tensors: Sequence[Tensor], dim: int = 0, *, out: Tensor | None = None) -> Tensor:
     """Tensors of one shape joined along a new axis.
 
@@ -284,6 +287,7 @@ def _parts(input: Any, axis: int, bounds: Sequence[tuple[int, int]]) -> tuple:
 
 @op()
 @quick("parts", SplitBackward0, kernel="split", arguments=("split_size_or_sections", "dim"))
+@by_name("split_size")
 def split(tensor: Tensor, split_size_or_sections: int | Sequence[int], dim: int = 0) -> tuple[Tensor, ...]:
     """Views of consecutive parts of an axis: of a given size (the last may be smaller), or of given sizes.
 

@@ -244,11 +244,11 @@ def nonzero_static(input: Tensor, *, size: int, fill_value: int = -1, out: Tenso
 
 @op(namespace="nn.functional")
 @quick("one_hot", arguments=("num_classes",))
-def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
+def one_hot(input: Tensor, num_classes: int = -1) -> Tensor:
     """Class numbers as rows of zeros with a one: shape ``(*, num_classes)``, int64.
 
     Args:
-        tensor: int64 class numbers.
+        input: int64 class numbers.
         num_classes: -1 for one more than the greatest.
 
     >>> import pytensor as torch
@@ -258,14 +258,14 @@ def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.one_hot.html
     """
-    check_tensor(tensor, "one_hot", "input", 1)
-    if tensor.dtype.category != INTEGER or tensor.dtype.name != "int64":
+    check_tensor(input, "one_hot", "input", 1)
+    if input.dtype.category != INTEGER or input.dtype.name != "int64":
         raise RuntimeError("one_hot is only applicable to index tensor of type LongTensor.")
-    array = tensor._array
+    array = input._array
     xp = array_module(array)
     if array.size == 0:
         if num_classes <= 0:
-            raise RuntimeError("Can not infer total number of classes from empty tensor.")
+            raise RuntimeError("Can not infer total number of classes from empty input.")
         return wrap(xp.zeros((*array.shape, num_classes), dtype=np.int64))
     if int(array.min()) < 0:
         raise RuntimeError("Class values must be non-negative.")

@@ -7,8 +7,6 @@ import operator
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from pytensor.autograd.node import Node, record, wrap
 from pytensor.backend import backend_of
 from pytensor.ops.checks import check_tensor
@@ -145,15 +143,13 @@ def native_batch_norm(
     _check_channels(input, training, running_mean, running_var, weight, bias)
     _check_dtypes(input, "batch_norm", weight, bias, running_mean, running_var)
     array = input._array
+    if array.size == 0:
+        return _of_nothing(input, weight, bias, (-1, *[1] * (input.ndim - 2)))
     backend = backend_of(array)
     vectors = _array(weight), _array(bias), _array(running_mean), _array(running_var)
     if not training:
         y = backend.batch_norm_eval(array, *vectors, eps)
         saved = (input, weight, running_mean, running_var)
-    elif array.size == 0:
-        y = array.copy()
-        empty = np.full(input.shape[1] if input.ndim > 1 else 0, math.nan, array.dtype)
-        saved = (input, weight, empty, empty)
     else:
         y, mean, var = backend.batch_norm_train(array, *vectors, momentum, eps)
         saved = (input, weight, mean, var)

@@ -81,7 +81,7 @@ def native_group_norm(
     if input.numel() != N * C * HxW:
         raise RuntimeError(f"Expected X.numel() == N * C * HxW to be true, but got false.  (input {list(input.shape)})")
     y = group_norm(input.reshape(N, C, HxW), group, weight, bias, eps).reshape(input.shape)
-    mean, rstd = _statistics(input.reshape(N, group, -1), -1, eps)
+    mean, rstd = _statistics(input.reshape(N, group, C // group * HxW), -1, eps)
     return y, mean.squeeze(-1), rstd.squeeze(-1)
 
 

@@ -11,7 +11,7 @@ from pytensor import _C
 from pytensor.autograd.node import Node, record
 from pytensor.backend import backend_of
 from pytensor.backend.reference.array_module import array_module
-from pytensor.ops.checks import normalize_dim, normalize_dims, sizes_argument
+from pytensor.ops.checks import by_name, normalize_dim, normalize_dims, sizes_argument
 from pytensor.ops.out import write_out
 from pytensor.ops.parts import diagonal, diagonal_adjoint
 from pytensor.ops.pointwise_core import quick
@@ -50,6 +50,7 @@ class FlipBackward0(Node):
 
 @op()
 @quick("flip", FlipBackward0)
+@by_name("dims")
 def flip(input: Tensor, *dims: Any) -> Tensor:
     """A copy with the order of some axes reversed.
 
@@ -163,6 +164,7 @@ def rot90(input: Tensor, k: int = 1, dims: Sequence[int] = (0, 1)) -> Tensor:
 
 
 @op(function=False)
+@by_name("repeats")
 def repeat(input: Tensor, *repeats: Any) -> Tensor:
     """The tensor laid side by side along each axis, that many times; more numbers than axes add leading axes.
 
@@ -185,6 +187,7 @@ def repeat(input: Tensor, *repeats: Any) -> Tensor:
 
 
 @op()
+@by_name("dims")
 def tile(input: Tensor, *dims: Any) -> Tensor:
     """``repeat``, but fewer numbers than axes are for the last ones.
 

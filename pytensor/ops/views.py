@@ -11,7 +11,7 @@ from pytensor import _C
 from pytensor.autograd.node import Node, view
 from pytensor.backend.reference.array_module import array_module
 from pytensor.dtypes import dtype
-from pytensor.ops.checks import normalize_dim, normalize_dims, sizes_argument
+from pytensor.ops.checks import by_name, normalize_dim, normalize_dims, sizes_argument
 from pytensor.ops.pointwise_core import quick
 from pytensor.ops.registry import op
 
@@ -75,6 +75,7 @@ class UnsafeViewBackward0(ReshapeBase):
 
 @op(name="view", function=False)
 @quick("view", ViewBackward0, kernel="reshape")
+@by_name("size", "dtype")
 def view_(input: Tensor, *shape: Any) -> Tensor:
     """The same memory in another shape (or dtype of the same size).
 
@@ -114,6 +115,7 @@ def _strided_view(array: Any, shape: tuple[int, ...]) -> Any:
 
 @op()
 @quick("view", ViewBackward0, kernel="reshape")
+@by_name("shape")
 def reshape(input: Tensor, *shape: Any) -> Tensor:
     """The elements in another shape: a view where the strides allow, else a copy.
 
@@ -231,6 +233,7 @@ class PermuteBackward0(Node):
 
 @op()
 @quick("view", PermuteBackward0, kernel="permute")
+@by_name("dims")
 def permute(input: Tensor, *dims: Any) -> Tensor:
     """A view with the axes in another order.
 
@@ -382,6 +385,7 @@ class ExpandBackward0(Node):
 
 @op(function=False)
 @quick("view", ExpandBackward0, kernel="expand")
+@by_name("size")
 def expand(input: Tensor, *sizes: Any, implicit: bool = False) -> Tensor:
     """A view with axes of size 1 stretched, and new leading axes; -1 keeps a size.
 
@@ -456,6 +460,7 @@ def broadcast_to(input: Tensor, size: Any) -> Tensor:
 
 
 @op(function=False)
+@by_name("size")
 def sum_to_size(input: Tensor, *size: Any) -> Tensor:
     """Sums over axes so that the result has a shape that broadcasts to this one's.
 
