@@ -355,15 +355,17 @@ PyObject* call_operands(PyObject* self, PyObject* const* args, size_t nargsf, Py
     return result;
 }
 
-// clamp(x, min, max) with numbers, by position or by name; one may be None. The node's ctx is (min, max).
+// clamp(x, min, max) with numbers, by position or by name, one of which may be None; clamp_min(x, min) and
+// clamp_max(x, max). The node's ctx is (min, max).
 PyObject* call_clamp(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* names) {
     static const int both = pointwise::find("clamp"), below = pointwise::find("clamp_min"),
                      above = pointwise::find("clamp_max");
     OpObject* op = as_op(self);
-    PyObject* bounds[2];
+    PyObject* bounds[2] = {nullptr, nullptr};
     DType dtype = DType::unsupported;
     PyArrayObject* array = nullptr;
-    if (sort_arguments(op->arguments, 1, args, PyVectorcall_NARGS(nargsf), names, bounds))
+    PyObject** const given = op->kernel == above ? bounds + 1 : bounds;
+    if (sort_arguments(op->arguments, 1, args, PyVectorcall_NARGS(nargsf), names, given))
         array = quick_array(op, args[0], &dtype);
     // Integers and floats promote or must fit: in Python.
     if (array == nullptr || category(dtype) != 2) return call_slow(op, args, nargsf, names);

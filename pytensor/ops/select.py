@@ -10,7 +10,7 @@ from pytensor.backend import backend_of
 from pytensor.dtypes import BOOL, COMPLEX, FLOATING, INTEGER, uint8
 from pytensor.ops.checks import broadcast_shapes_of, check_tensor
 from pytensor.ops.out import write_out
-from pytensor.ops.pointwise_core import _raw, apply_pointwise, as_operand, make_op, result_type
+from pytensor.ops.pointwise_core import _raw, apply_pointwise, as_operand, make_op, quick, result_type
 from pytensor.ops.pointwise_rules import zeros_where
 from pytensor.ops.registry import op
 from pytensor.tensor import Tensor
@@ -185,6 +185,7 @@ clamp = op(inplace=True, inplace_function=True, aliases=("clip",))(
 
 
 @op(inplace=True, inplace_function=True)
+@quick("clamp", ClampMinBackward0, kernel="clamp_min", arguments=("min",))
 def clamp_min(input: Tensor, min: Any, *, out: Tensor | None = None) -> Tensor:
     """``clamp(input, min=min)``.
 
@@ -196,6 +197,7 @@ def clamp_min(input: Tensor, min: Any, *, out: Tensor | None = None) -> Tensor:
 
 
 @op(inplace=True, inplace_function=True)
+@quick("clamp", ClampMaxBackward0, kernel="clamp_max", arguments=("max",))
 def clamp_max(input: Tensor, max: Any, *, out: Tensor | None = None) -> Tensor:
     """``clamp(input, max=max)``.
 
