@@ -202,6 +202,7 @@ void Walk::run(Loop loop, double ns, const double* params) const {
 // Elements [begin, end) in row-major order, row by row.
 void Walk::rows(Loop loop, int64_t begin, int64_t end, const double* params) const {
     alignas(64) char buffer[kOperands][kChunk * kMaxItem];
+    alignas(64) char repeated[2][kMaxArity][kRepeatBytes];
     const int inner = ndim_ - 1;
     const int64_t size = sizes_[inner];
     int64_t step[kOperands], loop_steps[kOperands];
@@ -212,26 +213,35 @@ void Walk::rows(Loop loop, int64_t begin, int64_t end, const double* params) con
         direct &= step[k] == item_[k] || loop_steps[k] == 0;
     }
     Position at = locate(begin / size, inner);
+    const auto repeat = [&](int block) {
+        for (int k = 0; k < arity_; ++k)
+            if (loop_steps[k] == 0) repeat_value(repeated[block][k], at.data[k], item_[k]);
+    };
+    int block = 0;
+    repeat(block);
     int64_t column = begin % size;
     while (begin < end) {
         const int64_t row_end = std::min(size, column + (end - begin));
         begin += row_end - column;
+        char* row[kOperands];
+        std::copy_n(at.data, arity_ + 1, row);
         const char* in[kOperands];
-        for (int k = 0; k < arity_; ++k)
-            if (loop_steps[k] == 0) {
-                repeat_value(buffer[k], at.data[k], item_[k]);
-                in[k] = buffer[k];
-            }
+        for (int k = 0; k < arity_; ++k) in[k] = repeated[block][k];
+        // The next row's values are stored a row before they are read: a vector that is loaded right after
+        // several narrow stores to its place waits for all of them.
+        at.next(*this, inner);
+        block = 1 - block;
+        if (begin < end) repeat(block);
         while (column < row_end) {
             const int64_t n = direct ? row_end - column : std::min(kChunk, row_end - column);
             for (int k = 0; k < arity_; ++k) {
                 if (loop_steps[k] == 0) continue;
-                in[k] = at.data[k] + column * step[k];
+                in[k] = row[k] + column * step[k];
                 if (step[k] == item_[k]) continue;
                 copy_items(item_[k], buffer[k], item_[k], in[k], step[k], n);
                 in[k] = buffer[k];
             }
-            char* out = at.data[arity_] + column * step[arity_];
+            char* out = row[arity_] + column * step[arity_];
             if (step[arity_] == item_[arity_]) {
                 loop(out, in, loop_steps, n, params);
             } else {
@@ -241,7 +251,6 @@ void Walk::rows(Loop loop, int64_t begin, int64_t end, const double* params) con
             column += n;
         }
         column = 0;
-        at.next(*this, inner);
     }
 }
 
